@@ -1,0 +1,1 @@
+"""A walk through the product: a real issuer, real servers, a real client."""

@@ -1,0 +1,81 @@
+"""Authentication for Python web services: one guard in front of any ASGI or WSGI application.
+
+Importing this package imports no web framework.
+"""
+
+from jwt_middleware.asgi import JWTMiddleware
+from jwt_middleware.clock import Clock, SystemClock
+from jwt_middleware.crypto.secrets import KeyFile, Secret
+from jwt_middleware.errors import (
+    ConfigurationError,
+    JWTMiddlewareError,
+    KeysUnavailable,
+    Refused,
+    TokenError,
+)
+from jwt_middleware.guard import Guard
+from jwt_middleware.issuers import Issuer
+from jwt_middleware.keys.options import ResolverOptions
+from jwt_middleware.options import GuardOptions
+from jwt_middleware.principal import Claims, Principal, current_principal
+from jwt_middleware.request.sources import BearerHeader, HeaderToken
+from jwt_middleware.request.view import RequestView
+from jwt_middleware.rules.requirements import (
+    Requirement,
+    all_of,
+    any_of,
+    authenticated,
+    capture,
+    has_claim,
+    has_permission,
+    has_role,
+    has_scope,
+)
+from jwt_middleware.rules.table import Rule, optional, protect, public
+from jwt_middleware.tokens.claims import ANY_AUDIENCE
+from jwt_middleware.verdict import Allow, Deny, Problem, Refusal
+from jwt_middleware.wsgi import JWTWSGIMiddleware
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ANY_AUDIENCE",
+    "Allow",
+    "BearerHeader",
+    "Claims",
+    "Clock",
+    "ConfigurationError",
+    "Deny",
+    "Guard",
+    "GuardOptions",
+    "HeaderToken",
+    "Issuer",
+    "JWTMiddleware",
+    "JWTMiddlewareError",
+    "JWTWSGIMiddleware",
+    "KeyFile",
+    "KeysUnavailable",
+    "Principal",
+    "Problem",
+    "Refusal",
+    "Refused",
+    "RequestView",
+    "Requirement",
+    "ResolverOptions",
+    "Rule",
+    "Secret",
+    "SystemClock",
+    "TokenError",
+    "all_of",
+    "any_of",
+    "authenticated",
+    "capture",
+    "current_principal",
+    "has_claim",
+    "has_permission",
+    "has_role",
+    "has_scope",
+    "optional",
+    "protect",
+    "public",
+]

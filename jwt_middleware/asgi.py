@@ -1,0 +1,164 @@
+"""The ASGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from types import GeneratorType
+from typing import Any, Unpack
+
+from jwt_middleware.effects import arun
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.guard import Guard, chosen_guard
+from jwt_middleware.options import GuardOptions
+from jwt_middleware.principal import Principal, reset_current, set_current
+from jwt_middleware.request.view import ASGIView
+from jwt_middleware.verdict import Allow, Deny, Headers
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PRINCIPAL_KEY = "jwt_middleware.principal"
+_VERDICT_KEY = "jwt_middleware.verdict"
+
+
+class AuthScopes:
+    """What Starlette calls credentials: a list of scopes, fresh for each request."""
+
+    __slots__ = ("scopes",)
+
+    def __init__(self, scopes: list[str]) -> None:
+        self.scopes = scopes
+
+
+class JWTMiddleware:
+    """Puts a guard in front of an ASGI application."""
+
+    def __init__(
+        self, app: ASGIApp, guard: Guard | None = None, **options: Unpack[GuardOptions]
+    ) -> None:
+        """
+        :param app: the application to guard.
+        :param guard: the guard; or its options go here directly.
+        :raises ConfigurationError: for a wrong option. Where an event loop runs already, frameworks
+            hide what a constructor raises; the lifespan then fails with the sentence instead.
+        """
+        self._app = app
+        self._prefixes = _mount_points(app)
+        self._mistake: ConfigurationError | None = None
+        try:
+            self._guard = chosen_guard(guard, options)
+        except ConfigurationError as mistake:
+            if not _loop_is_running():
+                raise
+            self._mistake = mistake
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI 3.0)."""
+        kind = scope["type"]
+        if self._mistake is not None:
+            await _fail_to_start(self._mistake, kind, receive, send)
+        if kind == "lifespan":
+            return await self._app(scope, receive, send)
+        if kind not in {"http", "websocket"}:
+            # The specification asks to refuse a protocol that is not understood.
+            raise ConfigurationError(f"JWTMiddleware cannot guard the scope type {kind!r}")
+        met = scope.get(_VERDICT_KEY)
+        if met is not None and met[0] is self._guard and met[1] == scope["path"]:
+            return await self._app(scope, receive, send)
+
+        view = ASGIView(scope)
+        verdict = self._guard.decide(view, self._prefixes)
+        if isinstance(verdict, GeneratorType):
+            verdict = await arun(verdict)
+
+        if isinstance(verdict, Deny):
+            return await _deny(verdict, scope, receive, send)
+        return await self._allow(verdict, scope, receive, send)  # type: ignore[arg-type]
+
+    async def _allow(self, verdict: Allow, scope: Scope, receive: Receive, send: Send) -> None:
+        principal = verdict.principal
+        _attach(scope, principal)
+        scope[_VERDICT_KEY] = (self._guard, scope["path"])
+        if verdict.response_headers and scope["type"] == "http":
+            send = _adding(verdict.response_headers, send)
+        token = set_current(principal)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            reset_current(token)
+
+
+def _attach(scope: Scope, principal: Principal) -> None:
+    """Set every key of identity, over whatever stood there."""
+    state = scope.setdefault("state", {})
+    if "user" not in state or state["user"] is scope.get(PRINCIPAL_KEY):
+        state["user"] = principal
+    scope["user"] = principal
+    scope["auth"] = AuthScopes(list(principal.scopes))
+    scope[PRINCIPAL_KEY] = principal
+
+
+async def _deny(verdict: Deny, scope: Scope, receive: Receive, send: Send) -> None:
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        # The first event is always the handshake; a server may wait until it is taken.
+        await receive()
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            # RFC 6455 §7.4.1: 1008 is a violation of policy; 1000 would look like a normal end.
+            return await send({"type": "websocket.close", "code": 1008, "reason": verdict.code})
+        kind = "websocket.http.response"
+    body = b"" if scope.get("method") == "HEAD" else verdict.body
+    headers = list(verdict.raw_headers)
+    await send({"type": f"{kind}.start", "status": verdict.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
+
+
+def _adding(wanted: Headers, send: Send) -> Send:
+    """Return ``send`` that adds headers to the response."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = [(bytes(k), bytes(v)) for k, v in message.get("headers", ())]
+            message = {**message, "headers": _merged(present, wanted)}
+        await send(message)
+
+    return send_with_headers
+
+
+def _merged(present: list[tuple[bytes, bytes]], wanted: Headers) -> list[tuple[bytes, bytes]]:
+    names = {key.lower() for key, _ in present}
+    added = [(name.lower().encode(), value.encode()) for name, value in wanted]
+    # Vary lists add up over several lines (RFC 9110 §5.3); of the others the application's stands.
+    return [*present, *(pair for pair in added if pair[0] == b"vary" or pair[0] not in names)]
+
+
+async def _fail_to_start(
+    mistake: ConfigurationError, kind: str, receive: Receive, send: Send
+) -> None:
+    if kind == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": str(mistake)})
+    raise mistake
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _mount_points(app: Any) -> tuple[str, ...]:
+    """Return the ``root_path`` of each application inside, which it strips from a path itself."""
+    found: list[str] = []
+    seen: set[int] = set()
+    while app is not None and id(app) not in seen:
+        seen.add(id(app))
+        root = getattr(app, "root_path", None)
+        if isinstance(root, str) and root.startswith("/") and root.strip("/"):
+            found.append(root.rstrip("/"))
+        app = getattr(app, "app", None)
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,1 @@
+"""Keys and algorithms as values, over PyJWT's algorithm objects."""

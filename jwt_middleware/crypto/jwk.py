@@ -1,0 +1,210 @@
+"""Verification keys as values, and JSON Web Keys read into them (RFC 7517, RFC 7518 §6, RFC 8037 §2).
+
+A key is imported once and then only used: nothing is parsed while a token is verified. Certificates
+(``x5c``) and addresses (``x5u``) inside a JWK are never read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+
+from jwt_middleware.crypto import base64url
+from jwt_middleware.crypto.algorithms import ALGORITHMS, Algorithm
+
+# NIST SP 800-131A asks for 2048 bits. Above 8192 one verification costs a millisecond, which would
+# let a published key slow every request down.
+RSA_BITS = range(2048, 8193)
+
+# A kid is an opaque name; the longest seen in the wild (a URL with a thumbprint) is near 150.
+MAX_KID_LENGTH = 256
+
+_CURVES: dict[str, type[ec.EllipticCurve]] = {
+    "P-256": ec.SECP256R1,
+    "P-384": ec.SECP384R1,
+    "P-521": ec.SECP521R1,
+    "secp256k1": ec.SECP256K1,
+}
+_EDWARDS: dict[str, Any] = {
+    "Ed25519": ed25519.Ed25519PublicKey,
+    "Ed448": ed448.Ed448PublicKey,
+}
+# RFC 7518 §6.3.2 and §6.2.2: what only the owner of a key pair may hold.
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+
+
+class UnusableKey(Exception):
+    """A key that must not or cannot verify; ``reason`` is one word of a fixed vocabulary."""
+
+    def __init__(self, reason: str, kid: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.kid = kid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerificationKey:
+    """One imported key. Two keys are the same only if they are the same object."""
+
+    kty: str
+    crv: str | None
+    material: Any = field(repr=False)
+    """What the algorithm's implementation takes."""
+    kid: str | None = None
+    alg: str | None = None
+    """The only algorithm the key is for, if its publisher named one (RFC 7517 §4.4)."""
+    issuer: str | None = None
+    """The issuer that the key is for, where one key set serves several (Entra ID)."""
+
+    def may_serve(self, algorithm: Algorithm) -> bool:
+        """Return whether the key may be used with ``algorithm``."""
+        return algorithm.fits(self.kty, self.crv) and (
+            self.alg is None or _same_algorithm(self.alg, algorithm.name, self.crv)
+        )
+
+
+def _same_algorithm(declared: str, asked: str, crv: str | None) -> bool:
+    # RFC 9864 §2.2 renames EdDSA on one curve to that curve: the two names mean the same there.
+    return declared == asked or {declared, asked} == {"EdDSA", crv}
+
+
+def import_jwk(jwk: object, *, published: bool = True) -> VerificationKey:
+    """Return the verification key that a JWK describes.
+
+    :param published: the JWK came from a key set that anyone can read; a shared secret or private
+        member in it is then refused, since everybody knows it. ``False`` for a key that the
+        configuration holds, of which only the public half is taken.
+    :raises UnusableKey: with a reason, for a key that must not verify signatures.
+    """
+    if not isinstance(jwk, Mapping):
+        raise UnusableKey("not_an_object")
+    kid = _kid(jwk)
+    try:
+        _check_purpose(jwk)
+        return _import(jwk, kid, published)
+    except UnusableKey as unusable:
+        unusable.kid = kid
+        raise
+
+
+def _kid(jwk: Mapping[str, Any]) -> str | None:
+    kid = jwk.get("kid")
+    if kid is None and "kid" not in jwk:
+        return None
+    if not isinstance(kid, str) or len(kid) > MAX_KID_LENGTH:
+        raise UnusableKey("kid_malformed")
+    return kid
+
+
+def _check_purpose(jwk: Mapping[str, Any]) -> None:
+    # RFC 7517 §4.2 and §4.3: a key for encryption, or one that may only sign, does not verify.
+    if jwk.get("use", "sig") != "sig":
+        raise UnusableKey("use_not_sig")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list | tuple) or not all(
+        isinstance(name, str) for name in operations
+    ):
+        raise UnusableKey("key_ops_malformed")
+    if "verify" not in operations or len(set(operations)) != len(operations):
+        raise UnusableKey("key_ops_without_verify")
+
+
+def _import(jwk: Mapping[str, Any], kid: str | None, published: bool) -> VerificationKey:
+    kty = jwk.get("kty")
+    importer = _IMPORTERS.get(kty) if isinstance(kty, str) else None
+    if importer is None:
+        raise UnusableKey("kty_unknown")
+    if published and (kty == "oct" or not _PRIVATE_MEMBERS.isdisjoint(jwk)):
+        raise UnusableKey("private_material")
+    crv, material = importer(jwk)
+    key = VerificationKey(kty, crv, material, kid, _declared_algorithm(jwk), _issuer(jwk))
+    if key.alg is not None and not key.may_serve(ALGORITHMS[key.alg]):
+        raise UnusableKey("alg_contradicts_key")
+    return key
+
+
+def _declared_algorithm(jwk: Mapping[str, Any]) -> str | None:
+    alg = jwk.get("alg")
+    if alg is None and "alg" not in jwk:
+        return None
+    if not isinstance(alg, str) or alg not in ALGORITHMS:
+        raise UnusableKey("alg_not_for_signatures")
+    return alg
+
+
+def _issuer(jwk: Mapping[str, Any]) -> str | None:
+    issuer = jwk.get("issuer")
+    return issuer if isinstance(issuer, str) else None
+
+
+def _octets(jwk: Mapping[str, Any], member: str) -> bytes:
+    value = jwk.get(member)
+    if not isinstance(value, str):
+        raise UnusableKey("member_missing" if value is None else "member_malformed")
+    try:
+        return base64url.decode(value.encode("ascii"))
+    except ValueError:
+        raise UnusableKey("member_malformed") from None
+
+
+def _import_rsa(jwk: Mapping[str, Any]) -> tuple[None, Any]:
+    modulus = int.from_bytes(_octets(jwk, "n"), "big")
+    exponent = int.from_bytes(_octets(jwk, "e"), "big")
+    check_rsa_size(modulus.bit_length())
+    try:
+        return None, rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise UnusableKey("rsa_numbers_invalid") from None
+
+
+def check_rsa_size(bits: int) -> None:
+    """Refuse an RSA modulus outside :data:`RSA_BITS`.
+
+    :raises UnusableKey: ``rsa_too_small`` or ``rsa_too_large``.
+    """
+    if bits not in RSA_BITS:
+        raise UnusableKey("rsa_too_small" if bits < RSA_BITS.start else "rsa_too_large")
+
+
+def _import_ec(jwk: Mapping[str, Any]) -> tuple[str, Any]:
+    crv = jwk.get("crv")
+    curve = _CURVES.get(crv) if isinstance(crv, str) else None
+    if curve is None or not isinstance(crv, str):
+        raise UnusableKey("crv_unknown")
+    x, y = _octets(jwk, "x"), _octets(jwk, "y")
+    # RFC 7518 §6.2.1.2: a coordinate has the full size of the field, leading zeros included.
+    size = (curve.key_size + 7) // 8
+    if len(x) != size or len(y) != size:
+        raise UnusableKey("coordinate_size")
+    numbers = ec.EllipticCurvePublicNumbers(
+        int.from_bytes(x, "big"), int.from_bytes(y, "big"), curve()
+    )
+    try:
+        return crv, numbers.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise UnusableKey("point_not_on_curve") from None
+
+
+def _import_okp(jwk: Mapping[str, Any]) -> tuple[str, Any]:
+    crv = jwk.get("crv")
+    curve = _EDWARDS.get(crv) if isinstance(crv, str) else None
+    if curve is None or not isinstance(crv, str):
+        raise UnusableKey("crv_unknown")
+    try:
+        return crv, curve.from_public_bytes(_octets(jwk, "x"))
+    except (ValueError, UnsupportedAlgorithm):
+        raise UnusableKey("point_not_on_curve") from None
+
+
+def _import_oct(jwk: Mapping[str, Any]) -> tuple[None, bytes]:
+    return None, _octets(jwk, "k")
+
+
+_IMPORTERS: dict[str, Any] = {
+    "RSA": _import_rsa,
+    "EC": _import_ec,
+    "OKP": _import_okp,
+    "oct": _import_oct,
+}

@@ -1,0 +1,373 @@
+"""The decision.
+
+The order of checks, and it matters:
+
+1. method and path: what cannot be read with certainty           400
+2. the rule of every reading of the path; ``public`` passes
+3. the token sources: not one token 400, none where one is due   401
+4. size, shape, algorithm, type, issuer, audience, times         401
+5. a token known from before, or key and signature               401, 503
+6. what the rule asks of the principal                           403
+
+``_judge`` goes through them once and never waits. What memory cannot answer it names as a gap;
+``_ask`` has it filled and judges again.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Never, TypeVar
+
+from jwt_middleware.clock import Clock, SystemClock
+from jwt_middleware.crypto.algorithms import Algorithm
+from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.crypto.material import KeyOption
+from jwt_middleware.effects import Flight, Gap, Steps, arun, refuse_to_block, run
+from jwt_middleware.errors import (
+    AlgorithmNotAllowed,
+    ConfigurationError,
+    PathInvalid,
+    Refused,
+    TokenExpired,
+    TokenMalformed,
+    TokenMissing,
+    Unavailable,
+)
+from jwt_middleware.events import Observer, RequestRefused, tell
+from jwt_middleware.issuers import Issuer, Registry, Trust
+from jwt_middleware.keys.snapshot import KeyHealth
+from jwt_middleware.options import (
+    GuardOptions,
+    check_count,
+    checked_prefixes,
+    chosen_issuers,
+    chosen_rules,
+    refuse_unknown,
+)
+from jwt_middleware.principal import ANONYMOUS, Principal
+from jwt_middleware.request.sources import BearerHeader, Sources, TokenSource
+from jwt_middleware.request.view import RequestView
+from jwt_middleware.rules.requirements import Match, Requirement, curing_scopes
+from jwt_middleware.rules.roles import RoleHierarchy
+from jwt_middleware.rules.table import Rule, RuleTable, Ruling
+from jwt_middleware.tokens.cache import Entry, TokenCache
+from jwt_middleware.tokens.claims import AnyAudience
+from jwt_middleware.tokens.compact import KnownHeaders, parse
+from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE, check_signature
+from jwt_middleware.verdict import Allow, Answers, Deny, ErrorBody, Headers, Refusal
+
+_log = logging.getLogger("jwt_middleware")
+
+Learnt = dict[str, tuple[Flight, bool]]
+"""What was waited for: by slot, the flight and whether it landed."""
+
+Outcome = TypeVar("Outcome")
+
+# What ten thousand tokens of 1.5 KB weigh; see tokens/cache.py for the estimate.
+TOKEN_CACHE_BYTES = 64 * 1024 * 1024
+
+
+class Guard:
+    """Configuration and memory, and the one object that decides. Shared by threads and loops."""
+
+    def __init__(
+        self,
+        *,
+        issuers: Issuer | Iterable[Issuer] | None = None,
+        rules: Sequence[Rule] = (),
+        protected: Sequence[str] | None = None,
+        token_sources: Sequence[TokenSource] = (BearerHeader(),),
+        role_hierarchy: Mapping[str, Collection[str]] | None = None,
+        realm: str | None = None,
+        error_body: ErrorBody = "problem",
+        prefixes: Sequence[str] = (),
+        observers: Sequence[Observer] = (),
+        max_token_size: int = MAX_TOKEN_SIZE,
+        token_cache_size: int = 10_000,
+        token_cache_bytes: int = TOKEN_CACHE_BYTES,
+        clock: Clock = SystemClock(),  # noqa: B008 - it has no state
+        issuer: str | None = None,
+        audience: str | Collection[str] | AnyAudience | None = None,
+        key: KeyOption = None,
+        algorithms: Collection[str] | None = None,
+        **unknown: Never,
+    ) -> None:
+        """
+        :param issuers: whom we trust.
+        :param rules: the rule table; the first that matches decides, none means a valid token.
+        :param protected: path prefixes that need a token while the rest is open, instead of rules.
+        :param token_sources: where a token may be; the first that is present decides.
+        :param role_hierarchy: for each role those that it brings with it.
+        :param realm: the realm of challenges; ``api`` if left out.
+        :param error_body: ``problem`` (RFC 9457), ``oauth`` (RFC 6749), or a callable.
+        :param prefixes: mount points that the application may strip from a path.
+        :param observers: callables that are told what happened.
+        :param max_token_size: characters that a token may have.
+        :param token_cache_size: verified tokens that are remembered; 0 for none.
+        :param token_cache_bytes: what they may weigh together.
+        :param clock: where time comes from.
+        :param issuer: short form for one issuer, with ``audience``, ``key`` and ``algorithms``.
+        :param audience: see :class:`~jwt_middleware.issuers.Issuer`.
+        :param key: see ``Issuer.keys``.
+        :param algorithms: see ``Issuer.algorithms``.
+        :raises ConfigurationError: naming the setting, the value and the fix.
+        """
+        refuse_unknown(unknown)
+        check_count("max_token_size", max_token_size, 256)
+        check_count("token_cache_size", token_cache_size, 0)
+        check_count("token_cache_bytes", token_cache_bytes, 0)
+        self._observers = tuple(observers)
+        self._table = RuleTable(chosen_rules(rules, protected), checked_prefixes(prefixes))
+        self._sources = Sources(token_sources)
+        self._roles = RoleHierarchy(role_hierarchy)
+        self._answers = Answers(realm or "api", error_body, self._sources.vary)
+        self._clock = clock
+        self._max_token_size = max_token_size
+        self._tokens = TokenCache(token_cache_size, token_cache_bytes)
+        self._headers = KnownHeaders()
+        chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
+        self._issuers = Registry(chosen, clock, self._observers)
+
+    def decide(
+        self, view: RequestView, prefixes: tuple[str, ...] = ()
+    ) -> Allow | Deny | Steps[Allow | Deny]:
+        """Return the verdict, or the steps that lead to it where memory does not suffice.
+
+        :param prefixes: mount points of the application at hand, besides those of the guard.
+        """
+        step = self._judge(view, prefixes, {})
+        if type(step) is not Gap:
+            return step  # type: ignore[return-value]
+        return self._ask(partial(self._judge, view, prefixes), step)
+
+    def _ask(
+        self, judge: Callable[[Learnt], Outcome | Gap], gap: Outcome | Gap
+    ) -> Steps[Outcome]:
+        """Have each gap filled and judge again. Decides nothing."""
+        learnt: Learnt = {}
+        while isinstance(gap, Gap):
+            landed = yield gap.effect
+            learnt[gap.slot] = (gap.effect.flight, bool(landed))
+            gap = judge(learnt)
+        return gap
+
+    def _judge(
+        self, view: RequestView, prefixes: tuple[str, ...], learnt: Learnt
+    ) -> Allow | Deny | Gap:
+        try:
+            ruling = self._table.ruling(view.method, view.path, prefixes)
+        except PathInvalid as problem:
+            return self._refuse(problem, "")
+        if ruling.is_public:
+            return Allow(ANONYMOUS, ruling.rule)
+        try:
+            found = self._sources.find(view)
+            if found is None:
+                return self._without_token(ruling)
+            principal = self._known(found[0], learnt)
+        except Refused as problem:
+            return self._with_bad_token(ruling, problem)
+        if type(principal) is Gap:
+            return principal
+        return self._hold_against(ruling, principal, found[1])  # type: ignore[arg-type]
+
+    def _without_token(self, ruling: Ruling) -> Allow | Deny:
+        if ruling.admits_anonymous:
+            return Allow(ANONYMOUS, ruling.rule, self._private("Authorization"))
+        return self._refuse(TokenMissing(), ruling.rule)
+
+    def _with_bad_token(self, ruling: Ruling, problem: Refused) -> Allow | Deny:
+        # An outage is no verdict on the token: a 503 is never forgiven.
+        if ruling.forgives_invalid and not isinstance(problem, Unavailable):
+            nobody = replace(ANONYMOUS, refusal=problem.code)
+            return Allow(nobody, ruling.rule, self._private("Authorization"))
+        return self._refuse(problem, ruling.rule)
+
+    def _hold_against(
+        self, ruling: Ruling, principal: Principal, source: TokenSource
+    ) -> Allow | Deny:
+        for requirement, match in ruling.demands:
+            refusal = requirement.judge(principal, match)
+            if refusal is not None:
+                return self._refuse_requirement(ruling, requirement, principal, match, refusal)
+        # RFC 9111 §3.5 keeps shared caches away from what a bearer header opened; from anywhere
+        # else, and where the anonymous pass too, the answer has to say so itself.
+        if ruling.admits_anonymous or source.vary != "Authorization":
+            return Allow(principal, ruling.rule, self._private(source.vary))
+        return Allow(principal, ruling.rule)
+
+    def _private(self, vary: str) -> Headers:
+        return (("Vary", vary), ("Cache-Control", "private"))
+
+    def _known(self, token: str, learnt: Learnt) -> Principal | Gap:
+        """Return who owns a token: from memory where it still stands, else by verifying it."""
+        entry = self._tokens.get(token)
+        if entry is None:
+            return self._verified(token, learnt)
+        if self._clock.now() >= entry.valid_until:
+            raise TokenExpired
+        if (
+            entry.trust.source.snapshot is entry.snapshot
+            and self._clock.monotonic() < entry.soft_at
+        ):
+            entry.was_used = True
+            return entry.principal
+        return self._renewed(token, entry, learnt)
+
+    def _renewed(self, token: str, entry: Entry, learnt: Learnt) -> Principal | Gap:
+        """Ask for the key of a known token again; the same key object needs no second check."""
+        snapshot = entry.trust.source.snapshot
+        keys = self._keys(entry.trust, entry.kid, entry.algorithm, learnt)
+        if isinstance(keys, Gap):
+            return keys
+        if entry.key not in keys:
+            return self._verified(token, learnt)
+        if snapshot is entry.trust.source.snapshot:
+            fresh = replace(entry, snapshot=snapshot, soft_at=snapshot.soft_at)
+            self._tokens.put(token, fresh)
+        return entry.principal
+
+    def _verified(self, token: str, learnt: Learnt) -> Principal | Gap:
+        compact = parse(token, self._max_token_size, self._headers)
+        header = compact.header
+        if header.alg not in self._issuers.algorithms:
+            raise AlgorithmNotAllowed("no issuer signs with it")
+        claims = compact.claims()
+        trust = self._issuers.choose(claims)
+        algorithm = trust.check_header(header)
+        trust.policy.check(claims, self._clock.now())
+        snapshot = trust.source.snapshot
+        keys = self._keys(trust, header.kid, algorithm, learnt)
+        if isinstance(keys, Gap):
+            return keys
+        key = check_signature(compact, keys, algorithm)
+        self._headers.learn(compact.header_segment, header)
+        prefix = trust.issuer if self._issuers.has_several else None
+        principal = trust.policy.principal(claims, prefix, self._roles.expand)
+        # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
+        if snapshot is not None and snapshot is trust.source.snapshot:
+            until = trust.policy.valid_until(claims)
+            self._tokens.put(
+                token,
+                Entry(
+                    principal, trust, key, algorithm, header.kid, snapshot, snapshot.soft_at, until
+                ),
+            )
+        return principal
+
+    def _keys(
+        self, trust: Trust, kid: str | None, algorithm: Algorithm, learnt: Learnt
+    ) -> tuple[VerificationKey, ...] | Gap:
+        if "keys" in learnt:
+            return trust.source.settle(kid, algorithm, *learnt["keys"])
+        return trust.source.plan(kid, algorithm)
+
+    def _refuse(self, problem: Refused, rule: str) -> Deny:
+        return self._told(self._answers.refuse(problem), rule, problem.detail)
+
+    def _refuse_requirement(
+        self,
+        ruling: Ruling,
+        requirement: Requirement,
+        principal: Principal,
+        match: Match,
+        refusal: Refusal,
+    ) -> Deny:
+        scopes: Iterable[str] = ()
+        if refusal.error == "insufficient_scope":
+            scopes = curing_scopes(requirement, principal, match)
+        deny = self._answers.refuse_requirement(refusal, scopes)
+        return self._told(deny, ruling.rule, refusal.detail)
+
+    def _told(self, deny: Deny, rule: str, detail: str) -> Deny:
+        if self._observers:
+            tell(self._observers, RequestRefused(deny.code, deny.status, rule, detail))
+        return deny
+
+    def verify(self, token: str) -> Principal:
+        """Return who owns a token that came by another way than a request.
+
+        :raises TokenError: if it cannot be trusted.
+        :raises KeysUnavailable: if that cannot be told at the moment.
+        :raises ConfigurationError: if it would block a running event loop.
+        """
+        step = self._known(_text(token), {})
+        if not isinstance(step, Gap):
+            return step
+        refuse_to_block("Guard.verify", "Guard.averify")
+        return run(self._ask(partial(self._known, token), step))
+
+    async def averify(self, token: str) -> Principal:
+        """Do the same by awaiting."""
+        step = self._known(_text(token), {})
+        if not isinstance(step, Gap):
+            return step
+        return await arun(self._ask(partial(self._known, token), step))
+
+    def ruling(self, method: str, path: str) -> Ruling:
+        """Return what the rule table says of a request.
+
+        :raises PathInvalid: if path or method cannot be read with certainty.
+        """
+        return self._table.ruling(method, path)
+
+    def health(self) -> dict[str | None, KeyHealth]:
+        """Return how each issuer's keys stand, without asking anybody."""
+        return {trust.issuer: trust.source.health() for trust in self._issuers}
+
+    def distrust(self, issuer: str | None, kid: str | None = None) -> None:
+        """Stop trusting one key of an issuer, or all of them, at once and for good.
+
+        :raises ConfigurationError: if no such issuer is configured.
+        """
+        try:
+            trust = self._issuers.named(issuer)
+        except KeyError:
+            raise ConfigurationError(f"distrust({issuer!r}): no such issuer is configured") from None
+        trust.source.distrust(kid)
+        self._tokens.clear()
+
+    def warm(self, timeout: float | None = None, required: bool = False) -> None:
+        """Fetch every issuer's keys now, so that the first request need not wait.
+
+        :param timeout: seconds to wait at the most, for each issuer.
+        :param required: raise where keys cannot be had, instead of starting without.
+        :raises KeysUnavailable: if ``required`` and an issuer cannot be reached.
+        """
+        for trust in self._issuers:
+            trust.source.warm(timeout, required)
+
+    async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
+        """Do the same by awaiting."""
+        for trust in self._issuers:
+            await trust.source.awarm(timeout, required)
+
+    def close(self) -> None:
+        """Give up fetches and connections; requests under way are answered with 503."""
+        for trust in self._issuers:
+            trust.source.close()
+
+    async def aclose(self) -> None:
+        """Do the same; nothing of it waits."""
+        self.close()
+
+
+def chosen_guard(guard: Guard | None, options: GuardOptions) -> Guard:
+    """Return the guard of a face.
+
+    :raises ConfigurationError: for a wrong option, or a guard and options together.
+    """
+    if guard is None:
+        return Guard(**options)
+    if not isinstance(guard, Guard):
+        raise ConfigurationError(f"guard={guard!r} is no Guard: write guard=Guard(...)")
+    if options:
+        raise ConfigurationError(f"{next(iter(options))}= goes without guard=: set it on the Guard")
+    return guard
+
+
+def _text(token: object) -> str:
+    if not isinstance(token, str):
+        raise TokenMalformed("a token is text")
+    return token

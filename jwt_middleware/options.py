@@ -1,0 +1,136 @@
+"""The options of a guard: their names, their short forms, and what is refused."""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypedDict
+
+from jwt_middleware.clock import Clock
+from jwt_middleware.crypto.material import KeyOption
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.events import Observer
+from jwt_middleware.issuers import Issuer
+from jwt_middleware.request.sources import TokenSource
+from jwt_middleware.rules.table import Rule, protect, public
+from jwt_middleware.tokens.claims import AnyAudience
+from jwt_middleware.verdict import ErrorBody
+
+_log = logging.getLogger("jwt_middleware")
+
+
+class GuardOptions(TypedDict, total=False):
+    """The options of :class:`~jwt_middleware.guard.Guard`, as a face takes them."""
+
+    issuers: Issuer | Iterable[Issuer] | None
+    rules: Sequence[Rule]
+    protected: Sequence[str] | None
+    token_sources: Sequence[TokenSource]
+    role_hierarchy: Mapping[str, Collection[str]] | None
+    realm: str | None
+    error_body: ErrorBody
+    prefixes: Sequence[str]
+    observers: Sequence[Observer]
+    max_token_size: int
+    token_cache_size: int
+    token_cache_bytes: int
+    clock: Clock
+    issuer: str | None
+    audience: str | Collection[str] | AnyAudience | None
+    key: KeyOption
+    algorithms: Collection[str] | None
+
+
+def refuse_unknown(unknown: Mapping[str, object]) -> None:
+    """Refuse options that do not exist.
+
+    :raises ConfigurationError: naming the first, and the nearest that does.
+    """
+    for name in unknown:
+        near = get_close_matches(name, GuardOptions.__annotations__, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {_known_names()}"
+        raise ConfigurationError(f"option {name!r} is not known: {hint}")
+
+
+def _known_names() -> str:
+    return ", ".join(GuardOptions.__annotations__)
+
+
+def chosen_issuers(
+    issuers: Issuer | Iterable[Issuer] | None,
+    issuer: str | None,
+    audience: str | Collection[str] | AnyAudience | None,
+    key: KeyOption,
+    algorithms: Collection[str] | None,
+) -> tuple[Issuer, ...]:
+    """Return the issuers of the long form, or the one that the short form describes.
+
+    :raises ConfigurationError: if both forms are used, or neither.
+    """
+    short = {"issuer": issuer, "audience": audience, "key": key, "algorithms": algorithms}
+    used = [name for name, value in short.items() if value is not None]
+    if issuers is not None:
+        if used:
+            raise ConfigurationError(f"{used[0]}= goes without issuers=: set it on the Issuer")
+        return (issuers,) if isinstance(issuers, Issuer) else tuple(issuers)
+    if not used:
+        raise ConfigurationError(
+            "issuers= is missing, so nobody is trusted: name an Issuer, or issuer= or key="
+        )
+    if issuer is None:
+        _log.warning("no issuer= is set: a token is accepted whoever its iss names")
+    extra: dict[str, Any] = {} if algorithms is None else {"algorithms": algorithms}
+    return (Issuer(issuer, audience=audience, keys=key, **extra),)
+
+
+def chosen_rules(rules: Sequence[Rule], protected: Sequence[str] | None) -> tuple[Rule, ...]:
+    """Return the rules, or those that ``protected`` stands for.
+
+    :raises ConfigurationError: if both are set, or one is not what it should be.
+    """
+    if protected is None:
+        return _checked_rules(rules)
+    if rules:
+        raise ConfigurationError("protected= and rules= are two ways to say it: keep one")
+    if isinstance(protected, str) or not protected:
+        raise ConfigurationError(
+            f"protected={protected!r} must be a list of path prefixes, such as ['/api']"
+        )
+    _log.warning("paths outside %s are open", ", ".join(protected))
+    return (protect(*(_opened(prefix) for prefix in protected)), public("/**"))
+
+
+def _checked_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    every = (rules,) if isinstance(rules, Rule) else tuple(rules)
+    for number, rule in enumerate(every, 1):
+        if not isinstance(rule, Rule):
+            raise ConfigurationError(
+                f"rule {number} is {rule!r}: write public(...), optional(...) or protect(...)"
+            )
+    return every
+
+
+def _opened(prefix: str) -> str:
+    return prefix if prefix.endswith("/**") else f"{prefix.rstrip('/')}/**"
+
+
+def checked_prefixes(prefixes: Sequence[str]) -> tuple[str, ...]:
+    """Return mount points without their last slash.
+
+    :raises ConfigurationError: for one that does not begin with a slash.
+    """
+    if isinstance(prefixes, str) or not all(prefix.startswith("/") for prefix in prefixes):
+        raise ConfigurationError(
+            f"prefixes={prefixes!r} must be a list of mount points, such as ['/api/v1']"
+        )
+    return tuple(prefix.rstrip("/") for prefix in prefixes)
+
+
+def check_count(name: str, value: int, least: int) -> None:
+    """Refuse a bound that is no whole number of at least ``least``.
+
+    :raises ConfigurationError: naming it.
+    """
+    if type(value) is not int or value < least:
+        raise ConfigurationError(f"{name}={value!r} must be a whole number of at least {least}")
+
+

@@ -1,0 +1,142 @@
+"""Who is calling: a verified principal, or the anonymous one.
+
+One principal serves many requests, so nothing reachable from it can be changed: claims are read-only
+at every depth, scopes and roles are frozen sets.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from jwt_middleware.errors import ConfigurationError
+
+ClaimPath = tuple[str, ...]
+ABSENT: Any = object()
+"""What :func:`claim_at` returns where there is no such claim; a claim may itself be ``None``."""
+
+
+class Claims(Mapping[str, Any]):
+    """The claims of a token, read-only at every depth: objects are ``Claims``, arrays tuples."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        self._members = {name: _freeze(value) for name, value in members.items()}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._members[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __repr__(self) -> str:
+        return f"Claims({', '.join(self._members)})"
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._members))
+
+    def __reduce__(self) -> tuple[type["Claims"], tuple[dict[str, Any]]]:
+        return Claims, (self.to_dict(),)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a deep copy of plain dictionaries and lists, free to change."""
+        return {name: _thaw(value) for name, value in self._members.items()}
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Claims(value)
+    if isinstance(value, list | tuple):
+        return tuple(_freeze(item) for item in value)
+    return value
+
+
+def _thaw(value: Any) -> Any:
+    if isinstance(value, Claims):
+        return value.to_dict()
+    if isinstance(value, tuple):
+        return [_thaw(item) for item in value]
+    return value
+
+
+def claim_path(path: str | ClaimPath) -> ClaimPath:
+    """Return a claim path as member names: ``"realm_access.roles"`` is two of them.
+
+    :param path: a dotted path, or a tuple of names where one contains a dot or a slash.
+    :raises ConfigurationError: for an empty name, or for text that is meant as one name.
+    """
+    if isinstance(path, str) and "/" in path:
+        raise ConfigurationError(
+            f"claim path {path!r} contains a slash: write ({path!r},) if that is the claim's name"
+        )
+    names = tuple(path.split(".")) if isinstance(path, str) else tuple(path)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError(f"claim path {path!r} has an empty name")
+    return names
+
+
+def claim_at(claims: Mapping[str, Any], path: ClaimPath) -> Any:
+    """Return the claim at a path of member names, or :data:`ABSENT`."""
+    value: Any = claims
+    for name in path:
+        if not isinstance(value, Claims | dict) or name not in value:
+            return ABSENT
+        value = value[name]
+    return value
+
+
+NO_CLAIMS = Claims({})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling, and what the token says of them. Fits Starlette's ``BaseUser``."""
+
+    subject: str | None = None
+    """``sub``, or ``None`` where the token has none."""
+    issuer: str | None = None
+    """``iss``; ``None`` for an issuer configured without a name."""
+    audience: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    """The roles of the token and those that the role hierarchy adds."""
+    permissions: frozenset[str] = frozenset()
+    claims: Claims = field(default=NO_CLAIMS, repr=False)
+    expires_at: int | None = None
+    """``exp``, in POSIX seconds."""
+    token_id: str | None = None
+    """``jti``."""
+    identity: str = ""
+    """The subject; ``issuer|subject`` where several issuers are trusted (OIDC Core §5.7)."""
+    is_authenticated: bool = True
+    refusal: str | None = None
+    """For the anonymous only: the code of the token that an ``optional`` rule let pass."""
+
+    @property
+    def display_name(self) -> str:
+        """A name for people: ``name``, ``preferred_username``, or the identity."""
+        for claim in ("name", "preferred_username"):
+            value = self.claims.get(claim)
+            if isinstance(value, str) and value:
+                return value
+        return self.identity
+
+
+ANONYMOUS = Principal(is_authenticated=False)
+"""Who is calling where no token was asked for or sent."""
+
+
+_current: ContextVar[Principal | None] = ContextVar("jwt_middleware.principal", default=None)
+
+
+def current_principal() -> Principal:
+    """Return who makes the current request; the anonymous principal outside a request."""
+    return _current.get() or ANONYMOUS
+
+
+set_current = _current.set
+reset_current = _current.reset

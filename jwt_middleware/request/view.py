@@ -1,0 +1,157 @@
+"""What the guard may see of a request: narrow questions, the same for both faces."""
+
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+from jwt_middleware.rules.paths import strip_prefix
+
+
+
+class RequestView(Protocol):
+    """A request, as far as a decision may depend on it."""
+
+    @property
+    def method(self) -> str:
+        """The method as sent."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The decoded path as the wrapped application sees it, without its mount point."""
+        ...
+
+    @property
+    def scheme(self) -> str:
+        """``http``, ``https``, ``ws`` or ``wss``."""
+        ...
+
+    @property
+    def host(self) -> str | None:
+        """The ``Host`` header."""
+        ...
+
+    @property
+    def client(self) -> str | None:
+        """The address of the peer."""
+        ...
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether a WebSocket is to be opened."""
+        ...
+
+    def headers(self, name: str) -> list[str]:
+        """Return every value of a header; ``name`` is in lower case."""
+        ...
+
+    def cookies(self, name: str) -> list[str]:
+        """Return every value of a cookie."""
+        ...
+
+    def query(self, name: str) -> list[str]:
+        """Return every value of a query parameter."""
+        ...
+
+
+def cookie_values(headers: list[str], name: str) -> list[str]:
+    """Return every value of a cookie (RFC 6265 §5.4), neither unquoted nor decoded.
+
+    Split on semicolons, trimmed, cut at the first equals sign; a pair without one has no name.
+    """
+    pairs = (pair.partition("=") for header in headers for pair in header.split(";"))
+    return [value.strip() for key, equals, value in pairs if equals and key.strip() == name]
+
+
+def query_values(query: str, name: str) -> list[str]:
+    """Return every value of a query parameter."""
+    if name not in query:
+        return []
+    pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=None)
+    return [value for key, value in pairs if key == name]
+
+
+class ASGIView:
+    """The view of an ASGI scope."""
+
+    __slots__ = ("_scope", "is_websocket", "method")
+
+    def __init__(self, scope: Any) -> None:
+        self._scope = scope
+        self.is_websocket = scope["type"] == "websocket"
+        self.method: str = "WEBSOCKET" if self.is_websocket else scope["method"]
+
+    @property
+    def path(self) -> str:
+        path: str = self._scope["path"]
+        root: str = self._scope.get("root_path", "")
+        return strip_prefix(path, root.rstrip("/")) if root else path
+
+    @property
+    def scheme(self) -> str:
+        return str(self._scope.get("scheme", "ws" if self.is_websocket else "http"))
+
+    @property
+    def host(self) -> str | None:
+        return next(iter(self.headers("host")), None)
+
+    @property
+    def client(self) -> str | None:
+        client = self._scope.get("client")
+        return str(client[0]) if client else None
+
+    def headers(self, name: str) -> list[str]:
+        wanted = name.encode("latin-1")
+        # The specification has names in lower case; a server that forgets must not hide a token.
+        return [
+            value.decode("latin-1")
+            for key, value in self._scope["headers"]
+            if key == wanted or key.lower() == wanted
+        ]
+
+    def cookies(self, name: str) -> list[str]:
+        return cookie_values(self.headers("cookie"), name)
+
+    def query(self, name: str) -> list[str]:
+        raw: bytes = self._scope.get("query_string", b"")
+        return query_values(raw.decode("latin-1"), name)
+
+
+class WSGIView:
+    """The view of a WSGI environment (PEP 3333)."""
+
+    __slots__ = ("_environ", "is_websocket", "method")
+
+    def __init__(self, environ: Any) -> None:
+        self._environ = environ
+        self.is_websocket = False
+        self.method: str = environ["REQUEST_METHOD"]
+
+    @property
+    def path(self) -> str:
+        raw: str = self._environ.get("PATH_INFO", "")
+        if raw.isascii():
+            return raw
+        # PEP 3333: bytes that look like latin-1. What is no UTF-8 gets U+FFFD, which no rule reads.
+        return raw.encode("latin-1", "replace").decode("utf-8", "replace")
+
+    @property
+    def scheme(self) -> str:
+        return str(self._environ.get("wsgi.url_scheme", "http"))
+
+    @property
+    def host(self) -> str | None:
+        return self._environ.get("HTTP_HOST")
+
+    @property
+    def client(self) -> str | None:
+        return self._environ.get("REMOTE_ADDR") or None
+
+    def headers(self, name: str) -> list[str]:
+        value = self._environ.get(f"HTTP_{name.upper().replace('-', '_')}")
+        return [] if value is None else [value]
+
+    def cookies(self, name: str) -> list[str]:
+        return cookie_values(self.headers("cookie"), name)
+
+    def query(self, name: str) -> list[str]:
+        return query_values(self._environ.get("QUERY_STRING", ""), name)

@@ -1,0 +1,300 @@
+"""What a rule asks of a principal: values that judge and that explain themselves.
+
+``&``, ``|`` and ``~`` combine them. ``and``, ``or`` and ``not`` cannot be redefined in Python and
+would silently drop one side, so a requirement used as a truth value raises.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.principal import ABSENT, ClaimPath, Claims, Principal, claim_at, claim_path
+from jwt_middleware.verdict import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How a path fell under a rule."""
+
+    captures: Mapping[str, str]
+    """What stood in the holes of the pattern."""
+
+
+NO_CAPTURES = Match({})
+
+
+class Requirement(ABC):
+    """What a rule asks for. ``str()`` gives it in words."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        """Return why the principal does not meet this, or ``None`` if it does."""
+
+    def parts(self) -> tuple["Requirement", ...]:
+        """Return the requirements that this one is made of."""
+        return ()
+
+    def __and__(self, other: "Requirement") -> "Requirement":
+        return all_of(self, other)
+
+    def __or__(self, other: "Requirement") -> "Requirement":
+        return any_of(self, other)
+
+    def __invert__(self) -> "Requirement":
+        return Not(self)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"{self} has no truth value: combine requirements with & | ~, not with and, or, not"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated(Requirement):
+    """A valid token, whatever it says."""
+
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        return None if principal.is_authenticated else Refusal(str(self))
+
+    def __str__(self) -> str:
+        return "a valid token"
+
+
+@dataclass(frozen=True, slots=True)
+class Has(Requirement):
+    """All of some names among the principal's scopes, roles or permissions."""
+
+    kind: str
+    names: frozenset[str]
+
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        held: frozenset[str] = getattr(principal, f"{self.kind}s")
+        return None if self.names <= held else Refusal(str(self))
+
+    def __str__(self) -> str:
+        return f"{self.kind} {' and '.join(sorted(self.names))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What stands in a hole of the rule's pattern."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"{{{self.name}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class HasClaim(Requirement):
+    """A claim that is present, equals a value, or lists it."""
+
+    path: ClaimPath
+    value: Any
+
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        found = claim_at(principal.claims, self.path)
+        if found is ABSENT:
+            return Refusal(str(self))
+        return None if self._fits(found, match) else Refusal(str(self))
+
+    def _fits(self, found: Any, match: Match) -> bool:
+        if self.value is ABSENT:
+            return True
+        wanted = self.value
+        if isinstance(wanted, Capture):
+            return _names_the_same(found, match.captures.get(wanted.name))
+        if isinstance(found, tuple) and any(json_equal(item, wanted) for item in found):
+            return True
+        return json_equal(found, wanted)
+
+    def __str__(self) -> str:
+        name = ".".join(self.path)
+        return f"claim {name}" if self.value is ABSENT else f"claim {name} = {self.value}"
+
+
+def _names_the_same(claim: Any, captured: str | None) -> bool:
+    """Compare a claim with a piece of the path; a whole number counts by its decimal digits."""
+    if isinstance(claim, tuple):
+        return any(_names_the_same(item, captured) for item in claim)
+    return captured is not None and (str(claim) if type(claim) is int else claim) == captured
+
+
+def json_equal(one: Any, other: Any) -> bool:
+    """Compare as JSON does: ``True`` is not ``1``, ``1`` is ``1.0``."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, Claims) and isinstance(other, Claims):
+        return one.keys() == other.keys() and all(json_equal(one[k], other[k]) for k in one)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(json_equal, one, other))
+    return bool(one == other)
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf(Requirement):
+    """Every part."""
+
+    members: tuple[Requirement, ...]
+
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        for part in self.members:
+            if (refusal := part.judge(principal, match)) is not None:
+                return refusal
+        return None
+
+    def parts(self) -> tuple[Requirement, ...]:
+        return self.members
+
+    def __str__(self) -> str:
+        return " and ".join(f"({part})" if part.parts() else str(part) for part in self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf(Requirement):
+    """At least one part."""
+
+    members: tuple[Requirement, ...]
+
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        if any(part.judge(principal, match) is None for part in self.members):
+            return None
+        return Refusal(str(self))
+
+    def parts(self) -> tuple[Requirement, ...]:
+        return self.members
+
+    def __str__(self) -> str:
+        return " or ".join(f"({part})" if part.parts() else str(part) for part in self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Requirement):
+    """The opposite of a part, for somebody who is known: never true of the anonymous."""
+
+    part: Requirement
+
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        if principal.is_authenticated and self.part.judge(principal, match) is not None:
+            return None
+        return Refusal(str(self))
+
+    def parts(self) -> tuple[Requirement, ...]:
+        return (self.part,)
+
+    def __str__(self) -> str:
+        return f"not ({self.part})"
+
+
+def authenticated() -> Requirement:
+    """Ask for a valid token and nothing more."""
+    return Authenticated()
+
+
+def has_scope(*names: str) -> Requirement:
+    """Ask for every one of these scopes (RFC 6749 §3.3).
+
+    :raises ConfigurationError: for no name, or one that is no scope token.
+    """
+    for name in names:
+        if isinstance(name, str) and (" " in name or not name.isascii() or not name.isprintable()):
+            raise ConfigurationError(
+                f"has_scope({name!r}): a scope is printable ASCII without spaces; "
+                f"several are several arguments"
+            )
+    return Has("scope", _checked("has_scope", names))
+
+
+def has_role(*names: str) -> Requirement:
+    """Ask for every one of these roles, held or implied by the role hierarchy."""
+    return Has("role", _checked("has_role", names))
+
+
+def has_permission(*names: str) -> Requirement:
+    """Ask for every one of these permissions."""
+    return Has("permission", _checked("has_permission", names))
+
+
+def has_claim(path: str | ClaimPath, value: Any = ABSENT) -> Requirement:
+    """Ask for a claim.
+
+    ``~has_claim("suspended", True)`` is met where the claim is absent.
+
+    :param path: dotted, or a tuple of names where one contains a dot or a slash.
+    :param value: what it must equal, compared as JSON; where the claim is an array, what it must
+        list. Left out: the claim must be there. ``capture("name")``: what stands in that hole.
+    :raises ConfigurationError: for an empty name.
+    """
+    frozen = value if isinstance(value, Capture) else Claims({"": value})[""]
+    return HasClaim(claim_path(path), frozen)
+
+
+def capture(name: str) -> Capture:
+    """Name a hole of the rule's pattern, to compare a claim with what stands there."""
+    return Capture(name)
+
+
+def any_of(*requirements: Requirement) -> Requirement:
+    """Ask for at least one of several requirements."""
+    return AnyOf(_flattened("any_of", AnyOf, requirements))
+
+
+def all_of(*requirements: Requirement) -> Requirement:
+    """Ask for every one of several requirements."""
+    return AllOf(_flattened("all_of", AllOf, requirements))
+
+
+def _checked(call: str, names: tuple[str, ...]) -> frozenset[str]:
+    if not names:
+        raise ConfigurationError(f"{call}() asks for nothing: name at least one")
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(f"{call}({name!r}): a name is text, several are arguments")
+    return frozenset(names)
+
+
+def _flattened(
+    call: str, kind: type[AllOf | AnyOf], requirements: tuple[Requirement, ...]
+) -> tuple[Requirement, ...]:
+    if not requirements:
+        raise ConfigurationError(f"{call}() asks for nothing: name at least one requirement")
+    flat: list[Requirement] = []
+    for part in requirements:
+        if not isinstance(part, Requirement):
+            raise ConfigurationError(f"{call}({part!r}): that is no requirement, such as has_role")
+        flat.extend(part.parts() if type(part) is kind else (part,))
+    return tuple(flat)
+
+
+def every_part(requirement: Requirement) -> Iterable[Requirement]:
+    """Yield a requirement and all that it is made of."""
+    yield requirement
+    for part in requirement.parts():
+        yield from every_part(part)
+
+
+def curing_scopes(
+    requirement: Requirement, principal: Principal, match: Match
+) -> frozenset[str]:
+    """Return the scopes whose addition would meet the requirement; none if more is missing."""
+    for scopes in _ways(requirement):
+        richer = replace(principal, scopes=principal.scopes | scopes)
+        if scopes and requirement.judge(richer, match) is None:
+            return scopes
+    return frozenset()
+
+
+def _ways(requirement: Requirement) -> list[frozenset[str]]:
+    """Return the sets of scopes worth trying, the likeliest first; at most one per alternative."""
+    if isinstance(requirement, Has) and requirement.kind == "scope":
+        return [requirement.names]
+    if isinstance(requirement, AnyOf):
+        return [way for part in requirement.members for way in _ways(part)]
+    if isinstance(requirement, AllOf):
+        first = [ways[0] for part in requirement.members if (ways := _ways(part))]
+        return [frozenset().union(*first)]
+    return [frozenset()]

@@ -1,0 +1,41 @@
+"""Which roles a role brings with it."""
+
+from collections.abc import Collection, Mapping
+
+from jwt_middleware.errors import ConfigurationError
+
+
+class RoleHierarchy:
+    """A role hierarchy, worked out once: ``{"admin": ["editor"]}`` makes an admin an editor too."""
+
+    def __init__(self, direct: Mapping[str, Collection[str]] | None = None) -> None:
+        """
+        :param direct: for each role those that it brings with it; a role may list itself.
+        :raises ConfigurationError: for a cycle through another role, with its path.
+        """
+        self._direct = {role: _names(role, implied) for role, implied in (direct or {}).items()}
+        self._implied = {role: frozenset(self._closure(role, ())) for role in self._direct}
+
+    def expand(self, roles: frozenset[str]) -> frozenset[str]:
+        """Return ``roles`` and all that they bring with them."""
+        if not self._implied or not roles:
+            return roles
+        return roles.union(*(self._implied.get(role, frozenset()) for role in roles))
+
+    def _closure(self, role: str, trail: tuple[str, ...]) -> set[str]:
+        if role in trail:
+            path = " -> ".join((*trail[trail.index(role) :], role))
+            raise ConfigurationError(f"role_hierarchy has a cycle: {path}; remove one of these")
+        found = {role}
+        for implied in self._direct.get(role, ()):
+            if implied != role:
+                found |= self._closure(implied, (*trail, role))
+        return found
+
+
+def _names(role: str, implied: Collection[str]) -> tuple[str, ...]:
+    if isinstance(implied, str) or not all(isinstance(name, str) for name in implied):
+        raise ConfigurationError(
+            f"role_hierarchy[{role!r}]={implied!r} is no list of names: write [{implied!r}]"
+        )
+    return tuple(implied)

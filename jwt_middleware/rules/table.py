@@ -1,0 +1,369 @@
+"""The rule table: the first rule that matches decides, and where none does, a valid token is asked.
+
+Patterns stand in a tree of segments, so that a look-up walks the path and not the table: a thousand
+rules cost what ten cost.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.principal import Principal
+from jwt_middleware.rules.paths import normal_method, readings, segments
+from jwt_middleware.rules.patterns import Pattern, compile_pattern
+from jwt_middleware.rules.requirements import (
+    NO_CAPTURES,
+    Authenticated,
+    HasClaim,
+    Capture,
+    Match,
+    Not,
+    Requirement,
+    every_part,
+)
+
+_log = logging.getLogger("jwt_middleware.rules")
+
+Access = Literal["public", "optional", "protect"]
+
+# A service answers a few hundred distinct short paths; past that, identifiers vary and the walk
+# (a few microseconds) is as good. 2,048 × 256 characters stay under 2 MB.
+MEMO_ENTRIES = 2_048
+MEMO_PATH_LENGTH = 256
+
+_KNOWN_METHODS = (
+    "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT QUERY WEBSOCKET PROPFIND REPORT".split()
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One line of the table."""
+
+    access: Access
+    patterns: tuple[Pattern, ...]
+    methods: frozenset[str] | None
+    requires: Requirement
+    on_invalid: str = "refuse"
+
+    def __str__(self) -> str:
+        paths = ", ".join(repr(pattern.text) for pattern in self.patterns)
+        asks = "" if type(self.requires) is Authenticated else f", requires {self.requires}"
+        methods = "" if self.methods is None else f", methods={sorted(self.methods)}"
+        return f"{self.access}({paths}{asks}{methods})"
+
+    def covers(self, method: str, *, named: bool) -> bool:
+        """Return whether the rule speaks of ``method``.
+
+        :param named: for WebSockets: some matching rule names them, so that GET no longer does.
+        """
+        if self.methods is None or method in self.methods:
+            return True
+        # A HEAD is a GET without the body (RFC 9110 §9.3.2); a WebSocket opens with a GET.
+        stands_for_get = method == "HEAD" or (method == "WEBSOCKET" and not named)
+        return stands_for_get and "GET" in self.methods
+
+
+NO_RULE = Rule("protect", (), None, Authenticated())
+
+
+def public(pattern: str, *more: str, methods: Collection[str] | None = None) -> Rule:
+    """Let everybody pass; no token is looked at.
+
+    :param pattern: ``/path``, ``/with/{hole}`` or ``/below/**``.
+    :param methods: the methods it speaks of, in upper case; all if left out.
+    :raises ConfigurationError: for a pattern or method that cannot match.
+    """
+    return _rule("public", (pattern, *more), methods, Authenticated())
+
+
+def optional(
+    pattern: str,
+    *more: str,
+    methods: Collection[str] | None = None,
+    on_invalid: Literal["refuse", "anonymous"] = "refuse",
+) -> Rule:
+    """Let a request without a token pass as anonymous, and one with a good token as its owner.
+
+    :param on_invalid: what becomes of a bad token: it is refused, or passes as anonymous with its
+        code in ``principal.refusal``.
+    :raises ConfigurationError: for a pattern or method that cannot match.
+    """
+    if on_invalid not in {"refuse", "anonymous"}:
+        raise ConfigurationError(
+            f"optional(on_invalid={on_invalid!r}): write 'refuse' or 'anonymous'"
+        )
+    return _rule("optional", (pattern, *more), methods, Authenticated(), on_invalid)
+
+
+def protect(
+    pattern: str,
+    *more: str,
+    requires: Requirement | None = None,
+    methods: Collection[str] | None = None,
+) -> Rule:
+    """Ask for a valid token, and for what ``requires`` says.
+
+    :param requires: such as ``has_scope("orders:read")``; a valid token if left out.
+    :raises ConfigurationError: for a pattern, method or requirement that cannot work.
+    """
+    requirement = Authenticated() if requires is None else requires
+    if not isinstance(requirement, Requirement):
+        raise ConfigurationError(
+            f"protect({pattern!r}, requires={requires!r}): that is no requirement, "
+            "such as has_scope('orders:read')"
+        )
+    return _rule("protect", (pattern, *more), methods, requirement)
+
+
+def _rule(
+    access: Access,
+    texts: tuple[str, ...],
+    methods: Collection[str] | None,
+    requires: Requirement,
+    on_invalid: str = "refuse",
+) -> Rule:
+    patterns = tuple(compile_pattern(text) for text in texts)
+    for part in every_part(requires):
+        if isinstance(part, HasClaim) and isinstance(part.value, Capture):
+            _check_capture(patterns, part.value.name)
+    return Rule(access, patterns, _methods(texts[0], methods), requires, on_invalid)
+
+
+def _check_capture(patterns: Iterable[Pattern], name: str) -> None:
+    for pattern in patterns:
+        known = [hole for hole, _ in pattern.holes]
+        if name not in known:
+            raise ConfigurationError(
+                f"capture({name!r}): pattern {pattern.text!r} has no such hole; it has {known}"
+            )
+
+
+def _methods(pattern: str, methods: Collection[str] | None) -> frozenset[str] | None:
+    if methods is None:
+        return None
+    if isinstance(methods, str) or not methods:
+        raise ConfigurationError(
+            f"rule {pattern!r}: methods={methods!r} must be a list such as ['GET', 'POST']"
+        )
+    for method in methods:
+        if method not in _KNOWN_METHODS:
+            _check_method(pattern, method)
+    return frozenset(methods)
+
+
+def _check_method(pattern: str, method: object) -> None:
+    upper = str(method).upper()
+    if not isinstance(method, str) or method != upper or not method.isalpha():
+        raise ConfigurationError(
+            f"rule {pattern!r}: method {method!r} is not in upper case: write {upper!r}"
+        )
+    if near := get_close_matches(upper, _KNOWN_METHODS, n=1, cutoff=0.75):
+        raise ConfigurationError(
+            f"rule {pattern!r}: method {method!r} is not known: did you mean {near[0]!r}?"
+        )
+
+
+class _Node:
+    """One place in the tree of patterns."""
+
+    __slots__ = ("below", "here", "hole", "names")
+
+    def __init__(self) -> None:
+        self.names: dict[str, _Node] = {}
+        self.hole: _Node | None = None
+        self.here: list[tuple[int, Rule, Pattern]] = []
+        self.below: list[tuple[int, Rule, Pattern]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """The rule that decides one reading of a path, and how the path fell under it."""
+
+    rule: Rule
+    match: Match
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ruling:
+    """What the table says of one request: the rules of all readings together."""
+
+    deciders: tuple[Decider, ...]
+    rule: str
+    """The rule of the path as sent, in words."""
+    is_public: bool
+    admits_anonymous: bool
+    forgives_invalid: bool
+    demands: tuple[tuple[Requirement, Match], ...]
+    """What a principal must meet beyond a valid token."""
+
+
+def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
+    guarded = [decider for decider in deciders if decider.rule.access != "public"]
+    return Ruling(
+        deciders=deciders,
+        rule=str(deciders[0].rule) if deciders[0].rule is not NO_RULE else "no rule matches",
+        is_public=not guarded,
+        admits_anonymous=all(decider.rule.access == "optional" for decider in guarded),
+        forgives_invalid=all(decider.rule.on_invalid == "anonymous" for decider in guarded),
+        demands=tuple(
+            (decider.rule.requires, decider.match)
+            for decider in guarded
+            if type(decider.rule.requires) is not Authenticated
+        ),
+    )
+
+
+_Key = tuple[str, str, tuple[str, ...]]
+
+
+class RuleTable:
+    """The compiled rules of one guard."""
+
+    def __init__(self, rules: Sequence[Rule] = (), prefixes: Sequence[str] = ()) -> None:
+        """
+        :param rules: in the order in which they are asked.
+        :param prefixes: mount points that the application may strip from a path.
+        :raises ConfigurationError: for a rule that can never decide anything.
+        """
+        self.rules = tuple(rules)
+        self._prefixes = tuple(prefixes)
+        self._root = _Node()
+        self._memo: dict[_Key, Ruling] = {}
+        for number, rule in enumerate(self.rules):
+            self._add(number, rule)
+        for rule in self.rules:
+            _warn_of_open_children(self, rule)
+            _warn_of_mere_negation(rule)
+
+    def ruling(self, method: str, path: str, prefixes: tuple[str, ...] = ()) -> Ruling:
+        """Return what decides a request.
+
+        :param method: as sent, or ``WEBSOCKET``.
+        :param path: as the wrapped application receives it.
+        :param prefixes: more mount points, of the application at hand.
+        :raises PathInvalid: if path or method cannot be read with certainty.
+        """
+        # Two faces may share this table and differ in their prefixes: they are part of the key.
+        key = (method, path, prefixes)
+        known = self._memo.get(key)
+        return self._rule_and_keep(key, method, path, prefixes) if known is None else known
+
+    def _rule_and_keep(
+        self, key: _Key, method: str, path: str, prefixes: tuple[str, ...]
+    ) -> Ruling:
+        upper = normal_method(method)
+        every = readings(path, (*self._prefixes, *prefixes))
+        deciders: list[Decider] = []
+        for reading in every:
+            if (decider := self.decider(upper, reading)) not in deciders:
+                deciders.append(decider)
+        ruling = _ruling(tuple(deciders))
+        if len(path) <= MEMO_PATH_LENGTH and len(method) <= MEMO_PATH_LENGTH:
+            if len(self._memo) >= MEMO_ENTRIES:
+                self._memo.clear()
+            self._memo[key] = ruling
+        return ruling
+
+    def decider(self, method: str, reading: str) -> Decider:
+        """Return the first rule that matches one reading of a path."""
+        if reading == "*":
+            return _UNDECIDED
+        path = segments(reading)
+        found = self._candidates(path)
+        named = any(rule.methods and method in rule.methods for _, rule, _ in found)
+        deciding = min(
+            (entry for entry in found if entry[1].covers(method, named=named)),
+            key=lambda entry: entry[0],
+            default=None,
+        )
+        if deciding is None:
+            return _UNDECIDED
+        _, rule, pattern = deciding
+        return Decider(rule, Match(pattern.captures(path)) if pattern.holes else NO_CAPTURES)
+
+    def _candidates(self, path: tuple[str | None, ...]) -> list[tuple[int, Rule, Pattern]]:
+        """Return every rule whose pattern matches; ``None`` in ``path`` matches only holes."""
+        nodes = [self._root]
+        found = list(self._root.below)
+        for segment in path:
+            nodes = [child for node in nodes for child in _children(node, segment)]
+            for node in nodes:
+                found += node.below
+        for node in nodes:
+            found += node.here
+        return found
+
+    def _add(self, number: int, rule: Rule) -> None:
+        for pattern in rule.patterns:
+            self._refuse_if_unreachable(number, rule, pattern)
+            node = self._root
+            for part in pattern.parts:
+                node = _child(node, part)
+            (node.below if pattern.is_open else node.here).append((number, rule, pattern))
+
+    def _refuse_if_unreachable(self, number: int, rule: Rule, pattern: Pattern) -> None:
+        earlier = [entry for entry in self._candidates(pattern.parts) if _is_wider(entry[2], pattern)]
+        taken: set[str] = set()
+        for _, other, _ in earlier:
+            if other.methods is None or rule.methods is not None and rule.methods <= (
+                taken := taken | _covered(other, rule.methods)
+            ):
+                raise ConfigurationError(
+                    f"rule {number + 1}, {rule}: {pattern.text!r} can never decide, because "
+                    f"{other} stands before it: move it up, or remove it"
+                )
+
+
+_UNDECIDED = Decider(NO_RULE, NO_CAPTURES)
+
+
+def _children(node: _Node, segment: str | None) -> Iterable[_Node]:
+    if segment is not None and (child := node.names.get(segment)):
+        yield child
+    if node.hole:
+        yield node.hole
+
+
+def _child(node: _Node, part: str | None) -> _Node:
+    if part is not None:
+        return node.names.setdefault(part, _Node())
+    node.hole = node.hole or _Node()
+    return node.hole
+
+
+def _is_wider(other: Pattern, pattern: Pattern) -> bool:
+    """Return whether ``other``, which matches the parts of ``pattern``, matches all it matches."""
+    return other.is_open or not pattern.is_open
+
+
+def _covered(rule: Rule, methods: frozenset[str]) -> set[str]:
+    return {method for method in methods if rule.covers(method, named=method == "WEBSOCKET")}
+
+
+def _warn_of_open_children(table: RuleTable, rule: Rule) -> None:
+    """Warn where ``/admin`` asks for more than what lies below it."""
+    if rule.access != "protect" or type(rule.requires) is Authenticated:
+        return
+    for pattern in rule.patterns:
+        method = min(rule.methods or {"GET"})
+        child = table.decider(method, "/".join(("", *(p or "_" for p in pattern.parts), "_")))
+        asks_more = child.rule.access == "protect" and type(child.rule.requires) is not Authenticated
+        if not pattern.is_open and not asks_more:
+            _log.warning(
+                "%s speaks of %r alone; what lies below it falls to %s: write %r to cover both",
+                rule,
+                pattern.text,
+                "no rule and needs only a valid token" if child.rule is NO_RULE else child.rule,
+                f"{pattern.text.rstrip('/')}/**",
+            )
+
+
+def _warn_of_mere_negation(rule: Rule) -> None:
+    parts = list(every_part(rule.requires))
+    nobody = Principal()
+    if any(isinstance(part, Not) for part in parts) and rule.requires.judge(nobody, NO_CAPTURES) is None:
+        _log.warning("%s is met by a token that says nothing at all: add what must be there", rule)

@@ -1,0 +1,1 @@
+"""Tokens, offline: parsing, claims, verification and the memory of what was verified."""

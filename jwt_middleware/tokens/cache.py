@@ -1,0 +1,98 @@
+"""Tokens verified before.
+
+A plain dictionary that is read without a lock, bounded by count and by bytes. When it is full, the
+oldest entry goes, unless it was used since it last stood there (second chance). An entry is never
+trusted for being there: the guard holds it against the clock, the key set and the revocations each
+time, so what is evicted late is not accepted late.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from jwt_middleware.crypto.algorithms import Algorithm
+from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.principal import Principal
+
+# What an entry weighs besides the token's own text, in bytes: a principal with a dozen claims,
+# measured. The claims grow with the token, which is why the text counts three times.
+_ENTRY_WEIGHT = 2_500
+_TEXT_WEIGHT = 3
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A verified token: who it is, and what must still hold for it to stand."""
+
+    principal: Principal
+    trust: Any
+    """The issuer in service that verified it."""
+    key: VerificationKey
+    """The key that its signature is good under."""
+    algorithm: Algorithm
+    kid: str | None
+    snapshot: object
+    """The very key set it was verified with."""
+    soft_at: float
+    """The monotonic instant from which the key set wants to be asked."""
+    valid_until: float
+    """``exp`` and the leeway, in POSIX seconds; infinite for a token without ``exp``."""
+    was_used: bool = False
+
+
+class TokenCache:
+    """A bounded memory of verified tokens, keyed by their whole text."""
+
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._entries: dict[str, Entry] = {}
+        self._queue: deque[str] = deque()
+        self._bytes = 0
+        self._lock = Lock()
+        self.get = self._entries.get
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """What the entries weigh, estimated."""
+        return self._bytes
+
+    def put(self, token: str, entry: Entry) -> None:
+        """Remember a token, or replace what is remembered of it."""
+        weight = _weight(token)
+        if weight > self._max_bytes or not self._max_entries:
+            return
+        with self._lock:
+            if token not in self._entries:
+                self._make_room(weight)
+                self._queue.append(token)
+                self._bytes += weight
+            self._entries[token] = entry
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self._queue.clear()
+            self._bytes = 0
+
+    def _make_room(self, weight: int) -> None:
+        while self._queue and (
+            len(self._entries) >= self._max_entries or self._bytes + weight > self._max_bytes
+        ):
+            oldest = self._queue.popleft()
+            entry = self._entries[oldest]
+            if entry.was_used:
+                entry.was_used = False
+                self._queue.append(oldest)
+            else:
+                del self._entries[oldest]
+                self._bytes -= _weight(oldest)
+
+
+def _weight(token: str) -> int:
+    return _ENTRY_WEIGHT + _TEXT_WEIGHT * len(token)

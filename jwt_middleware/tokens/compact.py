@@ -1,0 +1,155 @@
+"""The compact serialisation of a JWS, split and read strictly (RFC 7515 §7.1, RFC 8725 §3.10).
+
+Everything is checked before anything costs: size, then shape, then the header. No key is looked at
+here. ``jku``, ``x5u``, ``jwk`` and ``x5c`` are never read: a token does not choose its own key.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jwt_middleware.crypto import base64url
+from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
+from jwt_middleware.errors import TokenMalformed, TokenTooLarge
+from jwt_middleware.tokens.json import NotOneObject, read_object
+
+# An issuer uses a handful of headers (algorithm × key). 256 leaves room for many issuers and
+# rotations, and costs under 100 KB.
+MAX_KNOWN_HEADERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What of a protected header matters."""
+
+    alg: str
+    kid: str | None
+    typ: str | None
+    """In lower case and without ``application/`` (RFC 7515 §4.1.9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """A compact JWS that has its form; nothing of it is verified."""
+
+    header: Header
+    header_segment: bytes
+    payload_segment: bytes
+    signing_input: bytes
+    signature: bytes
+
+    def payload(self) -> bytes:
+        """Return the payload as it was signed.
+
+        :raises TokenMalformed: if the segment is not canonical base64url.
+        """
+        return _decoded(self.payload_segment)
+
+    def claims(self) -> dict[str, Any]:
+        """Return the payload as a claim set (RFC 7519 §7.2).
+
+        :raises TokenMalformed: if it is not one JSON object.
+        """
+        try:
+            return read_object(self.payload())
+        except NotOneObject as problem:
+            raise TokenMalformed(f"payload: {problem}") from None
+
+
+class KnownHeaders:
+    """A small memory of header segments that came with a good signature.
+
+    It maps a segment to its three facts and to nothing else: issuer, key and policy are looked up
+    for each token anew.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Header] = {}
+
+    def read(self, segment: bytes) -> Header:
+        """Return what the segment says, from memory or by reading it.
+
+        :raises TokenMalformed: if it is no acceptable header.
+        """
+        known = self._known.get(segment)
+        return _read_header(segment) if known is None else known
+
+    def learn(self, segment: bytes, header: Header) -> None:
+        """Keep a header whose signature was good."""
+        if len(self._known) >= MAX_KNOWN_HEADERS:
+            self._known.clear()
+        self._known[segment] = header
+
+
+def parse(token: str, max_size: int, headers: KnownHeaders) -> Compact:
+    """Return the parts of ``token``.
+
+    :param max_size: characters that a token may have.
+    :raises TokenTooLarge: if it has more.
+    :raises TokenMalformed: if it is not three base64url segments with an acceptable header.
+    """
+    if len(token) > max_size:
+        raise TokenTooLarge(f"{len(token)} characters, at most {max_size} are read")
+    try:
+        data = token.encode("ascii")
+    except UnicodeEncodeError:
+        raise TokenMalformed("not ASCII") from None
+    if data.translate(None, base64url.ALPHABET) != b"..":
+        raise TokenMalformed("not three base64url segments")
+    signing_input, _, signature = data.rpartition(b".")
+    header_segment, _, payload_segment = signing_input.partition(b".")
+    return Compact(
+        headers.read(header_segment),
+        header_segment,
+        payload_segment,
+        signing_input,
+        _decoded(signature),
+    )
+
+
+def _decoded(segment: bytes) -> bytes:
+    try:
+        return base64url.decode_clean(segment)
+    except ValueError:
+        raise TokenMalformed("a segment is not canonical base64url") from None
+
+
+def _read_header(segment: bytes) -> Header:
+    try:
+        members = read_object(_decoded(segment))
+    except NotOneObject as problem:
+        raise TokenMalformed(f"header: {problem}") from None
+    # RFC 7515 §4.1.11: an extension that must be understood and is not makes the token invalid;
+    # none is understood here, the unencoded payload of RFC 7797 included.
+    if "crit" in members or members.get("b64", True) is not True:
+        raise TokenMalformed("header: critical extensions are not supported")
+    return Header(_algorithm(members), _kid(members), _type(members))
+
+
+def _algorithm(members: dict[str, Any]) -> str:
+    alg = members.get("alg")
+    if not isinstance(alg, str):
+        raise TokenMalformed("header: alg is not a string")
+    return alg
+
+
+def _kid(members: dict[str, Any]) -> str | None:
+    kid = members.get("kid")
+    if kid is None and "kid" not in members:
+        return None
+    if not isinstance(kid, str) or len(kid) > MAX_KID_LENGTH:
+        raise TokenMalformed("header: kid is not a short string")
+    return kid
+
+
+def _type(members: dict[str, Any]) -> str | None:
+    typ = members.get("typ")
+    if typ is None and "typ" not in members:
+        return None
+    if not isinstance(typ, str):
+        raise TokenMalformed("header: typ is not a string")
+    return normal_type(typ)
+
+
+def normal_type(typ: str) -> str:
+    """Return a media type as ``typ`` values are compared (RFC 7515 §4.1.9)."""
+    return typ.lower().removeprefix("application/")

@@ -1,0 +1,78 @@
+"""JSON as tokens may carry it: one object, in UTF-8, that every reader reads alike (RFC 7493).
+
+Python's reader takes the last of two equal members, reads ``NaN``, ``Infinity`` and UTF-16, and
+recurses without limit. Each of those lets two programs see two different tokens, or stops one.
+"""
+
+import json
+import math
+from typing import Any
+
+# Claims nest three or four levels deep (Keycloak's resource_access). RFC 8259 §9 allows a limit.
+MAX_DEPTH = 32
+
+
+class NotOneObject(ValueError):
+    """The text is not one unambiguous JSON object."""
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise NotOneObject("a member occurs twice")
+    return members
+
+
+def _refuse_constant(name: str) -> Any:
+    raise NotOneObject(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise NotOneObject("a number is out of range")
+    return number
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_unique_members, parse_constant=_refuse_constant, parse_float=_finite
+)
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """Return the object that ``data`` holds.
+
+    :raises NotOneObject: if it is anything else, or readers could differ about it.
+    """
+    try:
+        text = data.decode("utf-8")
+        _check_depth(text)
+        value = _decoder.decode(text)
+    except NotOneObject:
+        raise
+    except (ValueError, RecursionError):
+        raise NotOneObject("not JSON in UTF-8") from None
+    if not isinstance(value, dict):
+        raise NotOneObject("not an object")
+    if "\\ud" in text or "\\uD" in text:
+        _check_surrogates(value)
+    return value
+
+
+def _check_depth(text: str) -> None:
+    """Refuse deep nesting before the recursive reader sees it; brackets in strings count too."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for bracket in text:
+        depth += (bracket in "[{") - (bracket in "]}")
+        if depth > MAX_DEPTH:
+            raise NotOneObject("nested too deeply")
+
+
+def _check_surrogates(value: object) -> None:
+    # RFC 7493 §2.1: half a surrogate pair is no character, and cannot be written out again.
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotOneObject("a string holds half a surrogate pair") from None

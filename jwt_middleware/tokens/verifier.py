@@ -1,0 +1,67 @@
+"""Signatures held against keys. No claim is looked at here."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from jwt_middleware.crypto.algorithms import Algorithm, select
+from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
+from jwt_middleware.errors import AlgorithmNotAllowed, KeyUnknown, SignatureInvalid
+from jwt_middleware.tokens.compact import Compact, KnownHeaders, parse
+
+# The size that a guard reads by default; far above any token and far below a denial of service.
+MAX_TOKEN_SIZE = 16_384
+
+
+def check_signature(
+    compact: Compact, keys: Iterable[VerificationKey], algorithm: Algorithm
+) -> VerificationKey:
+    """Return the first of ``keys`` under which the signature is good.
+
+    :raises SignatureInvalid: if there is none.
+    """
+    if compact.signature:
+        for key in keys:
+            if algorithm.verifies(key.material, compact.signing_input, compact.signature):
+                return key
+    raise SignatureInvalid
+
+
+def verify_jws(
+    token: str, jwks: Mapping[str, Any], algorithms: Collection[str], *, published: bool = True
+) -> bytes:
+    """Verify a compact JWS with the keys at hand and return its payload; no claim is checked.
+
+    :param jwks: a JWK Set, or one JWK; members that cannot verify are passed over.
+    :param algorithms: the names that the header may use.
+    :param published: whether the set is public knowledge, so that ``oct`` keys in it are refused.
+    :raises TokenError: with the code of the first check that fails.
+    :raises ConfigurationError: if ``algorithms`` is not a list of known names.
+    :source: RFC 7515 §5.2.
+    """
+    allowed = {algorithm.name: algorithm for algorithm in select(algorithms)}
+    compact = parse(token, MAX_TOKEN_SIZE, KnownHeaders())
+    algorithm = allowed.get(compact.header.alg)
+    if algorithm is None:
+        raise AlgorithmNotAllowed(f"alg is none of {sorted(allowed)}")
+    keys = _fitting(jwks, compact.header.kid, algorithm, published)
+    check_signature(compact, keys, algorithm)
+    return compact.payload()
+
+
+def _fitting(
+    jwks: Mapping[str, Any], kid: str | None, algorithm: Algorithm, published: bool
+) -> list[VerificationKey]:
+    members = jwks.get("keys", [jwks])
+    keys = [key for key in _usable(members, published) if key.may_serve(algorithm)]
+    named = [key for key in keys if kid is None or key.kid is None or key.kid == kid]
+    if not named:
+        raise KeyUnknown("no key fits the header")
+    return named
+
+
+def _usable(members: Iterable[object], published: bool) -> Iterable[VerificationKey]:
+    for member in members:
+        try:
+            yield import_jwk(member, published=published)
+        except UnusableKey:
+            continue

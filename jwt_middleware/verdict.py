@@ -1,0 +1,212 @@
+"""The two answers of the guard. A ``Deny`` is already a plain HTTP answer; a face only sends it.
+
+Every refusal whose words are fixed is rendered once, when the guard is built. The challenge follows
+RFC 6750 §3, the body RFC 9457.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Literal
+
+from jwt_middleware.errors import ConfigurationError, Refused, Unavailable, refusals
+from jwt_middleware.principal import Principal
+
+Headers = tuple[tuple[str, str], ...]
+Body = tuple[str, bytes]
+"""A media type and the bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a requirement is not met. Returned by ``Requirement.judge``."""
+
+    detail: str = ""
+    """For the operator: what is asked for. A client never reads it."""
+    code: str = "requirement_not_met"
+    status: int = 403
+    error: str = "insufficient_scope"
+    """The error of the challenge, such as ``insufficient_user_authentication`` (RFC 9470 §3)."""
+    public: str = "The access token does not grant what this request needs"
+    parameters: tuple[tuple[str, str], ...] = ()
+    """Further parameters of the challenge, such as ``max_age``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The request may pass."""
+
+    principal: Principal
+    rule: str
+    """The rule that decided, in the words of the rule table."""
+    response_headers: Headers = ()
+    """Headers that the application's response gets, where it has none of that name."""
+    subprotocol: str | None = None
+    """The WebSocket subprotocol to answer with if the application chooses none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The request is refused with this answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    code: str
+    raw_headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False, compare=False)
+    """The headers as ASGI takes them."""
+
+    @property
+    def reason(self) -> str:
+        """The phrase of the status line."""
+        return HTTPStatus(self.status).phrase
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a body may say; all of it is public."""
+
+    status: int
+    code: str
+    detail: str
+    error: str | None
+
+    @property
+    def title(self) -> str:
+        """The phrase of the status."""
+        return HTTPStatus(self.status).phrase
+
+
+ErrorBody = Literal["problem", "oauth"] | Callable[[Problem], Body]
+
+
+def _problem_body(problem: Problem) -> Body:
+    # RFC 9457 §3.1; ``about:blank`` says that the title is that of the status.
+    members = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+    }
+    if problem.error is not None:
+        members["error"] = problem.error
+    return "application/problem+json", json.dumps(members).encode()
+
+
+def _oauth_body(problem: Problem) -> Body:
+    # RFC 6749 §5.2, the shape that OAuth clients know.
+    members = {
+        "error": problem.error or problem.code,
+        "error_description": problem.detail,
+        "code": problem.code,
+    }
+    return "application/json", json.dumps(members).encode()
+
+
+_BODIES: dict[str, Callable[[Problem], Body]] = {"problem": _problem_body, "oauth": _oauth_body}
+
+
+def body_writer(error_body: ErrorBody) -> Callable[[Problem], Body]:
+    """Return the function that writes bodies.
+
+    :raises ConfigurationError: for a name that is not known.
+    """
+    if callable(error_body):
+        return error_body
+    if error_body not in _BODIES:
+        raise ConfigurationError(
+            f"error_body={error_body!r} is not known: use 'problem', 'oauth' or a callable"
+        )
+    return _BODIES[error_body]
+
+
+class Answers:
+    """Renders refusals for one guard."""
+
+    def __init__(self, realm: str = "api", error_body: ErrorBody = "problem", vary: str = "") -> None:
+        """
+        :param realm: the realm of every challenge (RFC 9110 §11.5).
+        :param error_body: ``problem``, ``oauth``, or a callable from a problem to type and bytes.
+        :param vary: what a refusal depends on besides ``Authorization``, such as ``Cookie``.
+        :raises ConfigurationError: if the realm cannot stand in a header.
+        """
+        self._realm = f'realm="{_quoted("realm", realm)}"'
+        self._body = body_writer(error_body)
+        self._vary = f"Authorization, {vary}" if vary else "Authorization"
+        self._fixed = {kind: self._render(_specimen(kind)) for kind in refusals() if _is_fixed(kind)}
+
+    def refuse(self, problem: Refused) -> Deny:
+        """Return the answer for a refusal of the error tree."""
+        fixed = self._fixed.get(type(problem))
+        return self._render(problem) if fixed is None else fixed
+
+    def refuse_requirement(self, refusal: Refusal, scopes: Iterable[str] = ()) -> Deny:
+        """Return the answer for a requirement that is not met.
+
+        :param scopes: scopes whose addition would meet it, for the challenge (RFC 6750 §3.1).
+        """
+        problem = Problem(refusal.status, refusal.code, refusal.public, refusal.error)
+        parameters = [*refusal.parameters]
+        if granted := " ".join(sorted(scopes)):
+            parameters.append(("scope", granted))
+        return self._answer(problem, [self._challenge(problem, parameters)])
+
+    def _render(self, refused: Refused) -> Deny:
+        problem = Problem(refused.status, refused.code, refused.public, refused.error)
+        if isinstance(refused, Unavailable):
+            # RFC 9110 §10.2.3: whole seconds, and never "at once".
+            seconds = max(1, math.ceil(refused.retry_after))
+            return self._answer(problem, [("Retry-After", str(seconds))])
+        wants_challenge = refused.status == 401 or refused.error is not None
+        return self._answer(problem, [self._challenge(problem, ())] if wants_challenge else [])
+
+    def _challenge(
+        self, problem: Problem, parameters: Iterable[tuple[str, str]]
+    ) -> tuple[str, str]:
+        parts = [self._realm]
+        # RFC 6750 §3.1: without credentials the challenge says nothing of an error.
+        if problem.error is not None:
+            parts.append(f'error="{problem.error}"')
+            parts.append(f'error_description="{_quoted("detail", problem.detail)}"')
+        parts += [f'{name}="{_quoted(name, value)}"' for name, value in parameters]
+        return "WWW-Authenticate", f"Bearer {', '.join(parts)}"
+
+    def _answer(self, problem: Problem, headers: list[tuple[str, str]]) -> Deny:
+        media_type, body = self._body(problem)
+        every = (
+            ("Content-Type", media_type),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store"),
+            ("Vary", self._vary),
+            *headers,
+        )
+        return Deny(problem.status, every, body, problem.code, as_raw(every))
+
+
+def as_raw(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
+    """Return headers as ASGI takes them: names in lower case, all in latin-1."""
+    return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+
+
+def _is_fixed(kind: type[Refused]) -> bool:
+    return not issubclass(kind, Unavailable)
+
+
+def _specimen(kind: type[Refused]) -> Refused:
+    specimen = kind.__new__(kind)
+    return specimen
+
+
+def _quoted(name: str, value: str) -> str:
+    """Return ``value`` as the inside of a quoted string (RFC 9110 §5.6.4)."""
+    if not value.isprintable() or not value.isascii():
+        raise ConfigurationError(f"{name}={value!r} cannot stand in a header: use printable ASCII")
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def merge_headers(present: Mapping[str, str], wanted: Headers) -> Headers:
+    """Return those of ``wanted`` that ``present`` (names in lower case) does not have."""
+    return tuple((name, value) for name, value in wanted if name.lower() not in present)

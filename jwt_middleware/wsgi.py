@@ -1,0 +1,130 @@
+"""The WSGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
+
+from collections.abc import Callable, Iterable, Iterator
+from types import GeneratorType
+from typing import Any, Unpack
+
+from jwt_middleware.effects import run
+from jwt_middleware.guard import Guard, chosen_guard
+from jwt_middleware.options import GuardOptions
+from jwt_middleware.principal import Principal, set_current
+from jwt_middleware.request.view import WSGIView
+from jwt_middleware.verdict import Allow, Deny, Headers
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+PRINCIPAL_KEY = "jwt_middleware.principal"
+_VERDICT_KEY = "jwt_middleware.verdict"
+
+
+class JWTWSGIMiddleware:
+    """Puts a guard in front of a WSGI application."""
+
+    def __init__(
+        self, app: WSGIApp, guard: Guard | None = None, **options: Unpack[GuardOptions]
+    ) -> None:
+        """
+        :param app: the application to guard.
+        :param guard: the guard; or its options go here directly.
+        :raises ConfigurationError: for a wrong option.
+        """
+        self._app = app
+        self._guard = chosen_guard(guard, options)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request (PEP 3333)."""
+        met = environ.get(_VERDICT_KEY)
+        if met is not None and met[0] is self._guard and met[1] == _whole_path(environ):
+            return self._app(environ, start_response)
+
+        view = WSGIView(environ)
+        verdict = self._guard.decide(view)
+        if isinstance(verdict, GeneratorType):
+            verdict = run(verdict)
+
+        if isinstance(verdict, Deny):
+            return _deny(verdict, environ, start_response)
+        return self._allow(verdict, environ, start_response)  # type: ignore[arg-type]
+
+    def _allow(
+        self, verdict: Allow, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        principal = verdict.principal
+        _attach(environ, principal)
+        environ[_VERDICT_KEY] = (self._guard, _whole_path(environ))
+        if verdict.response_headers:
+            start_response = _adding(verdict.response_headers, start_response)
+        set_current(principal)
+        try:
+            body = self._app(environ, start_response)
+        except BaseException:
+            set_current(None)
+            raise
+        return _forgetting(body, environ)
+
+
+def _whole_path(environ: Environ) -> str:
+    return f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+
+
+def _attach(environ: Environ, principal: Principal) -> None:
+    """Set every key of identity, and remove what stood there."""
+    environ[PRINCIPAL_KEY] = principal
+    environ.pop("REMOTE_USER", None)
+    environ.pop("AUTH_TYPE", None)
+    if principal.is_authenticated:
+        environ["AUTH_TYPE"] = "Bearer"
+        if principal.identity and principal.identity.isprintable():
+            # PEP 3333: text in the environment is bytes that look like latin-1.
+            environ["REMOTE_USER"] = principal.identity.encode().decode("latin-1")
+
+
+def _deny(verdict: Deny, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(f"{verdict.status} {verdict.reason}", list(verdict.headers))
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [verdict.body]
+
+
+def _adding(wanted: Headers, start_response: StartResponse) -> StartResponse:
+    """Return ``start_response`` that adds headers to the response."""
+
+    def start_with_headers(
+        status: str, headers: list[tuple[str, str]], *exc_info: Any
+    ) -> Callable[[bytes], object]:
+        names = {name.lower() for name, _ in headers}
+        # Vary lists add up over several lines (RFC 9110 §5.3); of the others the application's stands.
+        added = [pair for pair in wanted if pair[0] == "Vary" or pair[0].lower() not in names]
+        return start_response(status, [*headers, *added], *exc_info)
+
+    return start_with_headers
+
+
+def _forgetting(body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
+    """Return ``body`` so that the current principal is forgotten when it has been sent."""
+    if isinstance(body, list | tuple):
+        set_current(None)
+        return body
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type) and isinstance(body, wrapper):
+        set_current(None)
+        return body
+    return _Body(body)
+
+
+class _Body:
+    """A body under way: its own iterator, and a ``close`` that forgets who asked."""
+
+    def __init__(self, body: Iterable[bytes]) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Close the body. Maybe on another thread, so the variable is cleared, never reset."""
+        try:
+            if hasattr(self._body, "close"):
+                self._body.close()
+        finally:
+            set_current(None)
