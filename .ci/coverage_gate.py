@@ -65,7 +65,7 @@ def shortfalls(files: Mapping[str, Summary], gates: Mapping[str, float]) -> list
 def recorded(data: Coverage) -> dict[str, Summary]:
     """Return what was counted for each file, by its path inside the checkout."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        data.json_report(outfile=report.name, skip_empty=False)
+        data.json_report(outfile=report.name)
         files = json.loads(Path(report.name).read_text(encoding="utf-8"))["files"]
     return {Path(name).as_posix(): each["summary"] for name, each in files.items()}
 

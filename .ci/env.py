@@ -192,7 +192,7 @@ def explain(failures: Sequence[str]) -> str:
     return "\n\n".join(
         [
             *failures[:-1],
-            f"{BASE_PYTHON} cannot make an environment: it has neither pip nor ensurepip. "
+            f"{BASE_PYTHON} cannot make an environment: it has neither pip nor ensurepip.",
             "On Debian and Ubuntu `apt install python3-venv` mends it; so does having uv.",
         ]
     )

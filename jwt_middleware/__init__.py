@@ -38,6 +38,26 @@ from jwt_middleware.wsgi import JWTWSGIMiddleware
 
 __version__ = "0.1.0"
 
+
+def _warn_of_namesake() -> None:
+    """Warn where another distribution with this import name is installed."""
+    from importlib.metadata import PackageNotFoundError, distribution
+    from warnings import warn
+
+    try:
+        distribution("jwt-middleware")
+    except PackageNotFoundError:
+        return
+    warn(
+        "the distribution 'jwt-middleware' is another project with the same import name: "
+        "run 'pip uninstall jwt-middleware', then reinstall asgi-wsgi-jwt",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+_warn_of_namesake()
+
 __all__ = [
     "ANY_AUDIENCE",
     "Allow",

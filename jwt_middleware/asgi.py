@@ -1,11 +1,10 @@
 """The ASGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import GeneratorType
 from typing import Any, Unpack
 
-from jwt_middleware.effects import arun
+from jwt_middleware.effects import arun, loop_is_running
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
@@ -50,7 +49,7 @@ class JWTMiddleware:
         try:
             self._guard = chosen_guard(guard, options)
         except ConfigurationError as mistake:
-            if not _loop_is_running():
+            if not loop_is_running():
                 raise
             self._mistake = mistake
 
@@ -59,14 +58,12 @@ class JWTMiddleware:
         kind = scope["type"]
         if self._mistake is not None:
             await _fail_to_start(self._mistake, kind, receive, send)
-        if kind == "lifespan":
-            return await self._app(scope, receive, send)
+        if kind == "lifespan" or self._has_met(scope):
+            await self._app(scope, receive, send)
+            return
         if kind not in {"http", "websocket"}:
             # The specification asks to refuse a protocol that is not understood.
             raise ConfigurationError(f"JWTMiddleware cannot guard the scope type {kind!r}")
-        met = scope.get(_VERDICT_KEY)
-        if met is not None and met[0] is self._guard and met[1] == scope["path"]:
-            return await self._app(scope, receive, send)
 
         view = ASGIView(scope)
         verdict = self._guard.decide(view, self._prefixes)
@@ -74,8 +71,14 @@ class JWTMiddleware:
             verdict = await arun(verdict)
 
         if isinstance(verdict, Deny):
-            return await _deny(verdict, scope, receive, send)
-        return await self._allow(verdict, scope, receive, send)  # type: ignore[arg-type]
+            await _deny(verdict, scope, receive, send)
+        else:
+            await self._allow(verdict, scope, receive, send)  # type: ignore[arg-type]
+
+    def _has_met(self, scope: Scope) -> bool:
+        """Return whether this very guard let this very path pass further out."""
+        met = scope.get(_VERDICT_KEY)
+        return met is not None and met[0] is self._guard and met[1] == scope["path"]
 
     async def _allow(self, verdict: Allow, scope: Scope, receive: Receive, send: Send) -> None:
         principal = verdict.principal
@@ -107,7 +110,8 @@ async def _deny(verdict: Deny, scope: Scope, receive: Receive, send: Send) -> No
         await receive()
         if "websocket.http.response" not in (scope.get("extensions") or {}):
             # RFC 6455 §7.4.1: 1008 is a violation of policy; 1000 would look like a normal end.
-            return await send({"type": "websocket.close", "code": 1008, "reason": verdict.code})
+            await send({"type": "websocket.close", "code": 1008, "reason": verdict.code})
+            return
         kind = "websocket.http.response"
     body = b"" if scope.get("method") == "HEAD" else verdict.body
     headers = list(verdict.raw_headers)
@@ -141,14 +145,6 @@ async def _fail_to_start(
         await receive()
         await send({"type": "lifespan.startup.failed", "message": str(mistake)})
     raise mistake
-
-
-def _loop_is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _mount_points(app: Any) -> tuple[str, ...]:

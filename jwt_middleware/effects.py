@@ -1,8 +1,8 @@
 """What memory could not answer, and the two drivers that go and ask.
 
 The judge is a plain function. Where it lacks something it returns a :class:`Gap`: the slot it wants
-filled and the effect that would fill it. ``run`` performs effects by blocking, ``arun`` by awaiting;
-neither decides anything. A failed effect comes back as a value, never as an exception.
+filled and the effect that would fill it. ``run`` performs effects by blocking, ``arun`` by
+awaiting; neither decides anything. A failed effect comes back as a value, never as an exception.
 """
 
 import asyncio
@@ -144,15 +144,21 @@ def _asyncio_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
+def loop_is_running() -> bool:
+    """Return whether the current thread runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def refuse_to_block(call: str, instead: str) -> None:
     """Raise if the current thread runs an event loop, which ``call`` would stall.
 
     :raises ConfigurationError: naming the awaitable twin to use.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise ConfigurationError(
-        f"{call}() would block the running event loop: use 'await {instead}()' there"
-    )
+    if loop_is_running():
+        raise ConfigurationError(
+            f"{call}() would block the running event loop: use 'await {instead}()' there"
+        )

@@ -3,8 +3,8 @@
 ::
 
     JWTMiddlewareError                       code, status, public
-    ├── ConfigurationError (ValueError)      a setting is wrong: raised at start-up, never at a request
-    └── Refused                              a request was turned away
+    ├── ConfigurationError (ValueError)      a setting is wrong: raised at start-up, never at a
+    request └── Refused                              a request was turned away
         ├── RequestError               400   the request cannot be read
         │   ├── PathInvalid
         │   ├── HeaderMalformed

@@ -1,7 +1,7 @@
 """What happened, as frozen records in the past tense, for whoever observes.
 
-No record holds a token, a key or a claim. An observer is any callable that takes one record; what it
-raises is swallowed, because watching must never change what is watched.
+No record holds a token, a key or a claim. An observer is any callable that takes one record; what
+it raises is swallowed, because watching must never change what is watched.
 """
 
 import logging
@@ -60,6 +60,6 @@ def tell(observers: Iterable[Observer], event: Event) -> None:
     for observer in observers:
         try:
             observer(event)
-        except Exception:
+        except Exception:  # noqa: BLE001
             # An observer is foreign code; the only place where anything at all is caught.
             _log.exception("observer_failed")

@@ -17,7 +17,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Never, TypeVar
+from typing import Any, Never, TypeVar, cast
 
 from jwt_middleware.clock import Clock, SystemClock
 from jwt_middleware.crypto.algorithms import Algorithm
@@ -141,9 +141,7 @@ class Guard:
             return step  # type: ignore[return-value]
         return self._ask(partial(self._judge, view, prefixes), step)
 
-    def _ask(
-        self, judge: Callable[[Learnt], Outcome | Gap], gap: Outcome | Gap
-    ) -> Steps[Outcome]:
+    def _ask(self, judge: Callable[[Learnt], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
         """Have each gap filled and judge again. Decides nothing."""
         learnt: Learnt = {}
         while isinstance(gap, Gap):
@@ -324,7 +322,9 @@ class Guard:
         try:
             trust = self._issuers.named(issuer)
         except KeyError:
-            raise ConfigurationError(f"distrust({issuer!r}): no such issuer is configured") from None
+            raise ConfigurationError(
+                f"distrust({issuer!r}): no such issuer is configured"
+            ) from None
         trust.source.distrust(kid)
         self._tokens.clear()
 
@@ -359,7 +359,7 @@ def chosen_guard(guard: Guard | None, options: GuardOptions) -> Guard:
     :raises ConfigurationError: for a wrong option, or a guard and options together.
     """
     if guard is None:
-        return Guard(**options)
+        return Guard(**cast("Any", options))
     if not isinstance(guard, Guard):
         raise ConfigurationError(f"guard={guard!r} is no Guard: write guard=Guard(...)")
     if options:

@@ -1,4 +1,4 @@
-"""Whom we trust: an issuer's name, its audience, its algorithms, its keys, where its claims stand."""
+"""Whom we trust: an issuer's name, audience, algorithms, keys, and where its claims stand."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -39,9 +39,7 @@ class KeySource(Protocol):
         """The current set, read without a lock."""
         ...
 
-    def plan(
-        self, kid: str | None, algorithm: Algorithm
-    ) -> tuple[VerificationKey, ...] | Gap:
+    def plan(self, kid: str | None, algorithm: Algorithm) -> tuple[VerificationKey, ...] | Gap:
         """Return the keys to try, or the flight to wait for; raises ``KeyUnknown`` and the like."""
         ...
 
@@ -129,7 +127,9 @@ class Issuer:
             audience=_audience(audience),
             leeway=leeway,
             require_exp=require_exp,
-            required=tuple(claim_path(path) for path in _listed("required_claims", required_claims)),
+            required=tuple(
+                claim_path(path) for path in _listed("required_claims", required_claims)
+            ),
             max_lifetime=max_lifetime,
             accept_id_tokens=accept_id_tokens,
             accept_bound_as_bearer=accept_bound_as_bearer,
@@ -139,8 +139,8 @@ class Issuer:
         )
         if keys is None and any(row.is_symmetric for row in self.algorithms.values()):
             raise ConfigurationError(
-                f"Issuer({issuer!r}): algorithms={list(self.algorithms)} need a shared secret, and a "
-                "published key set cannot hold one: give keys=Secret.from_env(...)"
+                f"Issuer({issuer!r}): algorithms={list(self.algorithms)} need a shared secret, and "
+                "a published key set cannot hold one: give keys=Secret.from_env(...)"
             )
 
     def __repr__(self) -> str:
@@ -221,9 +221,7 @@ class Registry:
     def __init__(
         self, issuers: Iterable[Issuer], clock: Clock, observers: tuple[Observer, ...]
     ) -> None:
-        """
-        :raises ConfigurationError: for no issuer, one name twice, or an unnamed one among several.
-        """
+        """:raises ConfigurationError: for no issuer, a name twice, an unnamed one among several."""
         chosen = tuple(issuers)
         names = [issuer.issuer for issuer in chosen]
         if not chosen:
@@ -232,9 +230,7 @@ class Registry:
             raise ConfigurationError(f"issuers: one name stands twice in {names}")
         if None in names and len(names) > 1:
             raise ConfigurationError("issuers: one without a name must be the only one")
-        self._trusts = {
-            issuer.issuer: _trust(issuer, clock, observers) for issuer in chosen
-        }
+        self._trusts = {issuer.issuer: _trust(issuer, clock, observers) for issuer in chosen}
         self._unnamed = self._trusts.get(None)
         self.algorithms = frozenset(name for trust in self for name in trust.algorithms)
         self.has_several = len(chosen) > 1
@@ -242,7 +238,7 @@ class Registry:
     def __iter__(self) -> Any:
         return iter(self._trusts.values())
 
-    def named(self, issuer: str) -> Trust:
+    def named(self, issuer: str | None) -> Trust:
         """Return the issuer of that name.
 
         :raises KeyError: if there is none.

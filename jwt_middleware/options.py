@@ -132,5 +132,3 @@ def check_count(name: str, value: int, least: int) -> None:
     """
     if type(value) is not int or value < least:
         raise ConfigurationError(f"{name}={value!r} must be a whole number of at least {least}")
-
-

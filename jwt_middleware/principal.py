@@ -1,7 +1,7 @@
 """Who is calling: a verified principal, or the anonymous one.
 
-One principal serves many requests, so nothing reachable from it can be changed: claims are read-only
-at every depth, scopes and roles are frozen sets.
+One principal serves many requests, so nothing reachable from it can be changed: claims are
+read-only at every depth, scopes and roles are frozen sets.
 """
 
 from collections.abc import Iterator, Mapping

@@ -6,7 +6,7 @@ RFC 6750 §3, the body RFC 9457.
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal
@@ -126,7 +126,9 @@ def body_writer(error_body: ErrorBody) -> Callable[[Problem], Body]:
 class Answers:
     """Renders refusals for one guard."""
 
-    def __init__(self, realm: str = "api", error_body: ErrorBody = "problem", vary: str = "") -> None:
+    def __init__(
+        self, realm: str = "api", error_body: ErrorBody = "problem", vary: str = ""
+    ) -> None:
         """
         :param realm: the realm of every challenge (RFC 9110 §11.5).
         :param error_body: ``problem``, ``oauth``, or a callable from a problem to type and bytes.
@@ -136,7 +138,9 @@ class Answers:
         self._realm = f'realm="{_quoted("realm", realm)}"'
         self._body = body_writer(error_body)
         self._vary = f"Authorization, {vary}" if vary else "Authorization"
-        self._fixed = {kind: self._render(_specimen(kind)) for kind in refusals() if _is_fixed(kind)}
+        self._fixed = {
+            kind: self._render(_specimen(kind)) for kind in refusals() if _is_fixed(kind)
+        }
 
     def refuse(self, problem: Refused) -> Deny:
         """Return the answer for a refusal of the error tree."""
@@ -188,7 +192,9 @@ class Answers:
 
 def as_raw(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
     """Return headers as ASGI takes them: names in lower case, all in latin-1."""
-    return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+    return tuple(
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
+    )
 
 
 def _is_fixed(kind: type[Refused]) -> bool:
@@ -196,8 +202,8 @@ def _is_fixed(kind: type[Refused]) -> bool:
 
 
 def _specimen(kind: type[Refused]) -> Refused:
-    specimen = kind.__new__(kind)
-    return specimen
+    """Return a refusal without its evidence, of which no client reads anything."""
+    return kind.__new__(kind)
 
 
 def _quoted(name: str, value: str) -> str:
@@ -205,8 +211,3 @@ def _quoted(name: str, value: str) -> str:
     if not value.isprintable() or not value.isascii():
         raise ConfigurationError(f"{name}={value!r} cannot stand in a header: use printable ASCII")
     return value.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def merge_headers(present: Mapping[str, str], wanted: Headers) -> Headers:
-    """Return those of ``wanted`` that ``present`` (names in lower case) does not have."""
-    return tuple((name, value) for name, value in wanted if name.lower() not in present)

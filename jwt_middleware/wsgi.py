@@ -93,7 +93,8 @@ def _adding(wanted: Headers, start_response: StartResponse) -> StartResponse:
         status: str, headers: list[tuple[str, str]], *exc_info: Any
     ) -> Callable[[bytes], object]:
         names = {name.lower() for name, _ in headers}
-        # Vary lists add up over several lines (RFC 9110 §5.3); of the others the application's stands.
+        # Vary lists add up over several lines (RFC 9110 §5.3); of the others the application's
+        # stands.
         added = [pair for pair in wanted if pair[0] == "Vary" or pair[0].lower() not in names]
         return start_response(status, [*headers, *added], *exc_info)
 
@@ -124,7 +125,7 @@ class _Body:
     def close(self) -> None:
         """Close the body. Maybe on another thread, so the variable is cleared, never reset."""
         try:
-            if hasattr(self._body, "close"):
-                self._body.close()
+            if close := getattr(self._body, "close", None):
+                close()
         finally:
             set_current(None)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
+
 from examples.demo.servers import GUNICORN, UVICORN, serving
 from jwt_middleware.testing import FakeIssuer, bad_token
 
@@ -58,7 +59,9 @@ WALK = [
     Step("/public/../admin", 400, "path_invalid", good(), "/public/%2e%2e/admin"),
     Step("key rotated, first new token", 200, "", good(), before=lambda issuer: issuer.rotate()),
     Step("issuer down, known key", 200, "", good(), before=lambda issuer: issuer.outage()),
-    Step("issuer down, unknown key", 401, "key_unknown|keys_unavailable", bad("with an unknown kid")),
+    Step(
+        "issuer down, unknown key", 401, "key_unknown|keys_unavailable", bad("with an unknown kid")
+    ),
 ]
 
 

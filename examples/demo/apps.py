@@ -3,6 +3,11 @@
 import os
 
 from flask import Flask
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
 from jwt_middleware import (
     Guard,
     Issuer,
@@ -16,10 +21,6 @@ from jwt_middleware import (
     protect,
     public,
 )
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 guard = Guard(
     # The issuer's address is all there is to say: its keys are found by discovery.
@@ -48,7 +49,7 @@ flask_app = Flask(__name__)
 
 
 @flask_app.get("/<path:path>")
-def greet(path: str) -> dict[str, str]:
+def greet(path: str) -> dict[str, str]:  # noqa: ARG001 - Flask passes it
     return {"hello": current_principal().display_name or "stranger"}
 
 

@@ -1,4 +1,6 @@
-"""Verification keys as values, and JSON Web Keys read into them (RFC 7517, RFC 7518 §6, RFC 8037 §2).
+"""Verification keys as values, and JSON Web Keys read into them.
+
+The law is RFC 7517, RFC 7518 §6 and RFC 8037 §2.
 
 A key is imported once and then only used: nothing is parsed while a token is verified. Certificates
 (``x5c``) and addresses (``x5u``) inside a JWK are never read.
@@ -114,7 +116,7 @@ def _check_purpose(jwk: Mapping[str, Any]) -> None:
 def _import(jwk: Mapping[str, Any], kid: str | None, published: bool) -> VerificationKey:
     kty = jwk.get("kty")
     importer = _IMPORTERS.get(kty) if isinstance(kty, str) else None
-    if importer is None:
+    if importer is None or not isinstance(kty, str):
         raise UnusableKey("kty_unknown")
     if published and (kty == "oct" or not _PRIVATE_MEMBERS.isdisjoint(jwk)):
         raise UnusableKey("private_material")
@@ -175,7 +177,7 @@ def _import_ec(jwk: Mapping[str, Any]) -> tuple[str, Any]:
         raise UnusableKey("crv_unknown")
     x, y = _octets(jwk, "x"), _octets(jwk, "y")
     # RFC 7518 §6.2.1.2: a coordinate has the full size of the field, leading zeros included.
-    size = (curve.key_size + 7) // 8
+    size = (curve().key_size + 7) // 8
     if len(x) != size or len(y) != size:
         raise UnusableKey("coordinate_size")
     numbers = ec.EllipticCurvePublicNumbers(

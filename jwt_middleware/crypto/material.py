@@ -1,8 +1,8 @@
 """Keys as options, read by their type and never by guessing at their text.
 
-A file is a ``KeyFile`` or a ``Path``; a JWK, a JWK Set or a map of certificates is a mapping; ``str``
-and ``bytes`` are PEM text where all algorithms are asymmetric and a secret where all are HMAC. So a
-mistyped path is an error, and never a secret that everybody can read in the source.
+A file is a ``KeyFile`` or a ``Path``; a JWK, a JWK Set or a map of certificates is a mapping;
+``str`` and ``bytes`` are PEM text where all algorithms are asymmetric and a secret where all are
+HMAC. So a mistyped path is an error, and never a secret that everybody can read in the source.
 """
 
 import json
@@ -17,7 +17,8 @@ from jwt_middleware.crypto.secrets import KeyFile, Secret
 from jwt_middleware.errors import ConfigurationError
 
 KeyOption = Any
-"""``Secret``, ``KeyFile``, ``Path``, a mapping, a public key object, ``str``, ``bytes``, or a list."""
+"""``Secret``, ``KeyFile``, ``Path``, a mapping, a public key object, ``str``, ``bytes``, or a
+list."""
 
 
 def read_keys(option: KeyOption, algorithms: tuple[Algorithm, ...]) -> tuple[VerificationKey, ...]:
@@ -107,8 +108,8 @@ def _mapping(mapping: Mapping[str, Any], name: str) -> Iterable[VerificationKey]
             for kid, pem in mapping.items()
         )
     raise ConfigurationError(
-        f"{name} is a mapping, but neither a JWK (kty), nor a JWK Set (keys), nor a map from kid to "
-        "PEM certificate"
+        f"{name} is a mapping, but neither a JWK (kty), nor a JWK Set (keys), nor a map "
+        "from kid to PEM certificate"
     )
 
 

@@ -64,4 +64,5 @@ def import_key_object(key: Any, kid: str | None = None) -> VerificationKey:
             return VerificationKey("OKP", "Ed25519", public, kid)
         case ed448.Ed448PublicKey():
             return VerificationKey("OKP", "Ed448", public, kid)
-    raise UnusableKey("kind_of_key_unknown", kid)
+        case _:
+            raise UnusableKey("kind_of_key_unknown", kid)

@@ -45,7 +45,7 @@ class UnknownKids:
         self._filled_at = now
 
     def missed(self, kid: str) -> None:
-        """Remember that a fetch did not bring ``kid``: leave it alone for 10, 20, 40, 60 seconds."""
+        """Leave a kid that a fetch did not bring alone for 10, 20, 40, 60 seconds."""
         _, pause = self._missed.get(kid, (0.0, FIRST_PAUSE / 2))
         pause = min(pause * 2, LONGEST_PAUSE)
         self._missed[kid] = (self._clock.monotonic() + pause, pause)

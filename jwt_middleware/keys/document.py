@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
 from jwt_middleware.crypto.pem import import_pem
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.tokens.json import NotOneObject, read_object
+from jwt_middleware.strictjson import NotOneObject, read_object
 
 # No publisher may make us ask more often than once a minute, whatever its Cache-Control says.
 LEAST_LIFETIME = 60.0
@@ -59,9 +59,7 @@ def _certificate(member: tuple[str, str]) -> VerificationKey:
     return import_pem(pem.encode("utf-8", "replace"), kid=kid)
 
 
-def _read(
-    members: list[Any], read: Callable[[Any], VerificationKey], max_keys: int
-) -> KeySet:
+def _read(members: list[Any], read: Callable[[Any], VerificationKey], max_keys: int) -> KeySet:
     if len(members) > max_keys:
         raise Rejected("the key set has too many keys")
     keys: list[VerificationKey] = []
@@ -101,7 +99,7 @@ def _object(body: bytes) -> dict[str, Any]:
 def discovery_urls(issuer: str) -> tuple[str, ...]:
     """Return where an issuer's discovery document may be.
 
-    OIDC Discovery §4.1 appends the well-known path to the issuer's; RFC 8414 §3.1 inserts it before.
+    OIDC Discovery §4.1 appends the well-known path to the issuer's, RFC 8414 §3.1 inserts it.
     """
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")

@@ -1,7 +1,7 @@
 """One fetch under way, shared by everyone who needs it, and the small lock of a key source.
 
-A flight belongs to nobody: a waiter who gives up takes nothing from the others, and nothing of it is
-bound to an event loop.
+A flight belongs to nobody: a waiter who gives up takes nothing from the others, and nothing of it
+is bound to an event loop.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The key set of one issuer, as a state machine.
 
-By age a set is *fresh*, then *ahead* (a renewal runs behind the requests), then *expired* (a request
-waits for the renewal, and is served by the old set if it fails), then *dead*.
+By age a set is *fresh*, then *ahead* (a renewal runs behind the requests), then *expired* (a
+request waits for the renewal, and is served by the old set if it fails), then *dead*.
 
 ==============  ======  ========================================================
 set             kid     decision
@@ -89,9 +89,7 @@ class JWKSResolver:
         self._is_closed = False
         renew_after_fork(self)
 
-    def plan(
-        self, kid: str | None, algorithm: Algorithm
-    ) -> tuple[VerificationKey, ...] | Gap:
+    def plan(self, kid: str | None, algorithm: Algorithm) -> tuple[VerificationKey, ...] | Gap:
         """Return the keys to try, or the flight that may bring them. Never waits.
 
         :raises KeyUnknown: if no key fits and asking again makes no sense.
@@ -251,7 +249,7 @@ class JWKSResolver:
             if self._flight is not flight:
                 return
             previous = self.snapshot
-            if previous is not None:
+            if previous is not None and read is not None:
                 self._vanished = previous.kids - snapshot.kids
             self.snapshot = snapshot
             self._unknown.found(snapshot.kids)

@@ -65,7 +65,9 @@ class Location:
         try:
             check_url("jwks_uri", address, allow_http=self._options.allow_http)
         except ConfigurationError:
-            raise Rejected("the discovered jwks_uri is no address that keys may come from") from None
+            raise Rejected(
+                "the discovered jwks_uri is no address that keys may come from"
+            ) from None
         return address
 
     def _ask(self, url: str, deadline: float, etag: str | None) -> Response:

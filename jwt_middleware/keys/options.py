@@ -14,7 +14,7 @@ class ResolverOptions:
     """Age from which a set is renewed behind the requests; ten percent less at random, so that
     several processes do not ask at once."""
     max_age: float = 600
-    """Age from which a request waits for a renewal: the longest that a withdrawn key still serves."""
+    """Age from which a request waits for a renewal: how long a withdrawn key may still serve."""
     stale_if_error: float = 3600
     """How long beyond ``max_age`` a set still serves while its publisher cannot be reached."""
     unknown_kid_burst: int = 2
@@ -33,15 +33,13 @@ class ResolverOptions:
     """Whether keys may be fetched without TLS from elsewhere than this machine."""
 
     def __post_init__(self) -> None:
-        """
-        :raises ConfigurationError: for a value that is out of range or contradicts another.
-        """
+        """:raises ConfigurationError: for a value out of range, or against another."""
         for field in fields(self):
             _check(field.name, getattr(self, field.name), field.type)
         if self.max_age < self.refresh_after:
             raise ConfigurationError(
-                f"max_age={self.max_age!r} is less than refresh_after={self.refresh_after!r}: a set "
-                "would expire before it is renewed; raise max_age"
+                f"max_age={self.max_age!r} is less than refresh_after={self.refresh_after!r}: a "
+                "set would expire before it is renewed; raise max_age"
             )
 
 

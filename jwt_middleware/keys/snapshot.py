@@ -51,9 +51,7 @@ class Snapshot:
         return _serving(self.keys, algorithm)
 
 
-def _serving(
-    keys: Iterable[VerificationKey], algorithm: Algorithm
-) -> tuple[VerificationKey, ...]:
+def _serving(keys: Iterable[VerificationKey], algorithm: Algorithm) -> tuple[VerificationKey, ...]:
     return tuple(key for key in keys if key.may_serve(algorithm))[:MAX_CANDIDATES]
 
 

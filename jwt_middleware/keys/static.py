@@ -29,9 +29,7 @@ class StaticKeys:
             raise KeyUnknown("no configured key fits the header")
         return found
 
-    def settle(
-        self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool
-    ) -> Never:
+    def settle(self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool) -> Never:
         """Never reached: a fixed set asks for no flight."""
         raise NotImplementedError
 

@@ -1,7 +1,7 @@
 """Where a token may be in a request.
 
-Absent is not malformed: a source returns the token, or ``None``, or raises. The first source that is
-present decides; a bad token never falls through to the next one.
+Absent is not malformed: a source returns the token, or ``None``, or raises. The first source that
+is present decides; a bad token never falls through to the next one.
 """
 
 import re
@@ -102,17 +102,16 @@ class Sources:
     """Several sources in their order."""
 
     def __init__(self, sources: Iterable[TokenSource]) -> None:
-        """
-        :raises ConfigurationError: if there is none, or a thing that is no source.
-        """
+        """:raises ConfigurationError: if there is none, or a thing that is no source."""
         self.every = tuple(sources)
         if not self.every:
             raise ConfigurationError("token_sources=() finds no token: name one, as BearerHeader()")
         for source in self.every:
             if isinstance(source, type) or not hasattr(source, "read"):
                 raise ConfigurationError(
-                    f"token_sources: {source!r} is no source: write BearerHeader() or HeaderToken(name)"
+                    f"token_sources: {source!r} is no source: write BearerHeader()"
                 )
+
     @property
     def vary(self) -> str:
         """The headers that an answer depends on, besides ``Authorization``."""

@@ -6,7 +6,6 @@ from urllib.parse import parse_qsl
 from jwt_middleware.rules.paths import strip_prefix
 
 
-
 class RequestView(Protocol):
     """A request, as far as a decision may depend on it."""
 
@@ -132,7 +131,10 @@ class WSGIView:
         if raw.isascii():
             return raw
         # PEP 3333: bytes that look like latin-1. What is no UTF-8 gets U+FFFD, which no rule reads.
-        return raw.encode("latin-1", "replace").decode("utf-8", "replace")
+        try:
+            return raw.encode("latin-1").decode("utf-8", "replace")
+        except UnicodeEncodeError:
+            return "\ufffd"
 
     @property
     def scheme(self) -> str:
@@ -140,7 +142,7 @@ class WSGIView:
 
     @property
     def host(self) -> str | None:
-        return self._environ.get("HTTP_HOST")
+        return next(iter(self.headers("host")), None)
 
     @property
     def client(self) -> str | None:

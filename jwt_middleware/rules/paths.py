@@ -39,10 +39,7 @@ def readings(path: str, prefixes: Iterable[str] = ()) -> tuple[str, ...]:
     """
     if path in {"", "*"}:
         return (path or "/",)
-    if _ORDINARY.fullmatch(path):
-        found = [path]
-    else:
-        found = _closure(path)
+    found = [path] if _ORDINARY.fullmatch(path) else _closure(path)
     if any(_DOT_SEGMENT.search(reading) for reading in found):
         raise PathInvalid("the path has a dot segment")
     stripped = (strip_prefix(reading, prefix) for reading in found for prefix in prefixes)

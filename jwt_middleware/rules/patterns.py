@@ -39,7 +39,9 @@ def compile_pattern(text: str) -> Pattern:
     :raises ConfigurationError: naming the pattern and the nearest right one.
     """
     if not isinstance(text, str):
-        raise ConfigurationError(f"pattern {text!r} is not text: write '/path', '/{{id}}' or '/a/**'")
+        raise ConfigurationError(
+            f"pattern {text!r} is not text: write '/path', '/{{id}}' or '/a/**'"
+        )
     if not text.startswith("/"):
         raise _wrong(text, "does not begin with a slash", f"/{text}")
     is_open = text.endswith("/**")
@@ -60,11 +62,15 @@ def _part(text: str, segment: str) -> str | None:
         return None
     if foreign := _FOREIGN_HOLE.search(segment):
         name = next(group for group in foreign.groups() if group)
-        raise _wrong(text, "names a hole in another router's way", text.replace(segment, f"{{{name}}}"))
+        raise _wrong(
+            text, "names a hole in another router's way", text.replace(segment, f"{{{name}}}")
+        )
     if "*" in segment:
         raise _wrong(text, "has a star that is not a final '/**'", _opened(text, segment))
     if "{" in segment or "}" in segment:
-        raise _wrong(text, "has a brace: a hole is a whole segment", text.replace(segment, "{name}"))
+        raise _wrong(
+            text, "has a brace: a hole is a whole segment", text.replace(segment, "{name}")
+        )
     if segment in {".", ".."} or _NOT_IN_A_PATH.search(segment):
         raise ConfigurationError(
             f"pattern {text!r} has {segment!r}, which is in no decoded path: a pattern is plain "

@@ -277,9 +277,7 @@ def every_part(requirement: Requirement) -> Iterable[Requirement]:
         yield from every_part(part)
 
 
-def curing_scopes(
-    requirement: Requirement, principal: Principal, match: Match
-) -> frozenset[str]:
+def curing_scopes(requirement: Requirement, principal: Principal, match: Match) -> frozenset[str]:
     """Return the scopes whose addition would meet the requirement; none if more is missing."""
     for scopes in _ways(requirement):
         richer = replace(principal, scopes=principal.scopes | scopes)

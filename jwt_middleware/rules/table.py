@@ -17,8 +17,8 @@ from jwt_middleware.rules.patterns import Pattern, compile_pattern
 from jwt_middleware.rules.requirements import (
     NO_CAPTURES,
     Authenticated,
-    HasClaim,
     Capture,
+    HasClaim,
     Match,
     Not,
     Requirement,
@@ -30,13 +30,25 @@ _log = logging.getLogger("jwt_middleware.rules")
 Access = Literal["public", "optional", "protect"]
 
 # A service answers a few hundred distinct short paths; past that, identifiers vary and the walk
-# (a few microseconds) is as good. 2,048 × 256 characters stay under 2 MB.
+# (a few microseconds) is as good. 2,048 of 256 characters stay under 2 MB.
 MEMO_ENTRIES = 2_048
 MEMO_PATH_LENGTH = 256
 
-_KNOWN_METHODS = (
-    "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT QUERY WEBSOCKET PROPFIND REPORT".split()
-)
+_KNOWN_METHODS = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "QUERY",
+    "WEBSOCKET",
+    "PROPFIND",
+    "REPORT",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -306,11 +318,14 @@ class RuleTable:
             (node.below if pattern.is_open else node.here).append((number, rule, pattern))
 
     def _refuse_if_unreachable(self, number: int, rule: Rule, pattern: Pattern) -> None:
-        earlier = [entry for entry in self._candidates(pattern.parts) if _is_wider(entry[2], pattern)]
+        earlier = [
+            entry for entry in self._candidates(pattern.parts) if _is_wider(entry[2], pattern)
+        ]
         taken: set[str] = set()
         for _, other, _ in earlier:
-            if other.methods is None or rule.methods is not None and rule.methods <= (
-                taken := taken | _covered(other, rule.methods)
+            if other.methods is None or (
+                rule.methods is not None
+                and rule.methods <= (taken := taken | _covered(other, rule.methods))
             ):
                 raise ConfigurationError(
                     f"rule {number + 1}, {rule}: {pattern.text!r} can never decide, because "
@@ -351,7 +366,9 @@ def _warn_of_open_children(table: RuleTable, rule: Rule) -> None:
     for pattern in rule.patterns:
         method = min(rule.methods or {"GET"})
         child = table.decider(method, "/".join(("", *(p or "_" for p in pattern.parts), "_")))
-        asks_more = child.rule.access == "protect" and type(child.rule.requires) is not Authenticated
+        asks_more = (
+            child.rule.access == "protect" and type(child.rule.requires) is not Authenticated
+        )
         if not pattern.is_open and not asks_more:
             _log.warning(
                 "%s speaks of %r alone; what lies below it falls to %s: write %r to cover both",
@@ -365,5 +382,8 @@ def _warn_of_open_children(table: RuleTable, rule: Rule) -> None:
 def _warn_of_mere_negation(rule: Rule) -> None:
     parts = list(every_part(rule.requires))
     nobody = Principal()
-    if any(isinstance(part, Not) for part in parts) and rule.requires.judge(nobody, NO_CAPTURES) is None:
+    if (
+        any(isinstance(part, Not) for part in parts)
+        and rule.requires.judge(nobody, NO_CAPTURES) is None
+    ):
         _log.warning("%s is met by a token that says nothing at all: add what must be there", rule)

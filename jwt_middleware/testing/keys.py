@@ -60,7 +60,7 @@ class KeyPair:
 
     @cached_property
     def jwk(self) -> dict[str, Any]:
-        """The public half as a JWK with ``use``, ``alg`` and ``kid``; for HMAC the secret itself."""
+        """The public half as a JWK with ``use``, ``alg`` and ``kid``; for HMAC the secret."""
         named = {} if self.kid is None else {"kid": self.kid}
         return {**_members(self._public), **named, "alg": self.alg, "use": "sig"}
 
@@ -122,8 +122,9 @@ def _members(public: Any) -> dict[str, str]:
             return {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
         case ec.EllipticCurvePublicKey():
             return _point(public)
-    crv = "Ed25519" if isinstance(public, ed25519.Ed25519PublicKey) else "Ed448"
-    return {"kty": "OKP", "crv": crv, "x": _text(public.public_bytes_raw())}
+        case _:
+            crv = "Ed25519" if isinstance(public, ed25519.Ed25519PublicKey) else "Ed448"
+            return {"kty": "OKP", "crv": crv, "x": _text(public.public_bytes_raw())}
 
 
 def _point(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
@@ -142,7 +143,7 @@ def _text(data: bytes) -> str:
 
 
 class _PrimePool:
-    """RSA keys at the price of a few: n generated keys have 2n primes, and those n(2n - 1) pairs."""
+    """RSA keys at the price of a few: n generated keys have 2n primes, and n(2n - 1) pairs."""
 
     def __init__(self) -> None:
         self._primes: list[int] = []

@@ -131,7 +131,8 @@ class ClaimPolicy:
     ) -> Principal:
         """Return who calls, for checked claims.
 
-        :param issuer: what the principal's identity begins with; ``None`` where only one is trusted.
+        :param issuer: what the principal's identity begins with; ``None`` where only one is
+        trusted.
         :param expand_roles: adds the roles that a role brings with it.
         """
         claims = Claims(members)

@@ -10,9 +10,9 @@ from typing import Any
 from jwt_middleware.crypto import base64url
 from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
 from jwt_middleware.errors import TokenMalformed, TokenTooLarge
-from jwt_middleware.tokens.json import NotOneObject, read_object
+from jwt_middleware.strictjson import NotOneObject, read_object
 
-# An issuer uses a handful of headers (algorithm × key). 256 leaves room for many issuers and
+# An issuer uses a handful of headers (algorithm and key). 256 leaves room for many issuers and
 # rotations, and costs under 100 KB.
 MAX_KNOWN_HEADERS = 256
 

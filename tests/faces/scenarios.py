@@ -29,9 +29,7 @@ RULES = (
     optional("/lenient", on_invalid="anonymous"),
     protect("/admin/**", requires=has_role("admin")),
     protect("/orders/**", requires=has_scope("orders:read"), methods=["GET"]),
-    protect(
-        "/orders/**", requires=has_scope("orders:write") & ~has_claim("suspended", value=True)
-    ),
+    protect("/orders/**", requires=has_scope("orders:write") & ~has_claim("suspended", value=True)),
     protect("/tenants/{tenant}/**", requires=has_claim("tenant", capture("tenant"))),
     protect("/reports", requires=any_of(has_scope("reports"), has_role("auditor"))),
     protect("/billing", requires=has_permission("billing:pay") & has_scope("billing")),
@@ -149,12 +147,12 @@ ROWS = [
     Scenario("another scheme is no token", 401, "token_missing", headers=header("Basic YTpi")),
     Scenario("Digest is no token", 401, "token_missing", headers=header('Digest a="b", c="d"')),
     Scenario("an empty header is no token", 401, "token_missing", headers=header("")),
-    Scenario(
-        "Bearer alone", 400, "header_malformed", headers=header("Bearer"), challenge=REQUEST
-    ),
+    Scenario("Bearer alone", 400, "header_malformed", headers=header("Bearer"), challenge=REQUEST),
     Scenario("Bearer and two words", 400, "header_malformed", headers=header("Bearer a b")),
     Scenario("Bearer and a strange byte", 400, "header_malformed", headers=header("Bearer \xe9")),
-    Scenario("two tokens in one header", 400, "token_repeated", headers=header("Bearer a, Bearer b")),
+    Scenario(
+        "two tokens in one header", 400, "token_repeated", headers=header("Bearer a, Bearer b")
+    ),
     Scenario("Basic, then Bearer", 400, "token_repeated", headers=header("Basic YTpi,Bearer a")),
     Scenario("rubbish for a token", 401, "token_malformed", token=raw("rubbish")),
     Scenario("a token too large", 401, "token_too_large", token=raw("a" * 16_385)),
@@ -187,27 +185,65 @@ ROWS = [
         challenge=SCOPE,
     ),
     Scenario(
-        "1 is not true", 200, method="PUT", token=good(scope="orders:write", suspended=1), subject="alice"
+        "1 is not true",
+        200,
+        method="PUT",
+        token=good(scope="orders:write", suspended=1),
+        subject="alice",
     ),
-    Scenario("a role is missing", 403, "requirement_not_met", "/admin", token=good(), challenge=SCOPE),
+    Scenario(
+        "a role is missing", 403, "requirement_not_met", "/admin", token=good(), challenge=SCOPE
+    ),
     Scenario("a role", 200, path="/admin/x", token=good(roles=["admin"]), subject="alice"),
     Scenario("a role as text", 200, path="/admin", token=good(roles="admin"), subject="alice"),
     Scenario("a role implied", 200, path="/admin", token=good(roles=["owner"]), subject="alice"),
-    Scenario("a role implied twice", 200, path="/reports", token=good(roles=["owner"]), subject="alice"),
     Scenario(
-        "the lowest role opens no door", 403, "requirement_not_met", "/admin", token=good(roles=["auditor"])
+        "a role implied twice", 200, path="/reports", token=good(roles=["owner"]), subject="alice"
+    ),
+    Scenario(
+        "the lowest role opens no door",
+        403,
+        "requirement_not_met",
+        "/admin",
+        token=good(roles=["auditor"]),
     ),
     Scenario("either of two", 200, path="/reports", token=good(scope="reports"), subject="alice"),
-    Scenario("neither of two", 403, "requirement_not_met", "/reports", token=good(), challenge='scope="reports"'),
-    Scenario("a hole and a claim", 200, path="/tenants/a/x", token=good(tenant="a"), subject="alice"),
-    Scenario("a hole and a number", 200, path="/tenants/7/x", token=good(tenant=7), subject="alice"),
-    Scenario("another tenant", 403, "requirement_not_met", "/tenants/b/x", token=good(tenant="a")),
-    Scenario("a tenant in disguise", 403, "requirement_not_met", "/tenants/%61;b/x", token=good(tenant="a")),
     Scenario(
-        "a permission, nested", 200, path="/billing",
-        token=good(scope="billing", can={"do": ["billing:pay"]}), subject="alice",
+        "neither of two",
+        403,
+        "requirement_not_met",
+        "/reports",
+        token=good(),
+        challenge='scope="reports"',
     ),
-    Scenario("a scope without the permission", 403, "requirement_not_met", "/billing", token=good(scope="billing")),
+    Scenario(
+        "a hole and a claim", 200, path="/tenants/a/x", token=good(tenant="a"), subject="alice"
+    ),
+    Scenario(
+        "a hole and a number", 200, path="/tenants/7/x", token=good(tenant=7), subject="alice"
+    ),
+    Scenario("another tenant", 403, "requirement_not_met", "/tenants/b/x", token=good(tenant="a")),
+    Scenario(
+        "a tenant in disguise",
+        403,
+        "requirement_not_met",
+        "/tenants/%61;b/x",
+        token=good(tenant="a"),
+    ),
+    Scenario(
+        "a permission, nested",
+        200,
+        path="/billing",
+        token=good(scope="billing", can={"do": ["billing:pay"]}),
+        subject="alice",
+    ),
+    Scenario(
+        "a scope without the permission",
+        403,
+        "requirement_not_met",
+        "/billing",
+        token=good(scope="billing"),
+    ),
     Scenario("a path that is no ASCII", 403, "requirement_not_met", "/caf\u00e9", token=good()),
     Scenario("a parameter on a public path", 401, "token_missing", "/health;x/y"),
     Scenario("escaped once more", 403, "requirement_not_met", "/%61dmin", token=good()),
@@ -215,8 +251,20 @@ ROWS = [
     Scenario("optional, nobody", 200, path="/feed", sees={"authenticated": False}),
     Scenario("optional, alice", 200, path="/feed", token=good(), subject="alice"),
     Scenario("optional, bad token", 401, "token_expired", "/feed", token=bad("expired")),
-    Scenario("lenient, bad token", 200, path="/lenient", token=bad("expired"), sees={"refusal": "token_expired"}),
-    Scenario("lenient, rubbish", 200, path="/lenient", headers=header("Bearer"), sees={"refusal": "header_malformed"}),
+    Scenario(
+        "lenient, bad token",
+        200,
+        path="/lenient",
+        token=bad("expired"),
+        sees={"refusal": "token_expired"},
+    ),
+    Scenario(
+        "lenient, rubbish",
+        200,
+        path="/lenient",
+        headers=header("Bearer"),
+        sees={"refusal": "header_malformed"},
+    ),
     *BAD_TOKEN_ROWS,
     *PATH_ROWS,
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from jwt_middleware.testing import FakeIssuer
 from tests.faces.calls import Answer, InProcess
 from tests.faces.scenarios import ROWS, Scenario, build_guard
@@ -59,9 +60,7 @@ async def test_a_face_answers_as_the_table_says(
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_both_faces_answer_alike(
-    row: Scenario, faces: InProcess, issuer: FakeIssuer
-) -> None:
+async def test_both_faces_answer_alike(row: Scenario, faces: InProcess, issuer: FakeIssuer) -> None:
     """The same request gets the same bytes from both faces."""
     headers = request_headers(row, issuer)
 

@@ -1,0 +1,259 @@
+"""What only the ASGI face has: lifespan, WebSockets, scopes of its own, meeting a guard twice."""
+
+from typing import Any
+
+import pytest
+
+from jwt_middleware import (
+    ConfigurationError,
+    Guard,
+    JWTMiddleware,
+    Principal,
+    current_principal,
+    has_role,
+    protect,
+    public,
+)
+from jwt_middleware.asgi import Message, Receive, Scope, Send
+from jwt_middleware.testing import KeyPair
+from tests.faces.calls import asgi_app, http_scope, through_asgi
+
+PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
+TOKEN = PAIR.sign({"iss": "https://a/", "sub": "alice", "exp": 4_000_000_000, "scope": "a b"})
+BEARER = [("Authorization", f"Bearer {TOKEN}")]
+
+
+def guard(**options: Any) -> Guard:
+    return Guard(key=PAIR.private, algorithms=["HS256"], issuer="https://a/", **options)
+
+
+class Recorder:
+    """An application that notes what it was called with."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Scope] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        if scope["type"] == "http":
+            await asgi_app(scope, receive, send)
+
+
+async def exchange(app: Any, scope: Scope, *received: Message) -> list[Message]:
+    """Call ``app`` and return what it sent."""
+    waiting = list(received)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return waiting.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
+def websocket(**more: Any) -> Scope:
+    scope = http_scope("GET", "/ws", **more)
+    del scope["method"]
+    return {**scope, "type": "websocket", "scheme": "ws"}
+
+
+async def test_lifespan_passes_untouched() -> None:
+    """The scope reaches the application as it is."""
+    app = Recorder()
+    scope = {"type": "lifespan"}
+
+    await exchange(JWTMiddleware(app, guard=guard()), scope)
+
+    assert app.scopes[0] is scope
+    assert scope == {"type": "lifespan"}
+
+
+async def test_a_protocol_that_is_not_understood_is_refused() -> None:
+    """As the ASGI specification asks: fail closed, and say so."""
+    with pytest.raises(ConfigurationError, match="'ftp'"):
+        await exchange(JWTMiddleware(Recorder(), guard=guard()), {"type": "ftp"})
+
+
+async def test_a_refused_websocket_closes_with_1008_before_it_is_accepted() -> None:
+    """Where the server offers nothing better."""
+    middleware = JWTMiddleware(Recorder(), guard=guard())
+
+    sent = await exchange(middleware, websocket(), {"type": "websocket.connect"})
+
+    assert sent == [{"type": "websocket.close", "code": 1008, "reason": "token_missing"}]
+
+
+async def test_a_refused_websocket_gets_the_denial_response_where_offered() -> None:
+    """A real 401 with its challenge."""
+    scope = websocket(extensions={"websocket.http.response": {}})
+    middleware = JWTMiddleware(Recorder(), guard=guard())
+
+    start, body = await exchange(middleware, scope, {"type": "websocket.connect"})
+
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
+    assert dict(start["headers"])[b"www-authenticate"] == b'Bearer realm="api"'
+    assert b"token_missing" in body["body"]
+
+
+async def test_a_websocket_passes_with_its_principal() -> None:
+    """It is judged as GET, unless a rule names WEBSOCKET."""
+    rules = [public("/ws", methods=["GET"]), protect("/ws", methods=["WEBSOCKET"])]
+    app = Recorder()
+    middleware = JWTMiddleware(app, guard=guard(rules=rules))
+
+    refused = await exchange(middleware, websocket(), {"type": "websocket.connect"})
+    await exchange(middleware, websocket(headers=BEARER), {"type": "websocket.connect"})
+
+    assert refused[0]["code"] == 1008
+    assert app.scopes[0]["user"].subject == "alice"
+
+
+async def test_a_wrong_option_inside_a_running_loop_fails_the_lifespan() -> None:
+    """The sentence reaches the server; any other connection raises too."""
+    middleware = JWTMiddleware(Recorder(), isuers=1)  # type: ignore[call-arg]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with pytest.raises(ConfigurationError, match="did you mean 'issuers'"):
+        await middleware({"type": "lifespan"}, receive, send)
+    assert sent[0]["type"] == "lifespan.startup.failed"
+    assert "did you mean 'issuers'" in sent[0]["message"]
+    with pytest.raises(ConfigurationError):
+        await exchange(middleware, http_scope("GET", "/"))
+
+
+def test_a_wrong_option_without_a_loop_raises_at_once() -> None:
+    """At import, where a module builds its application."""
+    with pytest.raises(ConfigurationError, match="did you mean"):
+        JWTMiddleware(Recorder(), isuers=1)  # type: ignore[call-arg]
+    with pytest.raises(ConfigurationError, match="is no Guard"):
+        JWTMiddleware(Recorder(), guard="guard")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="set it on the Guard"):
+        JWTMiddleware(Recorder(), guard=guard(), realm="x")
+
+
+async def test_the_same_guard_met_twice_decides_once() -> None:
+    """An inner face takes the verdict over; with the path rewritten in between, it decides again."""
+    told: list[object] = []
+    same = guard(rules=[public("/open")], observers=[told.append])
+    inner = JWTMiddleware(Recorder(), guard=same)
+
+    async def rewriting(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner({**scope, "path": "/secret"}, receive, send)
+
+    twice = await through_asgi(JWTMiddleware(inner, guard=same), http_scope("GET", "/open"))
+    rewritten = await through_asgi(JWTMiddleware(rewriting, guard=same), http_scope("GET", "/open"))
+
+    assert (twice.status, rewritten.status) == (200, 401)
+    assert len(told) == 1
+
+
+async def test_another_guard_decides_again_and_replaces_every_key() -> None:
+    """What stood in the scope is no proof of anything."""
+    app = Recorder()
+    strict = JWTMiddleware(app, guard=guard(rules=[protect("/x", requires=has_role("r"))]))
+    outer = JWTMiddleware(strict, guard=guard(rules=[public("/**")]))
+    forged = Principal(subject="mallory", roles=frozenset({"r"}))
+
+    answer = await through_asgi(
+        outer, http_scope("GET", "/x", BEARER, user=forged, **{"jwt_middleware.principal": forged})
+    )
+    passed = await through_asgi(outer, http_scope("GET", "/y", BEARER))
+
+    assert answer.status == 403
+    assert passed.json()["subject"] == "alice"
+
+
+async def test_a_name_in_the_state_that_is_taken_stays() -> None:
+    """``state.user`` is set where it is free."""
+    app = Recorder()
+    middleware = JWTMiddleware(app, guard=guard())
+
+    with pytest.raises(AssertionError):
+        await through_asgi(middleware, http_scope("GET", "/", BEARER, state={"user": "theirs"}))
+
+    assert app.scopes[0]["state"]["user"] == "theirs"
+
+
+async def test_what_one_request_changes_no_other_sees() -> None:
+    """Scopes are a fresh list for each request; claims cannot be written."""
+    app = Recorder()
+    middleware = JWTMiddleware(app, guard=guard())
+    await through_asgi(middleware, http_scope("GET", "/", BEARER))
+    first = app.scopes[0]
+    first["auth"].scopes.append("admin")
+    first["user"].claims.to_dict()["sub"] = "mallory"
+    with pytest.raises(TypeError):
+        first["user"].claims["sub"] = "mallory"
+
+    await through_asgi(middleware, http_scope("GET", "/", BEARER))
+
+    assert sorted(app.scopes[1]["auth"].scopes) == ["a", "b"]
+    assert app.scopes[1]["user"].claims["sub"] == "alice"
+
+
+async def test_outside_a_request_nobody_is_current() -> None:
+    """Also when the application raises."""
+
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        assert current_principal().subject == "alice"
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await through_asgi(JWTMiddleware(failing, guard=guard()), http_scope("GET", "/", BEARER))
+
+    assert not current_principal().is_authenticated
+
+
+async def test_observers_outside_see_what_the_router_writes() -> None:
+    """Identity is written into the very scope, not into a copy."""
+    app = Recorder()
+    scope = http_scope("GET", "/", BEARER)
+
+    await through_asgi(JWTMiddleware(app, guard=guard()), scope)
+
+    assert app.scopes[0] is scope
+
+
+async def test_an_application_with_a_root_path_gives_another_reading() -> None:
+    """As FastAPI serves one handler below its ``root_path`` and without it."""
+    app = Recorder()
+    app.root_path = "/api/"  # type: ignore[attr-defined]
+    outer = Recorder()
+    outer.app = app  # type: ignore[attr-defined]
+    rules = [protect("/users", requires=has_role("r")), public("/api/**")]
+
+    answer = await through_asgi(
+        JWTMiddleware(outer, guard=guard(rules=rules)), http_scope("GET", "/api/users", BEARER)
+    )
+
+    assert answer.status == 403
+
+
+async def test_a_head_request_gets_no_body() -> None:
+    """The headers are those of GET (RFC 9110 §9.3.2)."""
+    middleware = JWTMiddleware(Recorder(), guard=guard())
+
+    answer = await through_asgi(middleware, http_scope("HEAD", "/"))
+
+    assert (answer.status, answer.body) == (401, b"")
+    assert answer.header("content-length") != "0"
+
+
+async def test_two_authorization_headers_are_refused() -> None:
+    """Even the same one twice, and in whatever case a server passes names on."""
+    middleware = JWTMiddleware(Recorder(), guard=guard())
+    scope = http_scope("GET", "/", [*BEARER, *BEARER])
+    scope["headers"][0] = (b"Authorization", scope["headers"][0][1])
+
+    answer = await through_asgi(middleware, scope)
+
+    assert answer.json()["code"] == "token_repeated"

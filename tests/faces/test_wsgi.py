@@ -1,0 +1,173 @@
+"""What only the WSGI face has: bodies, threads, ``REMOTE_USER``, bytes in the path."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jwt_middleware import Guard, JWTWSGIMiddleware, current_principal, optional, public
+from jwt_middleware.testing import KeyPair
+from jwt_middleware.wsgi import Environ, StartResponse
+from tests.faces.calls import through_wsgi, wsgi_app, wsgi_environ
+
+PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
+
+
+def bearer(subject: str = "alice") -> list[tuple[str, str]]:
+    token = PAIR.sign({"iss": "https://a/", "sub": subject, "exp": 4_000_000_000})
+    return [("Authorization", f"Bearer {token}")]
+
+
+def guard(**options: Any) -> Guard:
+    return Guard(key=PAIR.private, algorithms=["HS256"], issuer="https://a/", **options)
+
+
+class Streaming:
+    """An application whose body comes piece by piece."""
+
+    def __init__(self) -> None:
+        self.seen: list[str | None] = []
+        self.is_closed = False
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> "Streaming":
+        start_response("200 OK", [("Vary", "Accept"), ("Cache-Control", "no-cache")])
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.seen.append(current_principal().subject)
+        yield b"x"
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_streamed_body_knows_who_asked_until_it_is_closed() -> None:
+    """The principal is current while the body is made, and gone after ``close``."""
+    app = Streaming()
+
+    through_wsgi(JWTWSGIMiddleware(app, guard=guard()), wsgi_environ("GET", "/", bearer()))
+
+    assert app.seen == ["alice"]
+    assert app.is_closed
+    assert not current_principal().is_authenticated
+
+
+def test_a_body_without_close_is_as_good() -> None:
+    """A generator has one, a plain iterable does not."""
+
+    class Plain:
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"x"
+
+    def app(environ: Environ, start_response: StartResponse) -> Plain:
+        start_response("200 OK", [])
+        return Plain()
+
+    answer = through_wsgi(JWTWSGIMiddleware(app, guard=guard()), wsgi_environ("GET", "/", bearer()))
+
+    assert answer.body == b"x"
+    assert not current_principal().is_authenticated
+
+
+def test_a_file_passes_unwrapped() -> None:
+    """So that the server can send it in its own way."""
+
+    class File:
+        def __init__(self, wrapped: object) -> None:
+            self.wrapped = wrapped
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"x"
+
+    file = File(None)
+
+    def app(environ: Environ, start_response: StartResponse) -> File:
+        start_response("200 OK", [])
+        return file
+
+    environ = wsgi_environ("GET", "/", bearer(), **{"wsgi.file_wrapper": File})
+    body = JWTWSGIMiddleware(app, guard=guard())(environ, lambda *_: lambda _: None)
+
+    assert body is file
+
+
+def test_nobody_is_current_after_an_application_that_raises() -> None:
+    """The exception passes, the principal does not stay."""
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        through_wsgi(JWTWSGIMiddleware(app, guard=guard()), wsgi_environ("GET", "/", bearer()))
+
+    assert not current_principal().is_authenticated
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [("alice", "alice"), ("zo\u00eb", "zo\u00eb".encode().decode("latin-1")), ("a\nb", None)],
+)
+def test_remote_user_is_the_identity(subject: str, expected: str | None) -> None:
+    """UTF-8 that looks like latin-1; unset where a control character would stand."""
+    environ = wsgi_environ("GET", "/", bearer(subject), REMOTE_USER="mallory")
+
+    through_wsgi(JWTWSGIMiddleware(wsgi_app, guard=guard()), environ)
+
+    assert environ.get("REMOTE_USER") == expected
+    assert environ["AUTH_TYPE"] == "Bearer"
+
+
+def test_inbound_identity_is_removed_on_public_paths_too() -> None:
+    """Nobody is who the environment says."""
+    forged = {"REMOTE_USER": "mallory", "AUTH_TYPE": "Basic", "jwt_middleware.principal": "m"}
+    environ = wsgi_environ("GET", "/open", **forged)
+
+    through_wsgi(JWTWSGIMiddleware(wsgi_app, guard=guard(rules=[public("/open")])), environ)
+
+    assert "REMOTE_USER" not in environ
+    assert "AUTH_TYPE" not in environ
+    assert not environ["jwt_middleware.principal"].is_authenticated
+
+
+@pytest.mark.parametrize("raw", ["/caf\xe9", "/\xff", "/\u20ac"])
+def test_a_path_that_is_no_utf8_is_refused(raw: str) -> None:
+    """Frameworks disagree about such bytes, so nobody gets to guess."""
+    environ = {**wsgi_environ("GET", "/"), "PATH_INFO": raw}
+
+    answer = through_wsgi(JWTWSGIMiddleware(wsgi_app, guard=guard()), environ)
+
+    assert answer.json()["code"] == "path_invalid"
+
+
+def test_an_answer_under_optional_says_what_it_depends_on() -> None:
+    """``Vary`` adds up; ``Cache-Control`` stays where the application set it."""
+    middleware = JWTWSGIMiddleware(Streaming(), guard=guard(rules=[optional("/")]))
+
+    answer = through_wsgi(middleware, wsgi_environ("GET", "/"))
+
+    assert answer.header("vary") == "Accept, Authorization"
+    assert answer.header("cache-control") == "no-cache"
+
+
+def test_the_same_guard_met_twice_decides_once() -> None:
+    """An inner face takes the verdict over; for another path it decides again."""
+    told: list[object] = []
+    same = guard(rules=[public("/open")], observers=[told.append])
+    inner = JWTWSGIMiddleware(wsgi_app, guard=same)
+
+    def rewriting(environ: Environ, start_response: StartResponse) -> Any:
+        return inner({**environ, "PATH_INFO": "/secret"}, start_response)
+
+    twice = through_wsgi(JWTWSGIMiddleware(inner, guard=same), wsgi_environ("GET", "/open"))
+    other = through_wsgi(JWTWSGIMiddleware(rewriting, guard=same), wsgi_environ("GET", "/open"))
+
+    assert (twice.status, other.status) == (200, 401)
+    assert len(told) == 1
+
+
+def test_a_head_request_gets_no_body() -> None:
+    """The headers are those of GET (RFC 9110 §9.3.2)."""
+    answer = through_wsgi(JWTWSGIMiddleware(wsgi_app, guard=guard()), wsgi_environ("HEAD", "/"))
+
+    assert (answer.status, answer.body) == (401, b"")
+    assert answer.header("content-length") != "0"

@@ -1,0 +1,509 @@
+"""The decision, where the scenario table does not reach: time, memory, options, observers."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import jwt_middleware
+from jwt_middleware import (
+    ANY_AUDIENCE,
+    BearerHeader,
+    ConfigurationError,
+    Guard,
+    GuardOptions,
+    HeaderToken,
+    Issuer,
+    KeyFile,
+    KeysUnavailable,
+    Secret,
+    TokenError,
+    has_role,
+    optional,
+    protect,
+    public,
+)
+from jwt_middleware.errors import KeyUnknown, TokenExpired
+from jwt_middleware.events import Event, RequestRefused
+from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
+from jwt_middleware.testing.issuer import JWKS_PATH
+from tests.faces.calls import InProcess, http_scope, through_asgi
+
+SECRET = b"0123456789abcdefghijklmnopqrstuv"
+HMAC = KeyPair(SECRET, "HS256", None)
+FACES = ["asgi", "wsgi"]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def issuer(clock: Clock) -> Iterator[FakeIssuer]:
+    with FakeIssuer(["RS256"], now=clock.now) as issuer:
+        yield issuer
+
+
+def short_guard(**options: Any) -> Guard:
+    given: dict[str, Any] = {"key": SECRET, "algorithms": ["HS256"], "issuer": "https://a/"}
+    return Guard(**{**given, **options})
+
+
+def token(clock: Clock, **claims: Any) -> str:
+    return HMAC.sign({"iss": "https://a/", "exp": clock.now() + 60, "sub": "alice", **claims})
+
+
+def bearer(text: str) -> list[tuple[str, str]]:
+    return [("Authorization", f"Bearer {text}")]
+
+
+def test_a_cached_token_expires_on_time(clock: Clock) -> None:
+    """Leeway included, to the second; the wall clock decides."""
+    guard = short_guard(clock=clock)
+    known = token(clock)
+    guard.verify(known)
+
+    clock.tick(89.5)
+    assert guard.verify(known).subject == "alice"
+    clock.tick(0.5)
+    with pytest.raises(TokenExpired):
+        guard.verify(known)
+
+
+def test_a_known_token_is_not_verified_again(issuer: FakeIssuer, clock: Clock) -> None:
+    """The very principal comes back, and nobody is asked."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    known = issuer.token(aud="o")
+
+    assert guard.verify(known) is guard.verify(known)
+    assert issuer.requests[JWKS_PATH] == 1
+
+
+def test_known_tokens_alone_keep_the_keys_renewed(issuer: FakeIssuer, clock: Clock) -> None:
+    """Past the soft age a known token starts the renewal, and stands without a second check."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    known = issuer.token(aud="o", exp=int(clock.now()) + 9_000)
+    first = guard.verify(known)
+    clock.tick(601)
+
+    assert guard.verify(known) is first
+    assert issuer.requests[JWKS_PATH] == 2
+    assert guard.verify(known) is first
+
+
+def test_a_cached_token_falls_with_its_key(issuer: FakeIssuer, clock: Clock) -> None:
+    """When the renewed set no longer has the key, the token is refused."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    known = issuer.token(aud="o", exp=int(clock.now()) + 9_000)
+    guard.verify(known)
+    issuer.rotate()
+    clock.tick(601)
+
+    with pytest.raises(KeyUnknown):
+        guard.verify(known)
+
+
+def test_a_key_replaced_under_its_name_is_noticed(issuer: FakeIssuer, clock: Clock) -> None:
+    """The token is verified anew, with the new key, and fails."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    known = issuer.token(aud="o", exp=int(clock.now()) + 9_000)
+    guard.verify(known)
+    issuer.keys = [KeyPair.generate("RS256", kid=issuer.key.kid)]
+    clock.tick(601)
+
+    with pytest.raises(TokenError) as refused:
+        guard.verify(known)
+    assert refused.value.code == "signature_invalid"
+
+
+def test_distrust_takes_effect_on_cached_tokens(clock: Clock) -> None:
+    """At once, on one key or all; an unknown issuer is a mistake."""
+    pair = KeyPair.generate("ES256", kid="a")
+    guard = Guard(issuers=Issuer("https://a/", audience=None, keys=pair.jwk), clock=clock)
+    known = pair.sign({"iss": "https://a/", "exp": clock.now() + 60})
+    guard.verify(known)
+
+    guard.distrust("https://a/", "a")
+
+    with pytest.raises(KeyUnknown):
+        guard.verify(known)
+    assert not guard.health()["https://a/"].is_ready
+    with pytest.raises(ConfigurationError, match="no such issuer"):
+        guard.distrust("https://b/")
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_an_outage_without_keys_is_a_503_and_is_never_forgiven(
+    face: str, issuer: FakeIssuer, clock: Clock
+) -> None:
+    """Even where a bad token would pass as anonymous; with Retry-After, without a challenge."""
+    issuer.outage()
+    rules = [optional("/**", on_invalid="anonymous")]
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), rules=rules, clock=clock)
+
+    answer = await InProcess(guard).ask(face, "GET", "/", bearer(issuer.token(aud="o")))
+
+    assert (answer.status, answer.json()["code"]) == (503, "keys_unavailable")
+    assert int(answer.header("retry-after") or 0) >= 1
+    assert answer.header("www-authenticate") is None
+
+
+async def test_averify_awaits_and_verify_refuses_to_block_a_loop(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """Only where it would wait: with the keys at hand both answer."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    known = issuer.token(aud="o")
+
+    with pytest.raises(ConfigurationError, match=r"await Guard\.averify"):
+        guard.verify(known)
+    assert (await guard.averify(known)).subject == "alice"
+    assert guard.verify(known).subject == "alice"
+    assert (await guard.averify(known)).subject == "alice"
+    await guard.awarm()
+    await guard.aclose()
+
+
+def test_one_guard_serves_two_event_loops(issuer: FakeIssuer, clock: Clock) -> None:
+    """``asyncio.run`` twice, with a rotation in between."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    asyncio.run(guard.averify(issuer.token(aud="o")))
+    issuer.rotate()
+
+    assert asyncio.run(guard.averify(issuer.token(aud="o"))).subject == "alice"
+
+
+def test_warm_leaves_nothing_to_fetch(issuer: FakeIssuer, clock: Clock) -> None:
+    """And raises, if required, where the issuer is out of reach."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    guard.warm()
+    asked = sum(issuer.requests.values())
+    guard.verify(issuer.token(aud="o"))
+
+    assert sum(issuer.requests.values()) == asked
+    guard.close()
+    issuer.outage()
+    with pytest.raises(KeysUnavailable):
+        Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock).warm(required=True)
+
+
+def test_identity_tells_issuers_apart(clock: Clock) -> None:
+    """Subject 42 of A is not subject 42 of B; and A's key signs for A alone."""
+    pairs = {name: KeyPair.generate("ES256", kid="same") for name in ("https://a/", "https://b/")}
+    guard = Guard(
+        issuers=[Issuer(name, audience=None, keys=pair.jwk) for name, pair in pairs.items()],
+        clock=clock,
+    )
+
+    def made(signer: str, iss: str) -> str:
+        return pairs[signer].sign({"iss": iss, "sub": "42", "exp": clock.now() + 60})
+
+    identities = {guard.verify(made(name, name)).identity for name in pairs}
+
+    assert identities == {"https://a/|42", "https://b/|42"}
+    with pytest.raises(TokenError) as refused:
+        guard.verify(made("https://a/", "https://b/"))
+    assert refused.value.code == "signature_invalid"
+
+
+def test_the_cache_is_bounded_by_count_and_by_bytes(clock: Clock) -> None:
+    """A thousand tokens leave ten; none stays with size nought; the rest still verify."""
+    small, tight, none = (
+        short_guard(clock=clock, **options)
+        for options in (
+            {"token_cache_size": 10},
+            {"token_cache_bytes": 9_000},
+            {"token_cache_size": 0},
+        )
+    )
+    for number in range(100):
+        for guard in (small, tight, none):
+            guard.verify(token(clock, sub=str(number)))
+
+    assert len(small._tokens) == 10
+    assert 0 < tight._tokens.bytes <= 9_000
+    assert len(none._tokens) == 0
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_a_refusal_is_told_to_observers_without_the_token(face: str, clock: Clock) -> None:
+    """Code, status and rule; and an observer that raises disturbs nobody."""
+    told: list[Event] = []
+
+    def broken(event: Event) -> None:
+        raise RuntimeError("watching")
+
+    guard = short_guard(clock=clock, observers=[broken, told.append], rules=[protect("/a")])
+    bad = token(clock, exp=1)
+
+    answer = await InProcess(guard).ask(face, "GET", "/a", bearer(bad))
+
+    assert answer.status == 401
+    (event,) = told
+    assert isinstance(event, RequestRefused)
+    assert (event.code, event.status, event.rule) == ("token_expired", 401, "protect('/a')")
+    assert bad not in repr(event)
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_protected_is_a_table_of_two_rules(
+    face: str, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The prefixes need a token, the rest is open, and start-up says so."""
+    with caplog.at_level(logging.WARNING):
+        faces = InProcess(short_guard(clock=clock, protected=["/api/", "/admin"]))
+
+    statuses = {
+        path: (await faces.ask(face, "GET", path)).status
+        for path in ("/api", "/api/x", "/apis", "/admin/", "/")
+    }
+
+    assert statuses == {"/api": 401, "/api/x": 401, "/apis": 200, "/admin/": 401, "/": 200}
+    assert "paths outside /api/, /admin are open" in caplog.text
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_other_headers_may_carry_the_token(face: str, clock: Clock) -> None:
+    """The first source that is present decides; a bad token never falls through."""
+    guard = short_guard(clock=clock, token_sources=[HeaderToken("X-Token"), BearerHeader()])
+    faces = InProcess(guard)
+    good, bad = token(clock), token(clock, exp=1)
+
+    passed = await faces.ask(face, "GET", "/", [("X-Token", good)])
+    fell = await faces.ask(face, "GET", "/", [("X-Token", bad), *bearer(good)])
+    second = await faces.ask(face, "GET", "/", bearer(good))
+
+    assert (passed.status, fell.status, second.status) == (200, 401, 200)
+    assert passed.header("vary") == "X-Token"
+    assert passed.header("cache-control") == "private"
+    assert second.header("vary") is None
+    assert fell.header("vary") == "Authorization, X-Token"
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_the_body_has_the_shape_that_is_asked_for(face: str, clock: Clock) -> None:
+    """``oauth``, or a callable's; the realm is the configured one."""
+    oauth = InProcess(short_guard(clock=clock, error_body="oauth", realm='my "api"'))
+    own = InProcess(
+        short_guard(clock=clock, error_body=lambda problem: ("text/plain", problem.code.encode()))
+    )
+
+    answer = await oauth.ask(face, "GET", "/")
+
+    assert answer.json() == {
+        "error": "token_missing",
+        "error_description": "An access token is required",
+        "code": "token_missing",
+    }
+    assert answer.header("www-authenticate") == 'Bearer realm="my \\"api\\""'
+    assert (await own.ask(face, "GET", "/")).body == b"token_missing"
+
+
+async def test_prefixes_give_another_reading(clock: Clock) -> None:
+    """Of the guard, and of an application inside that has a ``root_path`` of its own."""
+    rules = [
+        public("/**", methods=["POST"]),
+        protect("/users", requires=has_role("x")),
+        public("/v1/**"),
+    ]
+    outside = InProcess(short_guard(clock=clock, rules=rules, prefixes=["/v1"]))
+    good = bearer(token(clock))
+
+    assert (await outside.ask("asgi", "GET", "/v1/users", good)).status == 403
+    assert (await outside.ask("wsgi", "GET", "/v1/users", good)).status == 403
+    assert (await outside.ask("asgi", "GET", "/v1/usersx", good)).status == 200
+
+
+async def test_the_path_is_read_without_the_mount_point(clock: Clock) -> None:
+    """ASGI has it in the path, and it comes off at a segment boundary only."""
+    faces = InProcess(short_guard(clock=clock, rules=[public("/open")]))
+
+    mounted = await through_asgi(faces.asgi, http_scope("GET", "/m/open", root_path="/m"))
+    beside = await through_asgi(faces.asgi, http_scope("GET", "/mopen", root_path="/m"))
+
+    assert (mounted.status, beside.status) == (200, 401)
+
+
+@given(
+    path=st.text(max_size=60),
+    method=st.text(max_size=8),
+    credentials=st.binary(max_size=80).map(lambda data: data.decode("latin-1")),
+    scheme=st.sampled_from(["", "Bearer ", "bearer", "Basic "]),
+)
+def test_any_request_gets_an_answer(path: str, method: str, credentials: str, scheme: str) -> None:
+    """Whatever stands in path, method and header: 200, 400, 401 or 403, equal on both faces."""
+    headers = [("Authorization", scheme + credentials)]
+
+    async def ask() -> tuple[Any, Any]:
+        asgi = await through_asgi(FUZZED.asgi, http_scope(method, path, headers))
+        return asgi, await FUZZED.ask(
+            "wsgi", method, path.encode("utf-8", "replace").decode(), headers
+        )
+
+    asgi, wsgi = asyncio.run(ask())
+
+    assert asgi.status in {200, 400, 401, 403}
+    assert wsgi.status in {200, 400, 401, 403}
+
+
+FUZZED = InProcess(
+    Guard(
+        issuers=Issuer("https://a/", audience=None, keys=SECRET, algorithms=["HS256"]),
+        rules=[public("/a/**"), optional("/b/{x}"), protect("/c", requires=has_role("r"))],
+    )
+)
+
+NAMED = {"issuer": "https://a/", "audience": "x"}
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing": ({}, "issuers= is missing"),
+    "an unknown option": ({"isuers": 1}, "did you mean 'issuers'"),
+    "an option like none": ({"zzzz": 1}, "known are issuers"),
+    "both forms": ({"issuers": Issuer("https://a/", audience="x"), "audience": "x"}, "audience="),
+    "no issuer": ({"issuers": []}, "trusts nobody"),
+    "one issuer twice": ({"issuers": [Issuer("https://a/", audience="x")] * 2}, "twice"),
+    "a nameless one of two": (
+        {
+            "issuers": [
+                Issuer("https://a/", audience=None),
+                Issuer(None, audience=None, keys=HMAC.jwk, algorithms=["HS256"]),
+            ]
+        },
+        "without a name",
+    ),
+    "rules and protected": ({**NAMED, "rules": [public("/")], "protected": ["/a"]}, "keep one"),
+    "protected as text": ({**NAMED, "protected": "/a"}, "must be a list"),
+    "protected, empty": ({**NAMED, "protected": []}, "must be a list"),
+    "a rule as text": ({**NAMED, "rules": ["/a"]}, "rule 1 is '/a'"),
+    "no source": ({**NAMED, "token_sources": []}, "finds no token"),
+    "a source's class": ({**NAMED, "token_sources": [BearerHeader]}, "is no source"),
+    "a realm with a break": ({**NAMED, "realm": "a\nb"}, "printable"),
+    "an unknown body": ({**NAMED, "error_body": "xml"}, "error_body='xml'"),
+    "a prefix without a slash": ({**NAMED, "prefixes": ["v1"]}, "mount points"),
+    "prefixes as text": ({**NAMED, "prefixes": "/v1"}, "mount points"),
+    "a small token": ({**NAMED, "max_token_size": 10}, "max_token_size=10"),
+    "half a token": ({**NAMED, "token_cache_size": 0.5}, "token_cache_size=0.5"),
+    "a cycle of roles": ({**NAMED, "role_hierarchy": {"a": ["b"], "b": ["a"]}}, "a -> b -> a"),
+    "roles as text": ({**NAMED, "role_hierarchy": {"a": "b"}}, "no list of names"),
+    "plain http": ({"issuer": "http://id.example/", "audience": "x"}, "is not https"),
+}
+
+
+@pytest.mark.parametrize("kind", MISTAKES)
+def test_a_mistake_is_a_sentence_at_construction(kind: str) -> None:
+    """It names the setting."""
+    options, sentence = MISTAKES[kind]
+
+    with pytest.raises(ConfigurationError) as mistake:
+        Guard(**options)
+
+    assert sentence in str(mistake.value)
+
+
+ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "no name": ({"issuer": ""}, "is no name"),
+    "keys twice": ({"keys": SECRET, "jwks_uri": "https://a/"}, "not both"),
+    "nothing to go by": ({"issuer": None}, "needs a name"),
+    "leeway below nought": ({"leeway": -1}, "leeway=-1"),
+    "leeway too wide": ({"leeway": 301}, "at most 300"),
+    "leeway as text": ({"leeway": "30"}, "leeway='30'"),
+    "an endless lifetime": ({"max_lifetime": float("inf")}, "max_lifetime=inf"),
+    "algorithms as text": ({"algorithms": "RS256"}, "is a string"),
+    "no algorithm": ({"algorithms": []}, "accepts no token"),
+    "none": ({"algorithms": ["none"]}, "unsigned"),
+    "a mixture": ({"algorithms": ["HS256", "RS256"]}, "mixes"),
+    "an unknown algorithm": ({"algorithms": ["RS265"]}, "did you mean 'RS256'"),
+    "an algorithm like none": ({"algorithms": [1]}, "known are"),
+    "types as text": ({"token_types": "JWT"}, "token_types='JWT'"),
+    "an empty audience": ({"audience": []}, "audience=[]"),
+    "a secret from the network": ({"algorithms": ["HS256"]}, "shared secret"),
+    "a path with a slash": ({"roles_claim": "https://x/roles"}, "contains a slash"),
+    "a path with a gap": ({"scopes_claim": "a..b"}, "empty name"),
+    "no key": ({"keys": []}, "holds no key"),
+    "a key for nothing": (
+        {"keys": KeyPair.generate("ES256").jwk, "algorithms": ["RS256"]},
+        "fits none",
+    ),
+    "a missing file": ({"keys": KeyFile("nowhere.pem")}, "cannot be read"),
+    "a secret for public keys": ({"keys": Secret(SECRET)}, "shared secret"),
+    "a short secret": ({"keys": "short", "algorithms": ["HS256"]}, "at least 32"),
+    "an empty secret": ({"keys": "", "algorithms": ["HS256"]}, "is empty"),
+    "PEM for a secret": (
+        {"keys": KeyPair.generate("ES256").public_pem, "algorithms": ["HS256"]},
+        "PEM",
+    ),
+    "rubbish for PEM": ({"keys": "rubbish"}, "pem unreadable"),
+    "an object": ({"keys": object()}, "cannot verify"),
+    "a mapping of nothing": ({"keys": {"a": "b"}}, "neither a JWK"),
+}
+
+
+@pytest.mark.parametrize("kind", ISSUER_MISTAKES)
+def test_a_mistaken_issuer_is_a_sentence_at_construction(kind: str) -> None:
+    """It names the setting."""
+    options, sentence = ISSUER_MISTAKES[kind]
+    given: dict[str, Any] = {"issuer": "https://a/", "audience": "x", **options}
+
+    with pytest.raises(ConfigurationError) as mistake:
+        Issuer(given.pop("issuer"), **given)
+
+    assert sentence in str(mistake.value)
+
+
+def test_an_issuer_without_a_name_takes_any_iss_and_says_so(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning at start-up; ``iss`` must still be text."""
+    with caplog.at_level(logging.WARNING):
+        guard = Guard(key=SECRET, algorithms=["HS256"], audience=ANY_AUDIENCE, clock=clock)
+
+    assert "no issuer= is set" in caplog.text
+    assert guard.verify(token(clock, iss="https://whoever/", aud="x")).subject == "alice"
+    with pytest.raises(TokenError) as refused:
+        guard.verify(token(clock, iss=1))
+    assert refused.value.code == "claim_invalid"
+    with pytest.raises(TokenError):
+        guard.verify(b"bytes")  # type: ignore[arg-type]
+
+
+def test_the_options_of_a_face_are_those_of_a_guard() -> None:
+    """The typed dictionary and the constructor name the same options."""
+    import inspect
+
+    signature = inspect.signature(Guard.__init__).parameters
+    names = {name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY}
+
+    assert names == set(GuardOptions.__annotations__)
+
+
+def test_the_front_door_is_whole() -> None:
+    """Every public name exists, is listed in order, and is documented."""
+    names = jwt_middleware.__all__
+
+    assert list(names) == sorted(names)
+    assert all(hasattr(jwt_middleware, name) for name in names)
+
+
+def test_many_threads_agree(clock: Clock) -> None:
+    """Eight threads, a cache of four: every answer is right."""
+    guard = short_guard(clock=clock, token_cache_size=4)
+    tokens = {str(number): token(clock, sub=str(number)) for number in range(16)}
+    wrong: list[str] = []
+
+    def ask() -> None:
+        for _ in range(40):
+            wrong.extend(s for s, text in tokens.items() if guard.verify(text).subject != s)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+    assert len(guard._tokens) <= 4
