@@ -43,8 +43,9 @@ class Algorithm:
         """Return whether ``signature`` is this algorithm's over ``signing_input`` under ``key``."""
         try:
             return bool(self.implementation.verify(signing_input, key, signature))
-        except (PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
-            # A signature of an impossible length or a point outside its range is just a wrong one.
+        except (PyJWTError, ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
+            # The library stumbles over impossible signatures and over keys of another kind in as
+            # many ways; each means only that this signature is not good under this key.
             return False
 
 

@@ -1,0 +1,82 @@
+"""Readings of a path."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jwt_middleware.errors import PathInvalid
+from jwt_middleware.rules.paths import MAX_READINGS, normal_method, readings, strip_prefix
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("", {"/"}),
+        ("*", {"*"}),
+        ("/a//b/", {"/a//b/"}),
+        ("/caf\u00e9 x", {"/caf\u00e9 x"}),
+        ("/a...b/.c", {"/a...b/.c"}),
+        ("/%61", {"/%61", "/a"}),
+        ("/a\\b", {"/a\\b", "/a/b"}),
+        ("/a;x/b", {"/a;x/b", "/a/b"}),
+        ("/100%", {"/100%"}),
+    ],
+)
+def test_a_path_has_these_readings(path: str, expected: set[str]) -> None:
+    """The path as sent is the first."""
+    found = readings(path)
+
+    assert set(found) == expected
+    assert found[0] == (path or "/")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a",
+        "//a/..",
+        "/.",
+        "/%2e%2E/",
+        "/%252e%252e/x",
+        "/..;x/a",
+        "/a\\..\\b",
+        "/\ufffd",
+        "/%ff",
+        "/%0a",
+        "/" + chr(0xD800),
+        "/" + ";" * 3_000,
+        "/%" + "25" * 60,
+    ],
+)
+def test_a_path_that_cannot_be_read_with_certainty_is_refused(path: str) -> None:
+    """Dots in any disguise, controls, bytes that are no text, too much of it."""
+    with pytest.raises(PathInvalid):
+        readings(path)
+
+
+def test_prefixes_come_off_at_a_boundary() -> None:
+    """Each that fits gives one more reading."""
+    assert readings("/v1/a", ["/v1", "/v"]) == ("/v1/a", "/a")
+    assert strip_prefix("/v1", "/v1") == "/"
+    assert strip_prefix("/a", "/") == "/a"
+
+
+@given(st.text(alphabet="/.;%\\25ae\u00e9", max_size=24).map(lambda text: "/" + text))
+def test_readings_are_few_and_closed(path: str) -> None:
+    """What a reading reads as is a reading of the path; none has a dot segment."""
+    try:
+        found = readings(path)
+    except PathInvalid:
+        return
+
+    assert len(found) <= MAX_READINGS
+    assert all(set(readings(reading)) <= set(found) for reading in found)
+    assert not any(part in {".", ".."} for reading in found for part in reading.split("/"))
+
+
+@pytest.mark.parametrize("method", ["", "GET ", "G\u00c9T", "A/B"])
+def test_a_method_is_a_token(method: str) -> None:
+    """Anything else is refused; a token is read in upper case."""
+    assert normal_method("post") == "POST"
+    with pytest.raises(PathInvalid):
+        normal_method(method)

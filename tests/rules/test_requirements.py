@@ -1,0 +1,150 @@
+"""Requirements: how they judge, combine, explain themselves, and what would cure them."""
+
+from typing import Any
+
+import pytest
+
+from jwt_middleware import (
+    Claims,
+    ConfigurationError,
+    Principal,
+    Requirement,
+    all_of,
+    any_of,
+    authenticated,
+    capture,
+    has_claim,
+    has_permission,
+    has_role,
+    has_scope,
+)
+from jwt_middleware.principal import ANONYMOUS
+from jwt_middleware.rules.requirements import Match, curing_scopes
+from jwt_middleware.rules.roles import RoleHierarchy
+
+ALICE = Principal(
+    subject="alice",
+    scopes=frozenset({"a", "b"}),
+    roles=frozenset({"r"}),
+    permissions=frozenset({"p"}),
+    claims=Claims(
+        {"n": 1, "t": True, "list": ["x", {"y": [1.0]}], "none": None, "id": 7, "ids": ["7", 8]}
+    ),
+)
+MATCH = Match({"hole": "7", "eight": "8"})
+
+
+@pytest.mark.parametrize(
+    ("requirement", "is_met"),
+    [
+        (authenticated(), True),
+        (has_scope("a", "b"), True),
+        (has_scope("a", "c"), False),
+        (has_role("r"), True),
+        (has_permission("q"), False),
+        (has_scope("c") | has_role("r"), True),
+        (has_scope("c") | has_role("s"), False),
+        (has_scope("a") & has_role("s"), False),
+        (has_scope("a") & has_role("r") & has_permission("p"), True),
+        (~has_scope("c"), True),
+        (~has_scope("a"), False),
+        (has_claim("n"), True),
+        (has_claim("missing"), False),
+        (~has_claim("missing", value=True), True),
+        (has_claim("n", 1.0), True),
+        (has_claim("n", value=True), False),
+        (has_claim("t", 1), False),
+        (has_claim("t", value=True), True),
+        (has_claim("none", None), True),
+        (has_claim("list", "x"), True),
+        (has_claim("list", {"y": [1]}), True),
+        (has_claim("list", ["x", {"y": [1]}]), True),
+        (has_claim("list", ["x"]), False),
+        (has_claim("list", {"y": [1, 2]}), False),
+        (has_claim("list", {"z": [1]}), False),
+        (has_claim("id", capture("hole")), True),
+        (has_claim("ids", capture("eight")), True),
+        (has_claim("n", capture("hole")), False),
+        (has_claim("id", capture("nowhere")), False),
+    ],
+    ids=str,
+)
+def test_a_requirement_judges(requirement: Requirement, is_met: bool) -> None:
+    """As JSON, as sets, as a hole of the path."""
+    refusal = requirement.judge(ALICE, MATCH)
+
+    assert (refusal is None) == is_met
+    if refusal is not None:
+        assert refusal.detail
+
+
+@pytest.mark.parametrize("requirement", [authenticated(), ~has_role("x"), has_scope("a")])
+def test_the_anonymous_meet_nothing(requirement: Requirement) -> None:
+    """Not even a negation."""
+    assert requirement.judge(ANONYMOUS, MATCH) is not None
+
+
+def test_a_requirement_is_neither_true_nor_false() -> None:
+    """``and`` would silently drop one side."""
+    with pytest.raises(TypeError, match=r"& \| ~"):
+        bool(has_scope("a"))
+
+
+def test_a_requirement_speaks() -> None:
+    """In the words of the table."""
+    asked = (has_scope("b", "a") & ~has_claim("x.y", 1)) | has_claim("z")
+
+    assert str(asked) == "(scope a and b and (not (claim x.y = 1))) or claim z"
+    assert str(has_claim("t", capture("tenant"))) == "claim t = {tenant}"
+    assert str(authenticated()) == "a valid token"
+
+
+@pytest.mark.parametrize(
+    ("requirement", "scopes"),
+    [
+        (has_scope("c", "a"), "a c"),
+        (has_scope("c") & has_scope("d"), "c d"),
+        (has_scope("c") & has_role("s"), ""),
+        (has_role("s") | has_scope("c"), "c"),
+        (has_role("s"), ""),
+        (~has_scope("a"), ""),
+        (has_scope("c") & ~has_scope("c"), ""),
+    ],
+    ids=str,
+)
+def test_only_scopes_that_would_help_are_named(requirement: Requirement, scopes: str) -> None:
+    """And none where more is missing."""
+    assert " ".join(sorted(curing_scopes(requirement, ALICE, MATCH))) == scopes
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        has_scope,
+        has_role,
+        any_of,
+        all_of,
+        lambda: has_scope("a b"),
+        lambda: has_scope("\u00e9"),
+        lambda: has_role(["a"]),  # type: ignore[arg-type]
+        lambda: has_permission(""),
+        lambda: all_of("a"),  # type: ignore[arg-type]
+        lambda: has_claim(""),
+    ],
+)
+def test_a_requirement_that_asks_for_nothing_is_refused(build: Any) -> None:
+    """With the call in the sentence."""
+    with pytest.raises(ConfigurationError):
+        build()
+
+
+def test_roles_bring_others_with_them() -> None:
+    """Through several steps; a role may list itself, and a diamond is no cycle."""
+    roles = RoleHierarchy({"a": ["b", "c", "a"], "b": ["d"], "c": ["d"]})
+
+    assert roles.expand(frozenset({"a"})) == {"a", "b", "c", "d"}
+    assert roles.expand(frozenset({"d"})) == {"d"}
+    assert roles.expand(frozenset()) == frozenset()
+    assert RoleHierarchy().expand(frozenset({"x"})) == {"x"}
+    with pytest.raises(ConfigurationError, match="a -> b -> a"):
+        RoleHierarchy({"a": ["b"], "b": ["a"]})

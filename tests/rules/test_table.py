@@ -1,0 +1,210 @@
+"""The rule table: patterns, methods, mistakes, and what decides."""
+
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jwt_middleware import (
+    ConfigurationError,
+    Rule,
+    authenticated,
+    capture,
+    has_claim,
+    has_role,
+    has_scope,
+    optional,
+    protect,
+    public,
+)
+from jwt_middleware.rules.paths import segments
+from jwt_middleware.rules.patterns import Pattern
+from jwt_middleware.rules.table import MEMO_ENTRIES, NO_RULE, RuleTable
+
+MISTAKES: dict[str, tuple[Any, str]] = {
+    "no slash": (lambda: public("api"), "write '/api'"),
+    "no text": (lambda: public(1), "is not text"),  # type: ignore[arg-type]
+    "one star": (lambda: public("/api/*"), "write '/api/**'"),
+    "stars inside": (lambda: public("/a/**/b"), "write '/a/**'"),
+    "a colon": (lambda: public("/users/:id"), "write '/users/{id}'"),
+    "Flask's hole": (lambda: public("/users/<int:id>"), "write '/users/{id}'"),
+    "Starlette's hole": (lambda: public("/users/{id:int}"), "write '/users/{id}'"),
+    "half a segment": (lambda: public("/users/x{id}"), "a hole is a whole segment"),
+    "two of a name": (lambda: public("/{a}/{a}"), "two holes of one name"),
+    "a regular expression": (lambda: public("^/api$"), "does not begin with a slash"),
+    "a group": (lambda: public("/(a|b)"), "no regular expressions"),
+    "dots": (lambda: public("/a/../b"), "in no decoded path"),
+    "methods as text": (lambda: public("/", methods="GET"), "must be a list"),
+    "no methods": (lambda: public("/", methods=[]), "must be a list"),
+    "lower case": (lambda: public("/", methods=["get"]), "write 'GET'"),
+    "a typo": (lambda: public("/", methods=["PSOT"]), "did you mean 'POST'"),
+    "a requirement as text": (lambda: protect("/", requires="admin"), "no requirement"),  # type: ignore[arg-type]
+    "a hole that is not": (
+        lambda: protect("/a/{b}", requires=has_claim("t", capture("c"))),
+        "no such hole",
+    ),
+    "a word of optional": (lambda: optional("/", on_invalid="pass"), "'refuse' or 'anonymous'"),  # type: ignore[arg-type]
+    "a rule twice": (lambda: RuleTable([public("/a"), protect("/a")]), "stands before it"),
+    "a rule below": (lambda: RuleTable([public("/**"), protect("/a")]), "stands before it"),
+    "a rule in a hole": (lambda: RuleTable([public("/{x}"), protect("/a")]), "stands before it"),
+    "methods together": (
+        lambda: RuleTable(
+            [
+                public("/a", methods=["GET"]),
+                public("/a", methods=["PUT"]),
+                public("/a", methods=["PUT", "HEAD"]),
+            ]
+        ),
+        "stands before it",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MISTAKES)
+def test_a_mistake_is_a_sentence_with_the_right_thing(kind: str) -> None:
+    """At construction."""
+    build, sentence = MISTAKES[kind]
+
+    with pytest.raises(ConfigurationError) as mistake:
+        build()
+
+    assert sentence in str(mistake.value)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [public("/a"), protect("/a/**")],
+        [public("/a", methods=["GET"]), protect("/a")],
+        [public("/a"), protect("/{x}")],
+        [public("/{x}"), protect("/{x}/**")],
+        [public("/a", methods=["BREW"]), public("/a", methods=["GET", "BREW"])],
+        [protect("/ws", methods=["GET"]), public("/ws", methods=["WEBSOCKET"])],
+    ],
+)
+def test_a_rule_that_still_decides_something_may_stand(rules: list[Rule]) -> None:
+    """Narrower before wider, methods apart."""
+    assert RuleTable(rules).rules == tuple(rules)
+
+
+def test_a_websocket_is_a_get_unless_it_is_named() -> None:
+    """By whatever rule that matches."""
+    get = public("/a", methods=["GET"])
+    named = protect("/a", methods=["WEBSOCKET"])
+
+    assert RuleTable([get]).decider("WEBSOCKET", "/a").rule is get
+    assert RuleTable([get, named]).decider("WEBSOCKET", "/a").rule is named
+
+
+def test_the_star_of_options_matches_nothing() -> None:
+    """Not even everything."""
+    table = RuleTable([public("/**")])
+
+    assert table.decider("OPTIONS", "*").rule is NO_RULE
+    assert not table.ruling("OPTIONS", "*").is_public
+    assert table.ruling("GET", "/*").is_public
+    assert table.ruling("GET", "").is_public
+
+
+def test_every_reading_must_be_allowed() -> None:
+    """Anonymous only where all readings admit it, requirements of all together."""
+    table = RuleTable(
+        [optional("/a/**", on_invalid="anonymous"), protect("/b", requires=has_role("r"))]
+    )
+
+    both = table.ruling("GET", "/b;/../a".replace("/../", "/x/")[:2] + ";x")
+
+    assert table.ruling("GET", "/a/x").forgives_invalid
+    assert [str(requirement) for requirement, _ in both.demands] == ["role r"]
+    assert not both.admits_anonymous
+
+
+def test_the_memory_of_paths_is_bounded() -> None:
+    """It starts over when full, keeps no long path, and prefixes are told apart."""
+    table = RuleTable([public("/a"), protect("/b")])
+    for number in range(MEMO_ENTRIES + 1):
+        table.ruling("GET", f"/{number}")
+    table.ruling("GET", "/" + "x" * 300)
+
+    assert len(table._memo) == 1
+    assert table.ruling("GET", "/m/a", ("/m",)) is not table.ruling("GET", "/m/a")
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (protect("/admin", requires=has_role("a")), "write '/admin/**' to cover both"),
+        (protect("/x/**", requires=~has_role("a")), "says nothing at all"),
+    ],
+)
+def test_a_rule_that_is_likely_a_slip_is_warned_of(
+    rule: Rule, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the log, at start-up."""
+    with caplog.at_level(logging.WARNING):
+        RuleTable([rule])
+
+    assert words in caplog.text
+
+
+def test_children_with_a_rule_of_their_own_are_no_slip(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is said where the next rule asks for something too."""
+    wider = protect("/admin/**", requires=has_scope("b") & ~has_role("c"))
+    weaker = [protect("/a/x", requires=has_role("a"), methods=["PUT"]), public("/a/**")]
+    with caplog.at_level(logging.WARNING):
+        RuleTable([protect("/admin", requires=has_role("a")), wider])
+    assert caplog.text == ""
+
+    with caplog.at_level(logging.WARNING):
+        RuleTable(weaker)
+    assert "falls to public('/a/**')" in caplog.text
+
+
+def test_a_rule_says_what_it_is() -> None:
+    """As it was written."""
+    rule = protect("/a/{b}", "/c", requires=has_scope("s"), methods=["GET"])
+
+    assert str(rule) == "protect('/a/{b}', '/c', requires scope s, methods=['GET'])"
+    assert RuleTable([rule]).ruling("GET", "/a/1").rule == str(rule)
+    assert RuleTable([]).ruling("GET", "/").rule == "no rule matches"
+    assert str(protect("/a", requires=authenticated())) == "protect('/a')"
+
+
+NAMES = st.sampled_from(["a", "b", "{x}", "c"])
+PATTERNS = st.tuples(st.lists(NAMES, max_size=3, unique=True), st.booleans()).map(
+    lambda drawn: "/" + "/".join(drawn[0]) + ("/**" if drawn[1] else "")
+)
+METHODS = st.none() | st.sets(st.sampled_from(["GET", "HEAD", "POST"]), min_size=1)
+
+
+def matches(pattern: Pattern, path: tuple[str, ...]) -> bool:
+    """Say it once more, slowly."""
+    if len(path) < len(pattern.parts) or (len(path) > len(pattern.parts) and not pattern.is_open):
+        return False
+    return all(part in {None, name} for part, name in zip(pattern.parts, path, strict=False))
+
+
+@given(
+    drawn=st.lists(st.tuples(PATTERNS, METHODS), max_size=6),
+    names=st.lists(st.sampled_from("abcd"), max_size=4),
+    method=st.sampled_from(["GET", "HEAD", "POST"]),
+)
+def test_the_tree_decides_as_a_list_would(
+    drawn: list[tuple[str, set[str] | None]], names: list[str], method: str
+) -> None:
+    """The first rule from the top that matches."""
+    rules = [protect(pattern, methods=methods) for pattern, methods in drawn]
+    try:
+        table = RuleTable(rules)
+    except ConfigurationError:
+        return
+    path = "/" + "/".join(names)
+    found = [
+        rule
+        for rule in rules
+        if matches(rule.patterns[0], segments(path)) and rule.covers(method, named=False)
+    ]
+
+    assert table.decider(method, path).rule is (found[0] if found else NO_RULE)

@@ -1,0 +1,59 @@
+"""Claims that cannot be changed, and who a principal says it is."""
+
+import pickle
+from collections.abc import Mapping
+
+import pytest
+
+from jwt_middleware import Claims, ConfigurationError, Principal
+from jwt_middleware.principal import ABSENT, claim_at, claim_path
+
+CLAIMS = Claims({"sub": "a", "deep": {"list": [{"x": 1}]}})
+
+
+def test_claims_are_read_only_at_every_depth() -> None:
+    """Objects are claims again, arrays are tuples."""
+    assert isinstance(CLAIMS["deep"], Mapping)
+    assert CLAIMS["deep"]["list"][0]["x"] == 1
+    with pytest.raises(TypeError):
+        CLAIMS["deep"]["list"][0]["x"] = 2
+    with pytest.raises(AttributeError):
+        CLAIMS["deep"]["list"].append(1)
+
+
+def test_a_copy_is_free_to_change() -> None:
+    """At every depth, without touching the claims."""
+    copy = CLAIMS.to_dict()
+    copy["deep"]["list"].append(1)
+
+    assert CLAIMS.to_dict() == {"sub": "a", "deep": {"list": [{"x": 1}]}}
+    assert list(CLAIMS) == ["sub", "deep"]
+    assert len(CLAIMS) == 2
+
+
+def test_claims_travel_and_compare_and_hide() -> None:
+    """They can be pickled and hashed, and their repr shows names only."""
+    assert pickle.loads(pickle.dumps(CLAIMS)) == CLAIMS
+    assert hash(CLAIMS) == hash(Claims({"sub": "b", "deep": None}))
+    assert repr(CLAIMS) == "Claims(sub, deep)"
+    assert "Claims" not in repr(Principal(claims=CLAIMS, subject="a"))
+
+
+def test_a_path_of_claims() -> None:
+    """Dotted, or names in a tuple; what is not there is absent, not ``None``."""
+    assert claim_at(CLAIMS, claim_path("deep.list"))[0]["x"] == 1
+    assert claim_at(CLAIMS, ("sub", "x")) is ABSENT
+    assert claim_at(CLAIMS, ("deep", "none")) is ABSENT
+    assert claim_path(("https://x/roles",)) == ("https://x/roles",)
+    for wrong in ("", (), "a.", "https://x/roles"):
+        with pytest.raises(ConfigurationError, match="claim path"):
+            claim_path(wrong)
+
+
+def test_a_display_name_is_for_people() -> None:
+    """``name``, then ``preferred_username``, then the identity."""
+    named = Claims({"name": "", "preferred_username": "al"})
+
+    assert Principal(identity="42", claims=Claims({"name": "Alice"})).display_name == "Alice"
+    assert Principal(identity="42", claims=named).display_name == "al"
+    assert Principal(identity="42", claims=Claims({"name": 1})).display_name == "42"

@@ -1,0 +1,56 @@
+"""JSON that every reader reads alike."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jwt_middleware.strictjson import MAX_DEPTH, NotOneObject, read_object
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_an_ordinary_object_is_read_as_it_is(value: dict[str, object]) -> None:
+    """Escaped or not."""
+    for ascii_only in (True, False):
+        assert read_object(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"1",
+        b'{"a":1',
+        b'{"a":1,"a":2}',
+        b'{"a":{"b":1,"b":1}}',
+        b'{"a":NaN}',
+        b'{"a":-Infinity}',
+        b'{"a":1e999}',
+        b'{"a":"\xff"}',
+        b'\xef\xbb\xbf{"a":1}',
+        '{"a":1}'.encode("utf-16"),
+        b'{"a":"\\ud800"}',
+        b'{"\\uDFFF":1}',
+        b'{"a":' + b"[" * 40 + b"]" * 40 + b"}",
+        b'{"a":' + b"1" * 5_000 + b"}",
+    ],
+)
+def test_what_readers_could_differ_about_is_refused(data: bytes) -> None:
+    """Repeated members, numbers that are none, encodings, half characters, depth."""
+    with pytest.raises(NotOneObject):
+        read_object(data)
+
+
+def test_width_is_not_depth_and_pairs_of_surrogates_are_characters() -> None:
+    """Many brackets side by side pass, and so does an emoji that is escaped."""
+    wide = b'{"a":[' + b"{}," * (MAX_DEPTH + 5) + b'{}],"b":1.5,"c":"\\ud83d\\ude00"}'
+
+    assert read_object(wide)["c"] == "\U0001f600"
