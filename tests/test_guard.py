@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +21,9 @@ from jwt_middleware import (
     Issuer,
     KeyFile,
     KeysUnavailable,
+    Principal,
+    Refusal,
+    Requirement,
     Secret,
     TokenError,
     has_role,
@@ -30,6 +33,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.errors import KeyUnknown, TokenExpired
 from jwt_middleware.events import Event, RequestRefused
+from jwt_middleware.rules.requirements import Match
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.faces.calls import InProcess, http_scope, through_asgi
@@ -136,6 +140,85 @@ def test_distrust_takes_effect_on_cached_tokens(clock: Clock) -> None:
     assert not guard.health()["https://a/"].is_ready
     with pytest.raises(ConfigurationError, match="no such issuer"):
         guard.distrust("https://b/")
+
+
+class Meddling(Clock):
+    """A clock that calls back at one of its readings, as another thread might come between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.countdown = -1
+        self.meddle: Callable[[], object] = list
+
+    def monotonic(self) -> float:
+        self.countdown -= 1
+        if self.countdown == 0:
+            self.meddle()
+        return super().monotonic()
+
+
+@pytest.mark.parametrize(("calls", "age"), [(1, 0), (2, 301)])
+def test_a_key_set_that_changes_meanwhile_leaves_nothing_behind(calls: int, age: float) -> None:
+    """A token verified or renewed with a set that is no longer the current one is not remembered."""
+    clock = Meddling()
+    with FakeIssuer(["RS256"], now=clock.now) as issuer:
+        guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+        known = issuer.token(aud="o", exp=int(clock.now()) + 9_000)
+        if age:
+            guard.verify(known)
+            clock.tick(age)
+        else:
+            guard.warm()
+        trust = next(iter(guard._issuers))
+        clock.meddle = lambda: trust.source.distrust("another")
+        clock.countdown = calls
+
+        assert guard.verify(known).subject == "alice"
+
+        entry = guard._tokens.get(known)
+        assert entry is None or entry.snapshot is not trust.source.snapshot
+        assert guard.verify(known).subject == "alice"
+        guard.close()
+
+
+async def test_averify_waits_where_it_must(issuer: FakeIssuer, clock: Clock) -> None:
+    """And hears of an outage as of a bad token: by an error of ours."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    issuer.outage()
+
+    with pytest.raises(KeysUnavailable):
+        await guard.averify(issuer.token(aud="o"))
+
+
+class SteppedUp(Requirement):
+    """A requirement of a user's own: a login of the strong kind (RFC 9470)."""
+
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        if principal.claims.get("acr") == "strong":
+            return None
+        return Refusal(
+            code="login_too_weak",
+            status=401,
+            error="insufficient_user_authentication",
+            public="A stronger login is required",
+            parameters=(("acr_values", "strong"),),
+        )
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_a_requirement_may_word_its_own_refusal(face: str, clock: Clock) -> None:
+    """Status, error and parameters of the challenge."""
+    faces = InProcess(short_guard(clock=clock, rules=[protect("/**", requires=SteppedUp())]))
+
+    refused = await faces.ask(face, "GET", "/", bearer(token(clock)))
+    passed = await faces.ask(face, "GET", "/", bearer(token(clock, acr="strong")))
+
+    assert (refused.status, refused.json()["code"]) == (401, "login_too_weak")
+    assert refused.header("www-authenticate") == (
+        'Bearer realm="api", error="insufficient_user_authentication", '
+        'error_description="A stronger login is required", acr_values="strong"'
+    )
+    assert passed.status == 200
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -479,6 +562,13 @@ def test_the_options_of_a_face_are_those_of_a_guard() -> None:
     names = {name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY}
 
     assert names == set(GuardOptions.__annotations__)
+
+
+def test_the_table_can_be_asked(clock: Clock) -> None:
+    """Which rule decides a request, in its own words."""
+    guard = short_guard(clock=clock, rules=[protect("/admin/**", requires=has_role("admin"))])
+
+    assert guard.ruling("GET", "/admin/7").rule == "protect('/admin/**', requires role admin)"
 
 
 def test_the_front_door_is_whole() -> None:

@@ -120,7 +120,7 @@ def test_remote_user_is_the_identity(subject: str, expected: str | None) -> None
 def test_inbound_identity_is_removed_on_public_paths_too() -> None:
     """Nobody is who the environment says."""
     forged = {"REMOTE_USER": "mallory", "AUTH_TYPE": "Basic", "jwt_middleware.principal": "m"}
-    environ = wsgi_environ("GET", "/open", **forged)
+    environ = {**wsgi_environ("GET", "/open"), **forged}
 
     through_wsgi(JWTWSGIMiddleware(wsgi_app, guard=guard(rules=[public("/open")])), environ)
 

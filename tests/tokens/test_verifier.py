@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwt_middleware import Guard, Issuer, TokenError
+from jwt_middleware import ANY_AUDIENCE, Guard, Issuer, TokenError
 from jwt_middleware.crypto import base64url
 from jwt_middleware.errors import AlgorithmNotAllowed, KeyUnknown, SignatureInvalid, TokenMalformed
 from jwt_middleware.testing import Clock, KeyPair
@@ -147,6 +147,17 @@ def test_claims_are_held_against_the_policy(
         refused = error.code
 
     assert refused == code
+
+
+def test_any_audience_is_said_aloud() -> None:
+    """And passes a token for anybody, or for nobody, as long as ``aud`` is well formed."""
+    anybody = guard(audience=ANY_AUDIENCE)
+
+    assert repr(ANY_AUDIENCE) == "ANY_AUDIENCE"
+    assert anybody.verify(SECRET.sign(claims(aud=["x"]))).audience == ("x",)
+    assert anybody.verify(SECRET.sign(claims(aud=None))).audience == ()
+    with pytest.raises(TokenError):
+        anybody.verify(SECRET.sign(claims(aud=1)))
 
 
 @pytest.mark.parametrize(

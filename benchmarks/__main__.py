@@ -1,0 +1,9 @@
+"""Run every benchmark, or those whose names are given: ``make bench ARGS=known_token``."""
+
+import sys
+
+from benchmarks import memory, requests
+
+for benchmark in (*requests.ALL, *memory.ALL):
+    if not sys.argv[1:] or benchmark.__name__ in sys.argv[1:]:
+        benchmark()

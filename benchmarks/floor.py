@@ -1,0 +1,77 @@
+"""What no middleware can do without, and the applications that are measured behind it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import Any
+
+from jwt_middleware.asgi import ASGIApp, Message, Receive, Scope, Send
+
+_current: ContextVar[object] = ContextVar("current")
+
+
+async def bare(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with nothing: what is left is the cost of what stands in front."""
+
+
+def floor(known: dict[bytes, tuple[object, float]]) -> ASGIApp:
+    """Return the least that passes a known token on: look, compare, attach."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        header = next(value for name, value in scope["headers"] if name == b"authorization")
+        principal, until = known[header[7:]]
+        if time.time() < until:
+            scope["user"] = scope["auth"] = scope["principal"] = principal
+            token = _current.set(principal)
+            try:
+                await bare(scope, receive, send)
+            finally:
+                _current.reset(token)
+
+    return app
+
+
+def scope_of(token: str, path: str = "/orders/1") -> Scope:
+    """Return the scope of an ordinary request."""
+    headers = [(b"host", b"example"), (b"accept", b"*/*"), (b"user-agent", b"bench")]
+    headers.append((b"authorization", f"Bearer {token}".encode()))
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "headers": headers,
+        "query_string": b"",
+        "state": {},
+    }
+
+
+async def _receive() -> Message:
+    return {"type": "http.request"}
+
+
+async def _send(message: Message) -> None:
+    pass
+
+
+def call(app: ASGIApp, scopes: Callable[[], Scope]) -> Callable[[], object]:
+    """Return one request as plain work, driven without an event loop's own cost."""
+
+    def work() -> None:
+        step: Coroutine[Any, Any, None] = app(scopes(), _receive, _send)  # type: ignore[assignment]
+        try:
+            step.send(None)
+        except StopIteration:
+            return
+        raise RuntimeError("the request waited for something")
+
+    return work
+
+
+def settle(app: ASGIApp, scope: Scope) -> None:
+    """Serve one request in an event loop, so that whatever must be fetched is there."""
+    asyncio.run(_serve(app, scope))
+
+
+async def _serve(app: ASGIApp, scope: Scope) -> None:
+    await app(scope, _receive, _send)

@@ -1,0 +1,136 @@
+"""A known token, a new token, a refusal: ours beside the bare app, the floor and PyJWT."""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from typing import Any
+
+import jwt
+from starlette.authentication import (
+    AuthCredentials,
+    AuthenticationBackend,
+    AuthenticationError,
+    SimpleUser,
+)
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection
+
+from benchmarks.floor import bare, call, floor, scope_of
+from benchmarks.harness import measure, show
+from jwt_middleware import Guard, Issuer, JWTMiddleware, has_scope, protect
+from jwt_middleware.asgi import ASGIApp, Scope
+from jwt_middleware.crypto import base64url
+from jwt_middleware.testing import KeyPair
+
+PAIR = KeyPair.generate("RS256", kid="a")
+UNTIL = int(time.time()) + 86_400
+
+
+def token(number: int = 0) -> str:
+    return PAIR.sign(
+        {
+            "iss": "https://id.example/",
+            "aud": "orders",
+            "sub": f"user-{number}",
+            "exp": UNTIL,
+            "scope": "orders:read profile",
+        }
+    )
+
+
+def ours(rules: int = 1, cached: int = 10_000) -> ASGIApp:
+    more = [protect(f"/path-{number}/{{id}}") for number in range(rules - 1)]
+    guard = Guard(
+        issuers=Issuer("https://id.example/", audience="orders", keys=PAIR.jwk),
+        rules=[*more, protect("/orders/**", requires=has_scope("orders:read"))],
+        token_cache_size=cached,
+    )
+    return JWTMiddleware(bare, guard=guard)
+
+
+class PyJWTBackend(AuthenticationBackend):
+    """What the documentation of two libraries amounts to."""
+
+    async def authenticate(self, conn: HTTPConnection) -> Any:
+        text = conn.headers["Authorization"].removeprefix("Bearer ")
+        try:
+            claims = jwt.decode(text, PUBLIC, ["RS256"], audience="orders")
+        except jwt.PyJWTError as problem:
+            raise AuthenticationError(str(problem)) from None
+        return AuthCredentials(claims["scope"].split()), SimpleUser(claims["sub"])
+
+
+PUBLIC = PAIR.private.public_key()
+
+
+def theirs() -> ASGIApp:
+    return AuthenticationMiddleware(bare, backend=PyJWTBackend())
+
+
+def verification(tokens: Iterator[str]) -> Callable[[], object]:
+    """Return the least work that a new token needs: two segments, one signature."""
+
+    def work() -> None:
+        signing_input, _, signature = next(tokens).encode().rpartition(b".")
+        jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA256).verify(
+            signing_input, PUBLIC, base64url.decode(signature)
+        )
+
+    return work
+
+
+def requests_of(text: str, path: str = "/orders/1") -> Callable[[], Scope]:
+    scope = scope_of(text, path)
+    return lambda: {**scope, "state": {}}
+
+
+def in_turn(makers: list[Callable[[], Scope]]) -> Callable[[], Scope]:
+    turn = cycle(makers)
+    return lambda: next(turn)()
+
+
+def known_token() -> None:
+    text = token()
+    least = floor({text.encode(): (object(), UNTIL)})
+    apps = {"bare app": bare, "floor": least, "ours": ours(), "PyJWT in Starlette": theirs()}
+    times = measure({name: call(app, requests_of(text)) for name, app in apps.items()})
+    show("A known token (promised: ours adds at most 4 floors)", times, "floor")
+
+
+def new_token() -> None:
+    tokens = [token(number) for number in range(3_000)]
+    scopes = [scope_of(text) for text in tokens]
+
+    def each() -> Callable[[], Scope]:
+        turn = cycle(scopes)
+        return lambda: {**next(turn), "state": {}}
+
+    apps = {"ours": ours(cached=0), "PyJWT in Starlette": theirs()}
+    work: dict[str, Callable[[], object]] = {"signature alone": verification(cycle(tokens))}
+    work |= {name: call(app, each()) for name, app in apps.items()}
+    show("A new RS256 token (promised: at most 1.6 times)", measure(work), "signature alone")
+
+
+def refusal() -> None:
+    expired = PAIR.sign({"iss": "https://id.example/", "aud": "orders", "exp": 1})
+    apps = {"ours": ours(), "PyJWT in Starlette": theirs()}
+    work = {name: call(app, requests_of(expired)) for name, app in apps.items()}
+    work["bare app"] = call(bare, requests_of(expired))
+    show("An expired token", measure(work), "bare app")
+
+
+def rules() -> None:
+    text = token()
+    work = {}
+    for count in (10, 1_000):
+        app = ours(rules=count)
+        paths = [requests_of(text, f"/orders/{number}") for number in range(5_000)]
+        work[f"{count} rules"] = call(app, in_turn(paths))
+    show(
+        "Paths never seen before (promised: 1,000 rules cost 1.5 times 10)",
+        measure(work),
+        "10 rules",
+    )
+
+
+ALL = (known_token, new_token, refusal, rules)
