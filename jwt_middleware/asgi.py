@@ -16,7 +16,8 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Frameworks type scope and messages each in their own way; any of them fits.
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
 _VERDICT_KEY = "jwt_middleware.verdict"
