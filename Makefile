@@ -2,10 +2,13 @@
 # A Python 3.11 or newer is looked for; `make PYTHON=/path/to/python test` names one.
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
 NEW_ENOUGH := -I -c 'import sys; sys.exit(sys.version_info < (3, 11))'
-PYTHON ?= $(shell for p in $(CANDIDATES) "$$HOME"/.pyenv/versions/3.1[1-9]*/bin/python3; do \
+# Looked for when a recipe first needs it, and then remembered.
+PYTHON ?= $(eval PYTHON := $(shell \
+	for p in $(CANDIDATES) "$$HOME"/.pyenv/versions/3.1[1-9]*/bin/python3; do \
 	"$$p" $(NEW_ENOUGH) 2>/dev/null && echo "$$p" && exit; done; \
-	command -v uv >/dev/null && uv python find '>=3.11' 2>/dev/null)
-RUN = $(if $(PYTHON),"$(PYTHON)" .ci/env.py,@echo "No Python 3.11 or newer was found: name one with make PYTHON=/path/to/python" >&2; exit 1;)
+	uv python find '>=3.11' 2>/dev/null))$(PYTHON)
+NOT_FOUND := echo "No Python 3.11 or newer was found: name one with make PYTHON=/path/to/python" >&2; exit 1;
+RUN = $(if $(PYTHON),"$(PYTHON)" .ci/env.py,$(NOT_FOUND))
 ARGS ?=
 
 .PHONY: help demo test check bench lock clean

@@ -27,6 +27,9 @@ LOCKS = ROOT / ".ci" / "locks"
 # for a later one serves the earlier ones too.
 TIERS = ("demo", "test", "dev")
 
+# The environment of the tool that writes the locks; the project has no place in it.
+WITHOUT_PROJECT = "lock"
+
 # What a shell may carry along that would send packages, or imports, elsewhere.
 ASTRAY = (
     "PYTHONPATH",
@@ -181,7 +184,9 @@ def install(way: Way, stamp: Stamp, held: Stamp) -> str | None:
     failure = None
     if held.get("packages") != stamp["packages"]:
         failure = attempt(packages_step(way, stamp["lock"]))
-    return failure or attempt(project_step(way))
+    if failure or stamp["lock"] == WITHOUT_PROJECT:
+        return failure
+    return attempt(project_step(way))
 
 
 def explain(failures: Sequence[str]) -> str:
@@ -189,13 +194,11 @@ def explain(failures: Sequence[str]) -> str:
     said = "\n\n".join(failures)
     if not any(missing in said for missing in ("ensurepip", "No module named venv")):
         return f"{said}\n\nThe packages could not be installed; the lines above say why."
-    return "\n\n".join(
-        [
-            *failures[:-1],
-            f"{BASE_PYTHON} cannot make an environment: it has neither pip nor ensurepip.",
-            "On Debian and Ubuntu `apt install python3-venv` mends it; so does having uv.",
-        ]
+    sentence = (
+        f"{BASE_PYTHON} cannot make an environment: it has neither pip nor ensurepip. "
+        "On Debian and Ubuntu `apt install python3-venv` mends it; so does having uv."
     )
+    return "\n\n".join([*failures[:-1], sentence])
 
 
 def prepare(folder: Path, lock: str) -> Path:

@@ -17,6 +17,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import GeneratorType
 from typing import Any, Never, TypeVar, cast
 
 from jwt_middleware.clock import Clock, SystemClock
@@ -46,6 +47,7 @@ from jwt_middleware.options import (
     refuse_unknown,
 )
 from jwt_middleware.principal import ANONYMOUS, Principal
+from jwt_middleware.request.question import Explanation, Question
 from jwt_middleware.request.sources import BearerHeader, Sources, TokenSource
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.rules.requirements import Match, Requirement, curing_scopes
@@ -303,12 +305,25 @@ class Guard:
             return step
         return await arun(self._ask(partial(self._known, token), step))
 
-    def ruling(self, method: str, path: str) -> Ruling:
-        """Return what the rule table says of a request.
+    def explain(self, method: str, path: str, token: str | None = None) -> Explanation:
+        """Return which rule decides a request, what it asks, and what a client would get.
 
-        :raises PathInvalid: if path or method cannot be read with certainty.
+        :param method: in any case; ``WEBSOCKET`` for a socket.
+        :param token: what ``Authorization: Bearer`` would carry.
+        :raises ConfigurationError: if it would block a running event loop.
         """
-        return self._table.ruling(method, path)
+        view = Question(method, path, token)
+        verdict = self.decide(view)
+        if isinstance(verdict, GeneratorType):
+            refuse_to_block("Guard.explain", "Guard.averify")
+            verdict = run(verdict)
+        try:
+            ruling = self._table.ruling(method, path)
+        except PathInvalid as problem:
+            return Explanation(method, path, (), (), f"400 {problem.code}: {problem.detail}")
+        rules = tuple(str(decider.rule) for decider in ruling.deciders)
+        asks = tuple(str(requirement) for requirement, _ in ruling.demands)
+        return Explanation(method, path, rules, asks, str(verdict))
 
     def health(self) -> dict[str | None, KeyHealth]:
         """Return how each issuer's keys stand, without asking anybody."""

@@ -27,6 +27,9 @@ class Claims(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return self._members[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 
@@ -48,6 +51,8 @@ class Claims(Mapping[str, Any]):
 
 
 def _freeze(value: Any) -> Any:
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, Mapping):
         return Claims(value)
     if isinstance(value, list | tuple):

@@ -43,8 +43,10 @@ class Allow:
     """The rule that decided, in the words of the rule table."""
     response_headers: Headers = ()
     """Headers that the application's response gets, where it has none of that name."""
-    subprotocol: str | None = None
-    """The WebSocket subprotocol to answer with if the application chooses none."""
+
+    def __str__(self) -> str:
+        who = self.principal.identity if self.principal.is_authenticated else "anonymous"
+        return f"passes as {who or 'a token without a subject'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,9 @@ class Deny:
     code: str
     raw_headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False, compare=False)
     """The headers as ASGI takes them."""
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code}"
 
     @property
     def reason(self) -> str:

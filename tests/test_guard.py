@@ -568,7 +568,34 @@ def test_the_table_can_be_asked(clock: Clock) -> None:
     """Which rule decides a request, in its own words."""
     guard = short_guard(clock=clock, rules=[protect("/admin/**", requires=has_role("admin"))])
 
-    assert guard.ruling("GET", "/admin/7").rule == "protect('/admin/**', requires role admin)"
+    nobody = guard.explain("GET", "/admin/7;x")
+    alice = guard.explain("GET", "/admin/7", token(clock))
+    admin = guard.explain("GET", "/admin", token(clock, roles=["admin"], sub=""))
+
+    assert str(nobody) == (
+        "GET /admin/7;x\n"
+        "  falls under  protect('/admin/**', requires role admin)\n"
+        "  asks for     role admin\n"
+        "  comes to     401 token_missing"
+    )
+    assert alice.outcome == "403 requirement_not_met"
+    assert admin.outcome == "passes as a token without a subject"
+    assert guard.explain("WEBSOCKET", "/x", token(clock)).outcome == "passes as alice"
+    assert guard.explain("GET", "/x").rules == ("no rule: a valid token",)
+    assert guard.explain("GET", "/a/../b").outcome.startswith("400 path_invalid: ")
+
+
+async def test_explain_fetches_what_it_needs_and_stalls_no_loop(issuer: FakeIssuer) -> None:
+    """Like a request would; on a running loop it says so."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), rules=[optional("/**")])
+    known = issuer.token(aud="o", exp=4_000_000_000)
+
+    with pytest.raises(ConfigurationError, match=r"Guard\.explain"):
+        guard.explain("GET", "/", known)
+
+    assert guard.explain("GET", "/").outcome == "passes as anonymous"
+    explained = await asyncio.to_thread(guard.explain, "GET", "/", known)
+    assert explained.outcome == "passes as alice"
 
 
 def test_the_front_door_is_whole() -> None:

@@ -62,6 +62,8 @@ class Rule:
     on_invalid: str = "refuse"
 
     def __str__(self) -> str:
+        if not self.patterns:
+            return "no rule: a valid token"
         paths = ", ".join(repr(pattern.text) for pattern in self.patterns)
         asks = "" if type(self.requires) is Authenticated else f", requires {self.requires}"
         methods = "" if self.methods is None else f", methods={sorted(self.methods)}"
@@ -217,7 +219,7 @@ def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
     guarded = [decider for decider in deciders if decider.rule.access != "public"]
     return Ruling(
         deciders=deciders,
-        rule=str(deciders[0].rule) if deciders[0].rule is not NO_RULE else "no rule matches",
+        rule=str(deciders[0].rule),
         is_public=not guarded,
         admits_anonymous=all(decider.rule.access == "optional" for decider in guarded),
         forgives_invalid=all(decider.rule.on_invalid == "anonymous" for decider in guarded),

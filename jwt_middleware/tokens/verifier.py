@@ -52,6 +52,8 @@ def _fitting(
     jwks: Mapping[str, Any], kid: str | None, algorithm: Algorithm, published: bool
 ) -> list[VerificationKey]:
     members = jwks.get("keys", [jwks])
+    if not isinstance(members, list | tuple):
+        raise KeyUnknown("the key set has no list of keys")
     keys = [key for key in _usable(members, published) if key.may_serve(algorithm)]
     named = [key for key in keys if kid is None or key.kid is None or key.kid == kid]
     if not named:

@@ -168,7 +168,7 @@ def test_a_rule_says_what_it_is() -> None:
 
     assert str(rule) == "protect('/a/{b}', '/c', requires scope s, methods=['GET'])"
     assert RuleTable([rule]).ruling("GET", "/a/1").rule == str(rule)
-    assert RuleTable([]).ruling("GET", "/").rule == "no rule matches"
+    assert RuleTable([]).ruling("GET", "/").rule == "no rule: a valid token"
     assert str(protect("/a", requires=authenticated())) == "protect('/a')"
 
 

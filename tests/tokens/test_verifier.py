@@ -36,6 +36,7 @@ def test_a_signed_payload_comes_back_as_it_was() -> None:
         (RSA.sign(b"x", alg="none"), SET, ["RS256"], AlgorithmNotAllowed),
         (RSA.sign(b"x"), {"keys": [EC.jwk]}, ["RS256"], KeyUnknown),
         (RSA.sign(b"x", {"kid": "e"}), SET, ["RS256"], KeyUnknown),
+        (RSA.sign(b"x"), {"keys": 1}, ["RS256"], KeyUnknown),
         (SECRET.sign(b"x"), SECRET.jwk, ["HS256"], KeyUnknown),
         (RSA.sign(b"x").rpartition(".")[0] + ".", SET, ["RS256"], SignatureInvalid),
         (RSA.sign(b"x").rpartition(".")[0] + ".AAAA", SET, ["RS256"], SignatureInvalid),
