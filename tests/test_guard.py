@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jwt_middleware
@@ -413,6 +413,7 @@ async def test_the_path_is_read_without_the_mount_point(clock: Clock) -> None:
     assert (mounted.status, beside.status) == (200, 401)
 
 
+@settings(max_examples=1_500, deadline=None)
 @given(
     path=st.text(max_size=60),
     method=st.text(max_size=8),
