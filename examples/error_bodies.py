@@ -13,8 +13,9 @@ Run it:
 Ask it without a token, and with one that has expired:
 
     curl -i http://127.0.0.1:8000/orders/1
-    curl -i http://127.0.0.1:8000/orders/1 \
-        -H "Authorization: Bearer $(python make_token.py --seconds -60)"
+
+    TOKEN=$(python make_token.py --seconds -60)
+    curl -i http://127.0.0.1:8000/orders/1 -H "Authorization: Bearer $TOKEN"
 
 For the two shapes that are built in write error_body="problem", which is what you get without it,
 or error_body="oauth".

@@ -43,6 +43,8 @@ class Allow:
     """The rule that decided, in the words of the rule table."""
     response_headers: Headers = ()
     """Headers that the application's response gets, where it has none of that name."""
+    subprotocol: str | None = None
+    """The WebSocket subprotocol to answer with if the application chooses none."""
 
     def __str__(self) -> str:
         who = self.principal.identity if self.principal.is_authenticated else "anonymous"
@@ -179,8 +181,8 @@ class Answers:
         # RFC 6750 §3.1: without credentials the challenge says nothing of an error.
         if problem.error is not None:
             parts.append(f'error="{problem.error}"')
-            parts.append(f'error_description="{_quoted("detail", problem.detail)}"')
-        parts += [f'{name}="{_quoted(name, value)}"' for name, value in parameters]
+            parts.append(f'error_description="{_quoted("detail", _printable(problem.detail))}"')
+        parts += [f'{name}="{_quoted(name, _printable(value))}"' for name, value in parameters]
         return "WWW-Authenticate", f"Bearer {', '.join(parts)}"
 
     def _answer(self, problem: Problem, headers: list[tuple[str, str]]) -> Deny:
@@ -209,6 +211,11 @@ def _is_fixed(kind: type[Refused]) -> bool:
 def _specimen(kind: type[Refused]) -> Refused:
     """Return a refusal without its evidence, of which no client reads anything."""
     return kind.__new__(kind)
+
+
+def _printable(text: str) -> str:
+    """Return text of a user's own requirement as a header can carry it; the body has it whole."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)
 
 
 def _quoted(name: str, value: str) -> str:

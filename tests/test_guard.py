@@ -200,7 +200,7 @@ class SteppedUp(Requirement):
             code="login_too_weak",
             status=401,
             error="insufficient_user_authentication",
-            public="A stronger login is required",
+            public="A stronger login is required \u2014 really",
             parameters=(("acr_values", "strong"),),
         )
 
@@ -216,7 +216,7 @@ async def test_a_requirement_may_word_its_own_refusal(face: str, clock: Clock) -
     assert (refused.status, refused.json()["code"]) == (401, "login_too_weak")
     assert refused.header("www-authenticate") == (
         'Bearer realm="api", error="insufficient_user_authentication", '
-        'error_description="A stronger login is required", acr_values="strong"'
+        'error_description="A stronger login is required ? really", acr_values="strong"'
     )
     assert passed.status == 200
 

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 import pytest
 
 from jwt_middleware import Claims, ConfigurationError, Principal
-from jwt_middleware.principal import ABSENT, claim_at, claim_path
+from jwt_middleware.principal import (
+    ABSENT,
+    ANONYMOUS,
+    claim_at,
+    claim_path,
+    current_principal,
+    reset_current,
+    set_current,
+)
 
 CLAIMS = Claims({"sub": "a", "deep": {"list": [{"x": 1}]}})
 
@@ -57,3 +65,16 @@ def test_a_display_name_is_for_people() -> None:
     assert Principal(identity="42", claims=Claims({"name": "Alice"})).display_name == "Alice"
     assert Principal(identity="42", claims=named).display_name == "al"
     assert Principal(identity="42", claims=Claims({"name": 1})).display_name == "42"
+
+
+def test_the_current_principal_is_that_of_the_request() -> None:
+    """Set and taken back; outside a request it is the anonymous one."""
+    alice = Principal(subject="alice")
+    assert current_principal() is ANONYMOUS
+    before = set_current(alice)
+    try:
+        assert current_principal() is alice
+    finally:
+        reset_current(before)
+    assert current_principal() is ANONYMOUS
+    assert not ANONYMOUS.is_authenticated

@@ -20,6 +20,9 @@ from jwt_middleware.crypto.algorithms import ALGORITHMS, Algorithm
 # let a published key slow every request down.
 RSA_BITS = range(2048, 8193)
 
+# RFC 7518 §3.2, for the smallest hash of all: with fewer bytes no HMAC algorithm may be used.
+MIN_SECRET_SIZE = 32
+
 # A kid is an opaque name; the longest seen in the wild (a URL with a thumbprint) is near 150.
 MAX_KID_LENGTH = 256
 
@@ -62,8 +65,11 @@ class VerificationKey:
 
     def may_serve(self, algorithm: Algorithm) -> bool:
         """Return whether the key may be used with ``algorithm``."""
-        return algorithm.fits(self.kty, self.crv) and (
-            self.alg is None or _same_algorithm(self.alg, algorithm.name, self.crv)
+        return (
+            algorithm.fits(self.kty, self.crv)
+            and (self.alg is None or _same_algorithm(self.alg, algorithm.name, self.crv))
+            # RFC 7518 §3.2: a secret is at least as long as the output of the hash.
+            and (self.kty != "oct" or len(self.material) * 8 >= algorithm.hash_bits)
         )
 
 
@@ -201,7 +207,10 @@ def _import_okp(jwk: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _import_oct(jwk: Mapping[str, Any]) -> tuple[None, bytes]:
-    return None, _octets(jwk, "k")
+    secret = _octets(jwk, "k")
+    if len(secret) < MIN_SECRET_SIZE:
+        raise UnusableKey("secret_too_short")
+    return None, secret
 
 
 _IMPORTERS: dict[str, Any] = {

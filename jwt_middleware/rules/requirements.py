@@ -4,6 +4,7 @@
 would silently drop one side, so a requirement used as a truth value raises.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,9 @@ from typing import Any
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.principal import ABSENT, ClaimPath, Claims, Principal, claim_at, claim_path
 from jwt_middleware.verdict import Refusal
+
+# RFC 6749 §3.3, scope-token.
+_NOT_IN_A_SCOPE = re.compile(r"[^!#-\[\]-~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +205,10 @@ def has_scope(*names: str) -> Requirement:
     :raises ConfigurationError: for no name, or one that is no scope token.
     """
     for name in names:
-        if isinstance(name, str) and (" " in name or not name.isascii() or not name.isprintable()):
+        if isinstance(name, str) and _NOT_IN_A_SCOPE.search(name):
             raise ConfigurationError(
-                f"has_scope({name!r}): a scope is printable ASCII without spaces; "
-                f"several are several arguments"
+                f"has_scope({name!r}): a scope is printable ASCII without spaces, quotes and "
+                "backslashes; several are several arguments"
             )
     return Has("scope", _checked("has_scope", names))
 
@@ -293,6 +297,5 @@ def _ways(requirement: Requirement) -> list[frozenset[str]]:
     if isinstance(requirement, AnyOf):
         return [way for part in requirement.members for way in _ways(part)]
     if isinstance(requirement, AllOf):
-        first = [ways[0] for part in requirement.members if (ways := _ways(part))]
-        return [frozenset().union(*first)]
+        return [frozenset().union(*(_ways(part)[0] for part in requirement.members))]
     return [frozenset()]

@@ -291,7 +291,8 @@ class RuleTable:
         named = any(rule.methods and method in rule.methods for _, rule, _ in found)
         deciding = min(
             (entry for entry in found if entry[1].covers(method, named=named)),
-            key=lambda entry: entry[0],
+            # Of two patterns of one rule the first counts too: it says what stands in the holes.
+            key=lambda entry: (entry[0], entry[1].patterns.index(entry[2])),
             default=None,
         )
         if deciding is None:

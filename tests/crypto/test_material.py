@@ -179,3 +179,27 @@ def test_a_secret_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         Secret.from_env("A_SECRET")
     with pytest.raises(ConfigurationError, match="not int"):
         Secret(1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("option", "algorithms", "sentence"),
+    [
+        ([], ASYMMETRIC, "holds no key"),
+        ({"keys": [{"kty": "oct", "k": ""}]}, HMAC, "holds no key"),
+        ({}, ASYMMETRIC, "neither a JWK"),
+        ({"kid": "not a certificate"}, ASYMMETRIC, "neither a JWK"),
+        ({"kid": 1}, ASYMMETRIC, "neither a JWK"),
+        (EC_PAIR.jwk, select(["RS256"]), "type EC P-256 fits none of algorithms=.'RS256'."),
+        (PAIRS["RS256"].jwk, select(["ES256"]), "type RSA fits none"),
+        ({"kty": "oct", "k": ""}, HMAC, "secret too short"),
+        (Secret("s" * 64), ASYMMETRIC, "is a shared secret"),
+        ("no PEM at all", ASYMMETRIC, "pem unreadable"),
+        (None, ASYMMETRIC, "key of type NoneType cannot verify"),
+    ],
+)
+def test_an_option_that_holds_no_usable_key_is_explained(
+    option: Any, algorithms: Any, sentence: str
+) -> None:
+    """What is wrong, with which key, and what to write."""
+    with pytest.raises(ConfigurationError, match=sentence):
+        read_keys(option, algorithms)

@@ -80,3 +80,17 @@ def test_a_method_is_a_token(method: str) -> None:
     assert normal_method("post") == "POST"
     with pytest.raises(PathInvalid):
         normal_method(method)
+
+
+@given(st.text(max_size=40) | st.text("/.;%\\25cefF", max_size=40), st.sampled_from([(), ("/a",)]))
+def test_any_text_has_readings_or_is_refused(path: str, prefixes: tuple[str, ...]) -> None:
+    """A tuple of distinct texts that begins with the path as sent, or one error of ours."""
+    try:
+        found = readings(path, prefixes)
+    except PathInvalid:
+        return
+
+    assert isinstance(found, tuple)
+    assert len(set(found)) == len(found)
+    assert found[0] == (path or "/")
+    assert all(reading == "*" or reading.startswith("/") for reading in found)

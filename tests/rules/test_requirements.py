@@ -126,6 +126,8 @@ def test_only_scopes_that_would_help_are_named(requirement: Requirement, scopes:
         all_of,
         lambda: has_scope("a b"),
         lambda: has_scope("\u00e9"),
+        lambda: has_scope('a"b'),
+        lambda: has_scope("a\\b"),
         lambda: has_role(["a"]),  # type: ignore[arg-type]
         lambda: has_permission(""),
         lambda: all_of("a"),  # type: ignore[arg-type]
@@ -148,3 +150,13 @@ def test_roles_bring_others_with_them() -> None:
     assert RoleHierarchy().expand(frozenset({"x"})) == {"x"}
     with pytest.raises(ConfigurationError, match="a -> b -> a"):
         RoleHierarchy({"a": ["b"], "b": ["a"]})
+
+
+def test_parts_of_one_kind_are_joined() -> None:
+    """However they were combined, each part stands once; other kinds stay whole."""
+    a, b, c = has_scope("a"), has_scope("b"), has_scope("c")
+
+    assert all_of(a & b, c).parts() == (a, b, c)
+    assert any_of(a, b | c).parts() == (a, b, c)
+    assert (a & (b | c)).parts() == (a, b | c)
+    assert a.parts() == ()

@@ -176,7 +176,8 @@ NAMES = st.sampled_from(["a", "b", "{x}", "c"])
 PATTERNS = st.tuples(st.lists(NAMES, max_size=3, unique=True), st.booleans()).map(
     lambda drawn: "/" + "/".join(drawn[0]) + ("/**" if drawn[1] else "")
 )
-METHODS = st.none() | st.sets(st.sampled_from(["GET", "HEAD", "POST"]), min_size=1)
+VERBS = st.sampled_from(["GET", "HEAD", "POST", "WEBSOCKET"])
+METHODS = st.none() | st.sets(VERBS, min_size=1)
 
 
 def matches(pattern: Pattern, path: tuple[str, ...]) -> bool:
@@ -208,3 +209,50 @@ def test_the_tree_decides_as_a_list_would(
     ]
 
     assert table.decider(method, path).rule is (found[0] if found else NO_RULE)
+
+
+def test_the_first_pattern_of_a_rule_says_what_is_captured() -> None:
+    """Where two patterns of one rule match, the one that was written first."""
+    rule = protect("/{id}/x", "/a/{id}", requires=has_claim("sub", capture("id")) & has_scope("s"))
+
+    assert RuleTable([rule]).decider("GET", "/a/x").match.captures == {"id": "a"}
+
+
+def slowly(rules: list[Rule], method: str, path: tuple[str, ...]) -> tuple[Rule, dict[str, str]]:
+    """Go through the rules and their patterns one after another."""
+    rows = [(rule, p) for rule in rules for p in rule.patterns if matches(p, path)]
+    is_named = any(method in (rule.methods or ()) for rule, _ in rows)
+    stands_for = {"HEAD": {"HEAD", "GET"}, "WEBSOCKET": {"WEBSOCKET", "GET"}}.get(method, {method})
+    spoken = {method} if method == "WEBSOCKET" and is_named else stands_for
+    for rule, pattern in rows:
+        if rule.methods is None or rule.methods & spoken:
+            return rule, pattern.captures(path)
+    return NO_RULE, {}
+
+
+@given(
+    drawn=st.lists(st.tuples(st.lists(PATTERNS, min_size=1, max_size=2), METHODS), max_size=5),
+    names=st.lists(st.sampled_from("abcd"), max_size=4),
+    method=st.sampled_from(["GET", "HEAD", "POST", "WEBSOCKET"]),
+)
+def test_rules_of_several_patterns_decide_in_order_too(
+    drawn: list[tuple[list[str], set[str] | None]], names: list[str], method: str
+) -> None:
+    """Rule and captures are those of a plain walk from top to bottom."""
+    rules = [public(*patterns, methods=methods) for patterns, methods in drawn]
+    try:
+        table = RuleTable(rules)
+    except ConfigurationError:
+        return
+    decider = table.decider(method, "/" + "/".join(names))
+
+    assert (decider.rule, decider.match.captures) == slowly(rules, method, tuple(names))
+
+
+def test_readings_that_fall_to_one_rule_ask_for_it_once() -> None:
+    """Two readings, one rule; where they fall to two, both are asked."""
+    rule = protect("/a/**", requires=has_scope("s"))
+    table = RuleTable([rule, public("/b")])
+
+    assert [decider.rule for decider in table.ruling("GET", "/a/%62").deciders] == [rule]
+    assert [decider.rule for decider in table.ruling("GET", "/%61").deciders] == [NO_RULE, rule]

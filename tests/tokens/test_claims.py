@@ -1,0 +1,217 @@
+"""Claims held against a policy, and held beside PyJWT at the same instant."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from typing import Any
+from unittest import mock
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jwt_middleware.errors import ClaimInvalid, ClaimMissing, TokenError, TokenExpired
+from jwt_middleware.testing.clock import EPOCH
+from jwt_middleware.testing.keys import KeyPair
+from jwt_middleware.tokens.claims import ANY_AUDIENCE, ClaimPolicy, audience_of
+
+NOW = EPOCH + 0.5
+PAIR = KeyPair.generate("HS256")
+POLICY = ClaimPolicy(
+    audience=frozenset({"me", "us"}),
+    leeway=30,
+    require_exp=True,
+    required=(),
+    max_lifetime=None,
+    accept_id_tokens=False,
+    accept_bound_as_bearer=False,
+    scopes_claims=(("scope",), ("scp",)),
+    roles_claims=(("roles",), ("realm", "roles")),
+    permissions_claims=(("permissions",),),
+)
+GOOD: dict[str, Any] = {"aud": "me", "exp": NOW + 60}
+
+
+class Frozen(datetime):
+    """The library's clock, standing still where ours does."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Frozen":
+        return cls.fromtimestamp(NOW, tz)
+
+
+around = st.integers(-40, 40).map(lambda s: int(EPOCH) + s)
+dates = around | around.map(lambda s: s + 0.5) | st.sampled_from([None, True, "1", -0.5, 0, 2**53])
+members = st.fixed_dictionaries(
+    {},
+    optional={
+        "aud": st.sampled_from(["me", ["me"], ["x", "us"], "x", [], "", ["me", 1], None, 1]),
+        "exp": dates,
+        "nbf": dates,
+        "iat": dates,
+        "sub": st.sampled_from(["a", "", 1, None]),
+        "jti": st.sampled_from(["a", "", 1, None]),
+    },
+)
+policies = st.builds(
+    lambda audience, leeway, require_exp: replace(
+        POLICY, audience=audience, leeway=leeway, require_exp=require_exp
+    ),
+    st.sampled_from([frozenset({"me"}), frozenset({"me", "us"}), None, ANY_AUDIENCE]),
+    st.sampled_from([0, 0.5, 30]),
+    st.booleans(),
+)
+
+
+def by_the_library(claims: dict[str, Any], policy: ClaimPolicy) -> None:
+    anybody = policy.audience is ANY_AUDIENCE
+    audience = policy.audience if isinstance(policy.audience, frozenset) else None
+    with mock.patch("jwt.api_jwt.datetime", Frozen):
+        jwt.decode(
+            PAIR.sign(claims),
+            PAIR.private,
+            algorithms=["HS256"],
+            audience=audience,
+            leeway=policy.leeway,
+            options={"verify_aud": not anybody, "require": ["exp"] if policy.require_exp else []},
+        )
+
+
+@given(members, policies)
+def test_what_the_policy_accepts_the_library_accepts_too(
+    claims: dict[str, Any], policy: ClaimPolicy
+) -> None:
+    """With the same settings and at the same instant; the other way round need not hold."""
+    with suppress(TokenError):
+        policy.check(claims, NOW)
+        by_the_library(claims, policy)
+
+
+def test_the_library_would_object() -> None:
+    """The comparison above is no empty one: the library refuses what is expired."""
+    by_the_library(GOOD, POLICY)
+    with pytest.raises(jwt.ExpiredSignatureError):
+        by_the_library({**GOOD, "exp": NOW - 31}, POLICY)
+
+
+@given(members, policies, st.integers(0, 100))
+def test_what_is_valid_stays_so_until_its_end(
+    claims: dict[str, Any], policy: ClaimPolicy, later: int
+) -> None:
+    """Between now and the stated end the check passes; at the end it does not."""
+    with suppress(TokenError):
+        policy.check(claims, NOW)
+        end = policy.valid_until(claims)
+        assert end > NOW
+        if NOW + later < end:
+            policy.check(claims, NOW + later)
+        if "exp" in claims:
+            with pytest.raises(TokenExpired):
+                policy.check(claims, end)
+
+
+def test_the_first_check_that_fails_decides() -> None:
+    """The order is fixed: each fault is seen only when those before it are mended."""
+    policy = replace(POLICY, required=(("org", "id"),), max_lifetime=100)
+    claims: dict[str, Any] = {"exp": 1, "nbf": NOW + 99, "iat": NOW + 99, "sub": 1, "cnf": {}}
+    claims |= {"c_hash": "x", "jti": 2}
+    mends: list[dict[str, Any]] = [
+        {"aud": "x"},
+        {"aud": "us"},
+        {"exp": NOW + 90},
+        {"nbf": NOW},
+        {"iat": NOW - 99},
+        {"iat": NOW - 5},
+        {"org": {"id": 7}},
+        {"sub": "a"},
+        {"jti": "b"},
+        {"c_hash": None},
+    ]
+    codes = []
+    for mend in [{}, *mends]:
+        claims = {k: v for k, v in (claims | mend).items() if v is not None}
+        with pytest.raises(TokenError) as caught:
+            policy.check(claims, NOW)
+        codes.append(caught.value.code)
+    assert codes == [
+        "claim_missing",
+        "audience_mismatch",
+        "token_expired",
+        "token_not_yet_valid",
+        "token_issued_in_future",
+        "lifetime_too_long",
+        "claim_missing",
+        "claim_invalid",
+        "claim_invalid",
+        "type_not_allowed",
+        "token_bound",
+    ]
+    policy.check({k: v for k, v in claims.items() if k != "cnf"}, NOW)
+
+
+def test_a_required_claim_that_is_missing_is_named() -> None:
+    """By its dotted path; ``null`` counts as missing, false values do not."""
+    policy = replace(POLICY, required=(("org", "id"),))
+    for org in ({}, {"id": None}, "text"):
+        with pytest.raises(ClaimMissing) as caught:
+            policy.check({**GOOD, "org": org}, NOW)
+        assert caught.value.claim == "org.id"
+    falsy: list[Any] = [0, "", False, []]
+    for value in falsy:
+        policy.check({**GOOD, "org": {"id": value}}, NOW)
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("value", [None, True, "1", [], 2**53, -(2**53)])
+def test_a_date_is_a_number_that_everybody_reads_alike(name: str, value: Any) -> None:
+    """The claim is named."""
+    with pytest.raises(ClaimInvalid) as caught:
+        POLICY.check({**GOOD, name: value}, NOW)
+    assert caught.value.claim == name
+
+
+@pytest.mark.parametrize("aud", [None, 1, {"me": 1}, ["me", 1]])
+def test_an_audience_is_text_or_a_list_of_it(aud: Any) -> None:
+    """Anything else is invalid, also where any audience will do."""
+    with pytest.raises(ClaimInvalid):
+        audience_of({"aud": aud})
+    with pytest.raises(ClaimInvalid):
+        replace(POLICY, audience=ANY_AUDIENCE).check({**GOOD, "aud": aud}, NOW)
+
+
+def test_without_exp_a_token_never_ends() -> None:
+    """Where the policy does not ask for it."""
+    policy = replace(POLICY, require_exp=False)
+    policy.check({"aud": "me"}, NOW)
+    assert policy.valid_until({"aud": "me"}) == float("inf")
+    assert policy.valid_until({"exp": 10.9}) == 40
+
+
+def test_checked_claims_become_a_principal() -> None:
+    """Names from every configured claim, split only where scopes are text."""
+    claims = {**GOOD, "exp": 10.9, "iss": "https://a/", "sub": "alice", "jti": "j"}
+    claims |= {"scope": "a  b", "scp": ["c d", 1, ""], "roles": "r s", "realm": {"roles": ["t"]}}
+    claims |= {"permissions": {"p": 1}}
+    who = POLICY.principal(claims, "https://a/", lambda roles: roles | {"extra"})
+    assert (who.subject, who.issuer, who.audience) == ("alice", "https://a/", ("me",))
+    assert who.scopes == {"a", "b", "c d"}
+    assert who.roles == {"r s", "t", "extra"}
+    assert who.permissions == frozenset()
+    assert (who.expires_at, who.token_id, who.identity) == (10, "j", "https://a/|alice")
+    assert who.claims.to_dict() == claims
+    assert who.is_authenticated
+
+
+def test_a_token_that_says_nothing_is_a_bare_principal() -> None:
+    """Nothing is made up."""
+    who = POLICY.principal({}, None, lambda roles: roles)
+    assert (who.subject, who.issuer, who.audience, who.expires_at) == (None, None, (), None)
+    assert (who.token_id, who.identity, who.scopes, who.roles) == (
+        None,
+        "",
+        frozenset(),
+        frozenset(),
+    )
+    assert POLICY.principal({}, "i", lambda roles: roles).identity == "i|"
+    assert POLICY.principal({"sub": "a"}, None, lambda roles: roles).identity == "a"

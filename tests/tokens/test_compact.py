@@ -1,0 +1,121 @@
+"""The compact form, read strictly."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jwt_middleware.crypto import base64url
+from jwt_middleware.errors import TokenError, TokenMalformed, TokenTooLarge
+from jwt_middleware.testing.keys import KeyPair
+from jwt_middleware.tokens.compact import Header, KnownHeaders, normal_type, parse
+
+PAIR = KeyPair.generate("ES256", "k")
+
+
+def token(header: bytes, payload: bytes = b"{}") -> str:
+    return b".".join(base64url.encode(part) for part in (header, payload, b"sign")).decode()
+
+
+def test_a_token_is_taken_apart() -> None:
+    """Header facts, payload, signed text and signature."""
+    text = PAIR.sign({"sub": "alice"}, {"typ": "application/AT+JWT"})
+    parts = parse(text, 1_000, KnownHeaders())
+    assert parts.header == Header("ES256", "k", "at+jwt")
+    assert parts.claims() == {"sub": "alice"}
+    assert parts.signing_input.decode() == text.rpartition(".")[0]
+    assert b".".join((parts.header_segment, parts.payload_segment)) == parts.signing_input
+    assert base64url.encode(parts.signature).decode() == text.rpartition(".")[2]
+
+
+def test_kid_and_typ_may_be_absent() -> None:
+    """Then they are ``None``."""
+    header = parse(token(b'{"alg":"X","b64":true}'), 1_000, KnownHeaders()).header
+    assert header == Header("X", None, None)
+
+
+def test_size_is_checked_first() -> None:
+    """At the limit it is read, above it is not, whatever it holds."""
+    text = token(b'{"alg":"X"}')
+    assert parse(text, len(text), KnownHeaders()).signature == b"sign"
+    with pytest.raises(TokenTooLarge):
+        parse(text, len(text) - 1, KnownHeaders())
+    with pytest.raises(TokenTooLarge):
+        parse("é" * 20, 19, KnownHeaders())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a.b", "a.b.c.d", "a b.c.d", "é.a.b", "e30=.e30.AA", "e30.e30.A"]
+)
+def test_what_is_not_three_segments_is_malformed(text: str) -> None:
+    """Neither fewer nor more, and only characters of the alphabet."""
+    with pytest.raises(TokenMalformed):
+        parse(text, 1_000, KnownHeaders())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"alg":"X","kid":1}',
+        b'{"alg":"X","typ":null}',
+        b'{"alg":null}',
+        b"1",
+        b"{",
+        b'{"alg":"X","b64":1}',
+    ],
+)
+def test_a_header_of_wrong_types_is_malformed(header: bytes) -> None:
+    """Each member that matters has one type."""
+    with pytest.raises(TokenMalformed, match=r"^header: "):
+        parse(token(header), 1_000, KnownHeaders())
+
+
+def test_a_key_in_the_header_is_not_looked_at() -> None:
+    """A token does not choose its own key, so these members may hold anything."""
+    header = b'{"alg":"X","jku":1,"x5u":2,"jwk":3,"x5c":4}'
+    assert parse(token(header), 1_000, KnownHeaders()).header == Header("X", None, None)
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"", b'{"a":1,"a":2}', b'{"a":NaN}', b"\xff"])
+def test_a_payload_that_is_no_object_has_no_claims(payload: bytes) -> None:
+    """Its bytes can be had nevertheless."""
+    parts = parse(token(b'{"alg":"X"}', payload), 1_000, KnownHeaders())
+    assert parts.payload() == payload
+    with pytest.raises(TokenMalformed, match=r"^payload: "):
+        parts.claims()
+
+
+def test_a_payload_in_another_spelling_is_malformed() -> None:
+    """Found when the payload is read, which is after its signature."""
+    parts = parse("eyJhbGciOiJYIn0.e31.AAAA", 1_000, KnownHeaders())
+    with pytest.raises(TokenMalformed, match="canonical"):
+        parts.payload()
+
+
+def test_a_learnt_header_is_not_read_again() -> None:
+    """The segment answers for itself; an unknown one is read."""
+    known = KnownHeaders()
+    known.learn(b"not base64url", Header("X", None, None))
+    assert known.read(b"not base64url") == Header("X", None, None)
+    with pytest.raises(TokenMalformed):
+        known.read(b"****")
+
+
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "application/JWT", "Application/jwt"])
+def test_types_have_one_normal_form(typ: str) -> None:
+    """Without case and without the prefix."""
+    assert normal_type(typ) == "jwt"
+
+
+raw = st.binary(max_size=40)
+segments = raw.map(lambda data: base64url.encode(data).decode()) | raw.map(
+    lambda data: data.decode("latin-1")
+)
+
+
+@given(st.lists(segments, max_size=4).map(".".join))
+def test_any_text_is_parsed_or_refused_with_an_error_of_ours(text: str) -> None:
+    """Nothing but the errors of tokens comes out."""
+    with suppress(TokenError):
+        assert isinstance(parse(text, 100, KnownHeaders()).claims(), dict)
