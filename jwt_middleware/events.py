@@ -27,29 +27,98 @@ class RequestRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class KeysRefreshed(Event):
-    """An issuer's key set was fetched."""
+class KeyEvent(Event):
+    """Something that happened to the keys of an issuer."""
 
-    issuer: str | None
-    keys: int
-    has_changed: bool
+    issuer: str
+    """The issuer's name, or the address of its key set where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeysRefreshFailed(Event):
-    """An issuer's key set could not be fetched, or was not one."""
+class KeyFetchStarted(KeyEvent):
+    """A fetch of the key set began."""
 
-    issuer: str | None
     reason: str
+    """``empty``, ``expired``, ``refresh``, ``unknown kid``, ``vanished kid``, ``replaced kid`` or
+    ``warm``."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeySkipped(Event):
+class KeyFetchFinished(KeyEvent):
+    """A fetch of the key set ended."""
+
+    reason: str
+    """That with which it started."""
+    outcome: str
+    """``changed``, ``unchanged``, ``rejected``, ``failed``, or ``ignored`` if it came too late."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDocumentRejected(KeyEvent):
+    """Something was answered that is no usable key set; the one before stays."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFetchesPaused(KeyEvent):
+    """After a failure nothing is fetched for a while."""
+
+    seconds: float
+    failures: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAdded(KeyEvent):
+    """A key may verify from now on."""
+
+    kid: str | None
+    """Its name, made printable."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRemoved(KeyEvent):
+    """A key may no longer verify."""
+
+    kid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeySkipped(KeyEvent):
     """A member of a key set cannot verify and was passed over."""
 
-    issuer: str | None
-    kid_digest: str | None
+    kid: str | None
     reason: str
+    """One word of a fixed vocabulary, such as ``use_not_sig`` or ``private_material``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaleKeysServed(KeyEvent):
+    """Keys served beyond their time, because they cannot be renewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeysWaitedFor(KeyEvent):
+    """A request waited for keys."""
+
+    seconds: float
+    landed: bool
+    """Whether the fetch ended while it waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownKidMissed(KeyEvent):
+    """A token named a key that the issuer does not publish, as a fetch has shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownKidSuppressed(KeyEvent):
+    """A token named a key that nobody knows, and nobody was asked for it."""
+
+    cause: str
+    """``paused``, ``asked before``, ``over budget`` or ``too many waiting``."""
 
 
 Observer = Callable[[Event], None]

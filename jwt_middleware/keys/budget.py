@@ -1,56 +1,108 @@
-"""What unknown kids may cost. Anybody can invent a kid; a new key must be found all the same.
+"""What failures and unknown kids may cost. Their owner holds the lock."""
 
-A bucket of fetches that refills slowly, apart from the regular fetches, and a memory of kids that
-were asked for in vain, so that one replayed token cannot drain the bucket.
-"""
-
+import random
 from collections.abc import Iterable
 
 from cachetools import LRUCache
 
-from jwt_middleware.clock import Clock
-from jwt_middleware.keys.options import ResolverOptions
-
 # 1,024 kids of at most 256 characters stay under a megabyte.
 MAX_REMEMBERED = 1_024
-FIRST_PAUSE = 10.0
-LONGEST_PAUSE = 60.0
+FIRST_SILENCE = 10.0
+LONGEST_SILENCE = 60.0
+
+# The first pause after a failure; each further one is twice as long, up to an option.
+FIRST_PAUSE = 1.0
 
 
-class UnknownKids:
-    """The bucket and the memory of one issuer. Its owner holds the lock."""
+class Bucket:
+    """Fetches that may be spent, refilled one by one as time passes."""
 
-    def __init__(self, options: ResolverOptions, clock: Clock) -> None:
-        self._options = options
-        self._clock = clock
-        self._tokens = float(options.unknown_kid_burst)
-        self._filled_at = clock.monotonic()
-        self._missed: LRUCache[str, tuple[float, float]] = LRUCache(MAX_REMEMBERED)
+    def __init__(self, burst: int, interval: float, now: float) -> None:
+        """
+        :param burst: fetches that may be spent at once.
+        :param interval: seconds in which one comes back.
+        """
+        self._interval = interval
+        self._lead = burst * interval
+        self._paid_until = now
 
-    def may_ask(self, kid: str | None) -> bool:
-        """Return whether a fetch may be spent on ``kid``, and spend it."""
-        now = self._clock.monotonic()
-        until, _ = self._missed.get(kid or "", (0.0, 0.0))
-        if now < until:
+    def take(self, now: float) -> bool:
+        """Spend one, if there is one."""
+        # Each fetch pays for one interval, and the burst may be paid ahead. Adding up what came
+        # back since the last call would lose a fetch to rounding.
+        paid_until = max(self._paid_until, now) + self._interval
+        if paid_until > now + self._lead:
             return False
-        self._refill(now)
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
+        self._paid_until = paid_until
         return True
 
-    def _refill(self, now: float) -> None:
-        gained = (now - self._filled_at) / self._options.unknown_kid_interval
-        self._tokens = min(float(self._options.unknown_kid_burst), self._tokens + gained)
-        self._filled_at = now
 
-    def missed(self, kid: str) -> None:
-        """Leave a kid that a fetch did not bring alone for 10, 20, 40, 60 seconds."""
-        _, pause = self._missed.get(kid, (0.0, FIRST_PAUSE / 2))
-        pause = min(pause * 2, LONGEST_PAUSE)
-        self._missed[kid] = (self._clock.monotonic() + pause, pause)
+class Missed:
+    """Kids that were asked for in vain: each is left alone for 10, 20, 40, 60 seconds.
 
-    def found(self, kids: Iterable[str]) -> None:
+    Without it one replayed token would drain the budget that a new key needs.
+    """
+
+    def __init__(self) -> None:
+        self._silences: LRUCache[str | None, tuple[float, float]] = LRUCache(MAX_REMEMBERED)
+
+    def __len__(self) -> int:
+        return len(self._silences)
+
+    def is_silent(self, kid: str | None, now: float) -> bool:
+        """Return whether ``kid`` is to be left alone still."""
+        until, _ = self._silences.get(kid, (now, 0.0))
+        return now < until
+
+    def add(self, kid: str | None, now: float) -> None:
+        """Remember that a fetch did not bring ``kid``."""
+        _, silence = self._silences.get(kid, (0.0, FIRST_SILENCE / 2))
+        silence = min(silence * 2, LONGEST_SILENCE)
+        self._silences[kid] = (now + silence, silence)
+
+    def forget(self, kids: Iterable[str]) -> None:
         """Forget the misses of kids that are published now."""
         for kid in kids:
-            self._missed.pop(kid, None)
+            self._silences.pop(kid, None)
+
+
+class Backoff:
+    """The gate that closes after a failure: for a second, then up to twice as long each time."""
+
+    def __init__(self, longest: float, spread: random.Random) -> None:
+        """
+        :param longest: seconds of the longest pause that is our own choice.
+        :param spread: spreads several processes over the pause.
+        """
+        self._longest = longest
+        self._spread = spread
+        self.failures = 0
+        self.last_failure: str | None = None
+        self.opens_at = 0.0
+
+    def is_closed(self, now: float) -> bool:
+        """Return whether nothing may be fetched yet."""
+        return now < self.opens_at
+
+    def failed(self, reason: str, retry_after: float | None, now: float) -> float:
+        """Close the gate and return for how many seconds.
+
+        :param retry_after: what the publisher asks for (RFC 9110 §10.2.3).
+        """
+        ceiling = min(self._longest, FIRST_PAUSE * 2.0 ** min(self.failures, 30))
+        floor = min(FIRST_PAUSE, ceiling)
+        pause = max(self._spread.uniform(floor, ceiling), retry_after or 0.0)
+        self.failures += 1
+        self.last_failure = reason
+        self.opens_at = now + pause
+        return pause
+
+    def pause(self, now: float) -> None:
+        """Close the gate for the shortest time, for a reason of our own."""
+        self.opens_at = max(self.opens_at, now + FIRST_PAUSE)
+
+    def succeeded(self) -> None:
+        """Open the gate and forget the failures."""
+        self.failures = 0
+        self.last_failure = None
+        self.opens_at = 0.0

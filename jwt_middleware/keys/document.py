@@ -1,154 +1,148 @@
-"""Documents from the network, read with suspicion: key sets, discovery, and how long they keep."""
+"""Key sets from the network, read with suspicion: whatever the bytes, one of two answers."""
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from hashlib import sha256
+from itertools import accumulate
 from typing import Any
-from urllib.parse import urlsplit
 
 from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
 from jwt_middleware.crypto.pem import import_pem
-from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.strictjson import NotOneObject, read_object
 
-# No publisher may make us ask more often than once a minute, whatever its Cache-Control says.
-LEAST_LIFETIME = 60.0
+# A key set is three levels deep. The reader recurses, so a bomb of brackets is cut before it.
+MAX_DEPTH = 16
 
-_MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?(\d{1,10})", re.IGNORECASE)
-_UNCACHED = re.compile(r"(?:^|[\s,])no-(?:store|cache)\b", re.IGNORECASE)
+# Members that are passed over are told one by one up to here; a document of 100,000 empty objects
+# fits into the size limit and must not become 100,000 log lines.
+MAX_SKIPPED = 100
+
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 class Rejected(Exception):
     """An answer that is no usable document; ``reason`` is a few words without any of its text."""
 
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A member that cannot verify."""
+
+    kid: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys of a document, and those that were passed over."""
+    """The keys of a document, and the members that were passed over."""
 
     keys: tuple[VerificationKey, ...]
-    skipped: tuple[tuple[str | None, str], ...]
-    """Name and reason of each."""
+    imported: Mapping[bytes, VerificationKey]
+    """The keys by the digest of the member that they were read from."""
+    skipped: tuple[Skipped, ...]
     is_empty: bool
     """Whether the document says, in good form, that there are no keys."""
 
 
-def read_key_set(body: bytes, max_keys: int) -> KeySet:
+def read_key_set(
+    body: bytes, max_keys: int, known: Mapping[bytes, VerificationKey] | None = None
+) -> KeySet:
     """Read a JWK Set (RFC 7517 §5) or a map from kid to certificate.
 
-    One bad member never spoils the others.
+    One bad member never spoils the others (RFC 7517 §5 asks to ignore what is not understood).
 
-    :raises Rejected: if the document is neither.
+    :param max_keys: usable keys to keep.
+    :param known: keys that were imported before; a member that has not changed keeps its object.
+    :raises Rejected: if the document is neither, or has members and no usable key.
     """
-    members = _object(body)
-    if isinstance(members.get("keys"), list):
-        return _read(members["keys"][: max_keys + 1], import_jwk, max_keys)
-    if members and all(isinstance(value, str) for value in members.values()):
-        return _read(list(members.items()), _certificate, max_keys)
-    raise Rejected("the document is no key set")
-
-
-def _certificate(member: tuple[str, str]) -> VerificationKey:
-    kid, pem = member
-    return import_pem(pem.encode("utf-8", "replace"), kid=kid)
-
-
-def _read(members: list[Any], read: Callable[[Any], VerificationKey], max_keys: int) -> KeySet:
-    if len(members) > max_keys:
-        raise Rejected("the key set has too many keys")
-    keys: list[VerificationKey] = []
-    skipped: list[tuple[str | None, str]] = []
+    members = list(_members(read_json_object(body)))
+    reading = _Reading(max_keys, known or {})
     for member in members:
+        reading.take(member)
+    if members and not reading.imported:
+        raise Rejected("no usable key")
+    return KeySet(
+        tuple(reading.imported.values()),
+        reading.imported,
+        tuple(reading.skipped[:MAX_SKIPPED]),
+        is_empty=not members,
+    )
+
+
+class _Reading:
+    """Goes through the members of one document."""
+
+    def __init__(self, max_keys: int, known: Mapping[bytes, VerificationKey]) -> None:
+        self.imported: dict[bytes, VerificationKey] = {}
+        self.skipped: list[Skipped] = []
+        self._max_keys = max_keys
+        self._known = known
+
+    def take(self, member: object) -> None:
         try:
-            keys.append(read(member))
+            digest = _digest(member)
+            key = self._known.get(digest) or _import(member)
         except UnusableKey as unusable:
-            skipped.append((unusable.kid, unusable.reason))
-    return KeySet(tuple(keys), tuple(skipped), is_empty=not members)
+            self.skipped.append(Skipped(unusable.kid, unusable.reason))
+            return
+        # Counted after it was read: a thousand useless members take no useful key's place.
+        if len(self.imported) < self._max_keys:
+            self.imported[digest] = key
+        else:
+            self.skipped.append(Skipped(key.kid, "too_many_keys"))
 
 
-def read_discovery(body: bytes, issuer: str) -> str:
-    """Return the ``jwks_uri`` of a discovery document.
-
-    :param issuer: whose document it must be, byte for byte (OIDC Discovery §4.3, RFC 8414 §3.3).
-    :raises Rejected: if it is another's, or has no address.
-    """
-    members = _object(body)
-    if members.get("issuer") != issuer:
-        raise Rejected("the discovery document names another issuer")
-    uri = members.get("jwks_uri")
-    if not isinstance(uri, str):
-        raise Rejected("the discovery document has no jwks_uri")
-    if issuer.startswith("https:") and not uri.startswith("https:"):
-        raise Rejected("the jwks_uri leaves TLS")
-    return uri
+def _digest(member: object) -> bytes:
+    return sha256(json.dumps(member, sort_keys=True).encode()).digest()
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        return read_object(body.removeprefix(b"\xef\xbb\xbf"))
-    except NotOneObject:
-        raise Rejected("the document is not one JSON object") from None
+def _import(member: object) -> VerificationKey:
+    if isinstance(member, tuple):
+        kid, pem = member
+        return import_pem(pem.encode("utf-8", "replace"), kid=kid)
+    return import_jwk(member)
 
 
-def discovery_urls(issuer: str) -> tuple[str, ...]:
-    """Return where an issuer's discovery document may be.
-
-    OIDC Discovery §4.1 appends the well-known path to the issuer's, RFC 8414 §3.1 inserts it.
-    """
-    parts = urlsplit(issuer)
-    path = parts.path.rstrip("/")
-    origin = f"{parts.scheme}://{parts.netloc}"
-    return (
-        f"{origin}{path}/.well-known/openid-configuration",
-        f"{origin}/.well-known/oauth-authorization-server{path}",
-    )
+def _members(document: Mapping[str, Any]) -> Iterable[object]:
+    keys = document.get("keys")
+    if isinstance(keys, list):
+        return keys
+    if document and all(_is_certificate(value) for value in document.values()):
+        return document.items()
+    raise Rejected("not a key set")
 
 
-def lifetime(headers: Mapping[str, str], wanted: float) -> float:
-    """Return for how many seconds an answer is fresh: what we want, or less where it says so.
-
-    :param headers: with names in lower case (RFC 9111 §5.1, §5.2).
-    """
-    control = headers.get("cache-control", "")
-    if _UNCACHED.search(control):
-        return min(wanted, LEAST_LIFETIME)
-    stated = _MAX_AGE.search(control)
-    if stated is None:
-        return wanted
-    age = headers.get("age", "0")
-    passed = int(age) if age.isdigit() and len(age) < 11 else 0
-    return min(wanted, max(LEAST_LIFETIME, float(int(stated[1]) - passed)))
+def _is_certificate(value: object) -> bool:
+    return isinstance(value, str) and "-----BEGIN CERTIFICATE-----" in value
 
 
-def check_url(name: str, url: str, *, allow_http: bool) -> None:
-    """Refuse an address that keys must not come from.
+def read_json_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that a body holds; a byte order mark before it is forgiven.
 
-    :raises ConfigurationError: unless it is https, or http to this machine or by permission.
+    :raises Rejected: if it holds anything else.
     """
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ConfigurationError(f"{name}={url!r} is no address") from None
-    if not host or parts.username is not None or parts.password is not None or parts.fragment:
-        raise ConfigurationError(f"{name}={url!r} must be a plain https:// address")
-    if parts.scheme == "https" or (parts.scheme == "http" and (allow_http or is_loopback(host))):
-        return
-    raise ConfigurationError(
-        f"{name}={url!r} is not https: keys from elsewhere could be anybody's; "
-        "ResolverOptions(allow_http=True) allows it"
-    )
+        text = body.decode("utf-8-sig")
+        if _depth(text) > MAX_DEPTH:
+            raise Rejected("nested too deeply")
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise Rejected("not JSON") from None
+    if not isinstance(value, dict):
+        raise Rejected("not a JSON object")
+    return value
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _depth(text: str) -> int:
+    """Return how deep the brackets nest, those in strings included."""
+    levels = accumulate(1 if found[0] in "[{" else -1 for found in _BRACKET.finditer(text))
+    return max(levels, default=0)

@@ -1,38 +1,76 @@
 """One fetch under way, shared by everyone who needs it, and the small lock of a key source.
 
 A flight belongs to nobody: a waiter who gives up takes nothing from the others, and nothing of it
-is bound to an event loop.
+is bound to an event loop. If the thread that flies it dies, a fresh one takes over.
 """
 
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakSet
 
 # Added to what a fetch may take, so that its own end is what a waiter sees.
 GRACE = 0.5
 
+# Of those who wait for a kid that nobody knows yet, this many wait as long as the fetch takes. Kids
+# can be invented, and must not hold every worker of a server while a publisher is slow.
+MAX_STRANGERS = 8
+
+# Beyond them, callers with the very kid that is being fetched for wait this many seconds: after a
+# rotation without notice it is everybody's, and a healthy publisher answers sooner.
+CROWD_PATIENCE = 1.0
+
+# Fetches at once over all the issuers of a pool: tokens can name many issuers in one second.
+MAX_FLIGHTS = 8
+
 
 class KeyFlight:
     """A fetch of one key set."""
 
-    def __init__(self, task: Callable[["KeyFlight"], None], seconds: float, started: float) -> None:
+    def __init__(
+        self,
+        task: Callable[["KeyFlight"], None],
+        abandon: Callable[["KeyFlight"], None],
+        *,
+        number: int,
+        reason: str,
+        seconds: float,
+        now: float,
+        kid: str | None = None,
+    ) -> None:
         """
-        :param task: fetches, takes in the outcome, and never raises but for an interruption.
+        :param task: fetches, takes in the outcome and lands; raises only if its thread is to die.
+        :param abandon: told that nobody will fly this any more.
+        :param number: counts the flights of one source.
+        :param reason: why it was launched, in a word.
         :param seconds: time that the fetch may take.
-        :param started: the monotonic time of the start.
+        :param now: the monotonic time of the launch.
+        :param kid: the unknown kid that it was launched for.
         """
         self.future: Future[None] = Future()
         # A RUNNING future ignores the cancellation that a waiter's wrapper passes on.
         self.future.set_running_or_notify_cancel()
         self.patience = seconds + GRACE
-        self.started = started
+        self.number = number
+        self.reason = reason
+        self.launched_at = now
+        self.kid = kid
+        self.strangers = 0
         self.succeeded = False
-        self.waiting = 0
         self._task = task
+        self._abandon = abandon
         self._claim = threading.Lock()
+        self._may_hand_over = True
+        self._pilot: int | None = None
+
+    @property
+    def is_flown_here(self) -> bool:
+        """Whether this thread is the one that flies it, and would wait for itself."""
+        return self._pilot == threading.get_ident()
 
     def claim(self) -> bool:
         """Return ``True`` to exactly one caller."""
@@ -40,23 +78,99 @@ class KeyFlight:
 
     def fly(self) -> None:
         """Fetch here, and wake the waiters whatever happens."""
+        self._pilot = threading.get_ident()
         try:
             self._task(self)
-        finally:
-            self.land()
+        except BaseException:
+            # Not a failed fetch, which the task takes in itself, but the end of this thread: a
+            # worker that is told to exit, a killed greenlet. The others still want the keys.
+            self._hand_over()
+            raise
+        self.land()
 
-    def land(self) -> None:
-        """Wake the waiters; a second landing is nothing."""
-        if not self.future.done():
-            self.future.set_result(None)
+    def _hand_over(self) -> None:
+        may, self._may_hand_over = self._may_hand_over and not self.future.done(), False
+        if not (may and self._start_thread()):
+            self.give_up()
 
     def start(self) -> None:
         """Fetch on a short-lived thread, which does not keep the interpreter from its end."""
+        if not self._start_thread():
+            # Threads can be forbidden or used up: whoever needs the keys is better slow than wrong.
+            self.fly()
+
+    def start_behind(self) -> bool:
+        """Do the same for nobody in particular: without a thread it is given up."""
+        if self._start_thread():
+            return True
+        self.give_up()
+        return False
+
+    def _start_thread(self) -> bool:
         try:
             threading.Thread(target=self.fly, name="jwt_middleware.keys", daemon=True).start()
         except RuntimeError:
-            # No thread to be had (limits, shutdown): the caller is better slow than wrong.
-            self.fly()
+            return False
+        return True
+
+    def give_up(self) -> None:
+        """Free the source's slot and wake the waiters with nothing."""
+        self._abandon(self)
+        self.land()
+
+    def land(self) -> None:
+        """Wake the waiters; a second landing is nothing."""
+        # Two threads may land it: the one that flew, and one that closes the source.
+        with suppress(InvalidStateError):
+            self.future.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One waiter's place on a flight, which may have less patience than the flight."""
+
+    flight: KeyFlight
+    patience: float
+    taken_at: float
+
+    @property
+    def future(self) -> "Future[None]":
+        """Done when the flight is over."""
+        return self.flight.future
+
+    def claim(self) -> bool:
+        """Return ``True`` to exactly one waiter: the one who must fly or start it."""
+        return self.flight.claim()
+
+    def fly(self) -> None:
+        """Fetch here."""
+        self.flight.fly()
+
+    def start(self) -> None:
+        """Fetch on a thread."""
+        self.flight.start()
+
+
+class FlightLimit:
+    """How many flights may be under way at once, over several sources that share it."""
+
+    def __init__(self, most: int = MAX_FLIGHTS) -> None:
+        """:param most: flights at once."""
+        self._most = most
+        self._free = threading.Semaphore(most)
+        renew_after_fork(self)
+
+    def take(self) -> bool:
+        """Take a place, if there is one."""
+        return self._free.acquire(blocking=False)
+
+    def give_back(self) -> None:
+        """Give a place back."""
+        self._free.release()
+
+    def after_fork(self) -> None:
+        """Forget the flights of the parent process."""
+        self._free = threading.Semaphore(self._most)
 
 
 class Forkable(Protocol):
@@ -67,17 +181,17 @@ class Forkable(Protocol):
         ...
 
 
-_sources: "WeakSet[Forkable]" = WeakSet()
+_forkables: "WeakSet[Forkable]" = WeakSet()
 
 
-def renew_after_fork(source: Forkable) -> None:
-    """Have ``source.after_fork()`` called in every forked child."""
-    _sources.add(source)
+def renew_after_fork(forkable: Forkable) -> None:
+    """Have ``forkable.after_fork()`` called in every forked child, for as long as it lives."""
+    _forkables.add(forkable)
 
 
 def _after_fork() -> None:
-    for source in list(_sources):
-        source.after_fork()
+    for forkable in list(_forkables):
+        forkable.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -3,51 +3,52 @@
 By age a set is *fresh*, then *ahead* (a renewal runs behind the requests), then *expired* (a
 request waits for the renewal, and is served by the old set if it fails), then *dead*.
 
-==============  ======  ========================================================
+==============  ======  ===========================================================
 set             kid     decision
-==============  ======  ========================================================
+==============  ======  ===========================================================
 fresh, ahead    hit     use; when ahead, start one renewal behind it
-fresh, ahead    miss    wait for a fetch under way, or ask within the budget, or unknown
+fresh, ahead    miss    wait for a fetch under way, or ask within budget, or unknown
 expired         hit     wait for a renewal; while fetches fail, use
 expired         miss    wait for a renewal; while fetches fail, unavailable
 empty, dead     any     wait for a fetch; while fetches fail, unavailable
-==============  ======  ========================================================
+==============  ======  ===========================================================
 
-Readers take no lock: they read one attribute. The lock guards the bookkeeping alone and is never
-held over a fetch, a parse or an observer.
+``plan`` decides from memory, a flight fetches and reads, ``_absorb`` takes in what it brought, and
+``settle`` decides for those who waited, without ever asking again. Readers take no lock: they read
+one attribute.
 """
 
 import random
-from dataclasses import replace
-from hashlib import sha256
-from typing import Literal
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from jwt_middleware.clock import Clock, SystemClock
-from jwt_middleware.crypto.algorithms import Algorithm
-from jwt_middleware.crypto.jwk import VerificationKey
-from jwt_middleware.effects import Fly, Gap, Steps, arun, refuse_to_block, run
-from jwt_middleware.errors import KeysUnavailable, KeyUnknown
-from jwt_middleware.events import KeySkipped, KeysRefreshed, KeysRefreshFailed, Observer, tell
-from jwt_middleware.keys.budget import UnknownKids
-from jwt_middleware.keys.document import KeySet, Rejected, check_url, lifetime, read_key_set
-from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher, Response
-from jwt_middleware.keys.flight import KeyFlight, TinyLock, renew_after_fork
-from jwt_middleware.keys.location import Location
+from jwt_middleware.crypto.algorithms import ASYMMETRIC, Algorithm, select
+from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
+from jwt_middleware.effects import Flight, Fly, Gap, Steps, arun, refuse_to_block, run
+from jwt_middleware.errors import ConfigurationError, KeysUnavailable, KeyUnknown
+from jwt_middleware.events import (
+    Event,
+    KeysWaitedFor,
+    Observer,
+    StaleKeysServed,
+    UnknownKidMissed,
+    UnknownKidSuppressed,
+    tell,
+)
+from jwt_middleware.keys.discovery import Location
+from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher
+from jwt_middleware.keys.flight import FlightLimit, KeyFlight, Seat
+from jwt_middleware.keys.holder import KeySetHolder
+from jwt_middleware.keys.intake import Intake
 from jwt_middleware.keys.options import ResolverOptions
-from jwt_middleware.keys.snapshot import KeyHealth, Snapshot
+from jwt_middleware.keys.seed import planted
+from jwt_middleware.keys.snapshot import Keys, Snapshot, state_of
 
-State = Literal["empty", "fresh", "ahead", "expired", "dead"]
 _DEFAULTS = ResolverOptions()
 
-# A fetch that says "no keys at all" must be repeated after this many seconds to be believed: an
-# issuer's bad minute must not lock everybody out.
-EMPTY_CONFIRMED_AFTER = 10.0
 
-# Callers of unknown kids that may wait at once, so that invented kids cannot hold every worker.
-MAX_WAITING = 8
-
-
-class JWKSResolver:
+class JWKSResolver(KeySetHolder):
     """Resolves the keys of one issuer from its published set."""
 
     def __init__(
@@ -58,255 +59,205 @@ class JWKSResolver:
         options: ResolverOptions = _DEFAULTS,
         fetcher: Fetcher | None = None,
         clock: Clock = SystemClock(),  # noqa: B008 - it has no state
-        observers: tuple[Observer, ...] = (),
+        observers: Iterable[Observer] = (),
+        algorithms: Collection[str] = ASYMMETRIC,
+        seed: Mapping[str, Any] | None = None,
         spread: random.Random | None = None,
+        limit: FlightLimit | None = None,
     ) -> None:
         """
         :param jwks_uri: where the set is; found by discovery from ``issuer`` if left out.
-        :param fetcher: asks over the network.
+        :param issuer: whose keys they are.
+        :param options: how the set is fetched and kept.
+        :param fetcher: asks over the network; give one for a proxy, a private CA or a client.
+        :param clock: where time comes from.
+        :param observers: are told what happened, never while a lock is held.
+        :param algorithms: those that keys may be used with; none that shares a secret.
+        :param seed: what :meth:`export` returned, here or in another process.
         :param spread: where the random part of intervals comes from.
-        :raises ConfigurationError: for an address that keys must not come from.
+        :param limit: flights that may be under way at once, shared with other resolvers.
+        :raises ConfigurationError: for an address that keys must not come from, an algorithm that
+            is no signature with a public key, or a seed that is none.
         """
-        name, url = ("jwks_uri", jwks_uri) if jwks_uri is not None else ("issuer", issuer or "")
-        check_url(name, url, allow_http=options.allow_http)
-        self.snapshot: Snapshot | None = None
-        self._issuer = issuer
-        self._options = options
-        self._fetcher = fetcher or HTTPFetcher()
-        self._location = Location(jwks_uri, issuer, options, self._fetcher, clock)
-        self._clock = clock
-        self._observers = observers
-        self._spread = spread or random.SystemRandom()
-        self._lock = TinyLock()
-        self._flight: KeyFlight | None = None
-        self._unknown = UnknownKids(options, clock)
-        self._vanished: frozenset[str] = frozenset()
-        self._distrusted: set[str | None] = set()
-        self._failures = 0
-        self._last_failure: str | None = None
-        self._gate_opens = 0.0
-        self._empty_since: float | None = None
-        self._is_closed = False
-        renew_after_fork(self)
+        own_fetcher = HTTPFetcher()
+        location = Location(jwks_uri, issuer, options, fetcher or own_fetcher, clock)
+        super().__init__(
+            issuer or jwks_uri or "",
+            Intake(location, options.max_keys, clock),
+            own_fetcher=own_fetcher,
+            options=options,
+            clock=clock,
+            observers=tuple(observers),
+            spread=spread or random.SystemRandom(),
+            limit=limit,
+        )
+        self._allowed = _asymmetric(algorithms)
+        self._monotonic = clock.monotonic
+        if seed is not None:
+            self.snapshot = planted(seed, options, clock)
 
-    def plan(self, kid: str | None, algorithm: Algorithm) -> tuple[VerificationKey, ...] | Gap:
+    def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Gap:
         """Return the keys to try, or the flight that may bring them. Never waits.
 
-        :raises KeyUnknown: if no key fits and asking again makes no sense.
-        :raises KeysUnavailable: if that cannot be told.
+        :param kid: the name that a token's header gives, if it does.
+        :param algorithm: the one that the header names.
+        :raises KeyUnknown: if no key fits and asking would not help, or must wait.
+        :raises KeysUnavailable: if there is no telling.
         """
-        snapshot, now = self.snapshot, self._clock.monotonic()
-        keys = _find(snapshot, kid, algorithm)
-        if snapshot is not None and keys and now < snapshot.soft_at:
-            return keys
-        state = self._state(snapshot, now)
-        if keys and state == "ahead":
+        snapshot = self.snapshot
+        if snapshot is not None:
+            keys = self._find(snapshot, kid, algorithm)
+            if keys and self._monotonic() < snapshot.soft_at:
+                return keys
+        return self._plan_with_care(snapshot, kid, algorithm)
+
+    def _find(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
+        """Return the keys of a set that a token may be verified with."""
+        if snapshot is None or algorithm.name not in self._allowed:
+            return ()
+        if kid is not None:
+            return snapshot.named(kid, algorithm)
+        # RFC 7515 §4.1.4 leaves kid open; without one, only what leaves no choice is safe to guess.
+        serving = snapshot.all_serving(algorithm)
+        if self._options.kidless == "try" or len(serving) == 1:
+            return () if self._options.kidless == "reject" else serving
+        return ()
+
+    def _plan_with_care(
+        self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm
+    ) -> Keys | Gap:
+        self._check_worth_asking(kid, algorithm)
+        now = self._monotonic()
+        state = state_of(snapshot, now)
+        keys = self._find(snapshot, kid, algorithm)
+        if snapshot is not None and state in {"fresh", "ahead"}:
+            if not keys:
+                return self._plan_for_stranger(snapshot, kid, algorithm, now)
             self._renew_behind(now)
             return keys
+        with self._ledger.lock:
+            seat = self._ledger.seat(now, "expired" if state == "expired" else "empty")
+        if seat is not None:
+            return Gap("keys", Fly(seat))
         if keys and state == "expired":
-            flight = self._joined_or_launched(now)
-            return keys if flight is None else _wait_for(flight)
-        if state in {"fresh", "ahead"}:
-            return self._ask_for_unknown(kid, now)
-        flight = self._joined_or_launched(now)
-        if flight is None:
-            raise self._unavailable(now)
-        return _wait_for(flight)
-
-    def settle(
-        self, kid: str | None, algorithm: Algorithm, flight: object, landed: bool
-    ) -> tuple[VerificationKey, ...]:
-        """Return the keys to try after waiting; never asks for another flight.
-
-        :raises KeyUnknown: if the set that was fetched does not have it.
-        :raises KeysUnavailable: if there is still no telling.
-        """
-        snapshot, now = self.snapshot, self._clock.monotonic()
-        state = self._state(snapshot, now)
-        keys = _find(snapshot, kid, algorithm)
-        if keys and state not in {"empty", "dead"}:
-            return keys
-        succeeded = landed and isinstance(flight, KeyFlight) and flight.succeeded
-        if succeeded and kid is not None:
-            with self._lock:
-                self._unknown.missed(kid)
-        if succeeded or state in {"fresh", "ahead"}:
-            raise KeyUnknown("the issuer publishes no key that fits the header")
+            return self._stale(keys)
         raise self._unavailable(now)
 
-    def _state(self, snapshot: Snapshot | None, now: float) -> State:
-        if snapshot is None:
-            return "empty"
-        if now < snapshot.soft_at:
-            return "fresh"
-        if now < snapshot.hard_at:
-            return "ahead"
-        return "expired" if now < snapshot.dead_at else "dead"
+    def _check_worth_asking(self, kid: str | None, algorithm: Algorithm) -> None:
+        """Refuse what no fetch could make good."""
+        if algorithm.name not in self._allowed:
+            raise KeyUnknown("no key of this issuer is for that algorithm")
+        if kid is None and self._options.kidless == "reject":
+            raise KeyUnknown("the header names no key")
+        if kid is not None and (len(kid) > MAX_KID_LENGTH or self._distrusted.names(kid)):
+            raise KeyUnknown("the header names a key that is not to be used")
+
+    def _plan_for_stranger(
+        self, snapshot: Snapshot, kid: str | None, algorithm: Algorithm, now: float
+    ) -> Keys | Gap:
+        """Plan for a token whose key is not in a set that is good."""
+        if snapshot.by_kid.get(kid) if kid is not None else snapshot.all_serving(algorithm):
+            raise KeyUnknown("no key fits the header, and one of that name is there")
+        with self._ledger.lock:
+            current = self.snapshot
+            # A set that arrived since we looked is the answer: to ask again would be a second fetch
+            # for the same question.
+            seat = self._ledger.seat_for_stranger(kid, now) if current is snapshot else None
+        if seat is None:
+            return self._found(current, kid, algorithm)
+        if isinstance(seat, Seat):
+            return Gap("keys", Fly(seat))
+        self._tell(UnknownKidSuppressed(self._name, seat))
+        raise KeyUnknown(f"no key fits the header ({seat})")
+
+    def _found(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
+        if keys := self._find(snapshot, kid, algorithm):
+            return keys
+        raise KeyUnknown("no key fits the header")
 
     def _renew_behind(self, now: float) -> None:
-        with self._lock:
-            if self._flying(now) is not None or now < self._gate_opens:
-                return
-            flight = self._launch(now)
-        if flight.claim():
-            flight.start()
-
-    def _joined_or_launched(self, now: float) -> KeyFlight | None:
-        """Return the flight to wait for; ``None`` while the gate is closed after a failure."""
-        with self._lock:
-            flying = self._flying(now)
-            if flying is not None:
-                return flying
-            return None if now < self._gate_opens or self._is_closed else self._launch(now)
-
-    def _ask_for_unknown(self, kid: str | None, now: float) -> Gap:
-        with self._lock:
-            flight = self._flight_for_unknown(kid, now)
-        if flight is None:
-            raise KeyUnknown("no key fits the header, and asking again must wait")
-        return _wait_for(flight)
-
-    def _flight_for_unknown(self, kid: str | None, now: float) -> KeyFlight | None:
-        flying = self._flying(now)
-        if flying is not None:
-            flying.waiting += 1
-            return flying if flying.waiting <= MAX_WAITING else None
-        if now < self._gate_opens or self._is_closed:
-            return None
-        if kid in self._vanished:
-            # It was in the set before this one: some publishers drop keys for a moment while they
-            # roll over. One more look, on no budget but its own.
-            self._vanished -= {kid}
-            return self._launch(now)
-        return self._launch(now) if self._unknown.may_ask(kid) else None
-
-    def _flying(self, now: float) -> KeyFlight | None:
-        """Return the flight under way; one that outlived every limit counts as lost."""
-        flight = self._flight
-        if flight is not None and now > flight.started + self._options.timeout + 1:
-            flight = self._flight = None
-        return flight
-
-    def _launch(self, now: float) -> KeyFlight:
-        self._flight = KeyFlight(self._fetch, self._options.timeout, now)
-        return self._flight
-
-    def _fetch(self, flight: KeyFlight) -> None:
-        """Fetch, read and take in. Runs on the fetching thread, without the lock."""
-        try:
-            response = self._location.ask_for_keys(self.snapshot)
-            snapshot, skipped = self._next_snapshot(response)
-        except Rejected as rejected:
-            self._take_failure(flight, rejected)
-        except Exception as foreign:  # noqa: BLE001 - a fetcher is foreign code, whatever it raises
-            self._take_failure(flight, Rejected(f"no answer ({type(foreign).__name__})"))
-        else:
-            self._take(flight, snapshot, skipped)
-        finally:
-            self._free(flight)
-
-    def _next_snapshot(self, response: Response) -> tuple[Snapshot, KeySet | None]:
-        previous, now = self.snapshot, self._clock.monotonic()
-        if response.status == 304 and previous is not None:
-            return self._aged(previous, response, now), None
-        digest = sha256(response.body).digest()
-        if previous is not None and digest == previous.digest:
-            return self._aged(previous, response, now), None
-        read = read_key_set(response.body, self._options.max_keys)
-        self._believe_emptiness(read, now)
-        keys = tuple(key for key in read.keys if not self._is_distrusted(key))
-        fresh = Snapshot(keys, digest=digest, etag=response.headers.get("etag"))
-        return self._aged(fresh, response, now), read
-
-    def _aged(self, snapshot: Snapshot, response: Response, now: float) -> Snapshot:
-        options = self._options
-        wanted = options.refresh_after * (1 - 0.1 * self._spread.random())
-        soft = now + min(lifetime(response.headers, wanted), options.max_age)
-        hard = now + options.max_age
-        generation = 1 + (self.snapshot.generation if self.snapshot else 0)
-        return replace(
-            snapshot,
-            generation=generation,
-            soft_at=soft,
-            hard_at=hard,
-            dead_at=hard + options.stale_if_error,
-        )
-
-    def _believe_emptiness(self, read: KeySet, now: float) -> None:
-        """Take "no keys at all" for an answer only when it is said twice."""
-        if read.keys:
-            self._empty_since = None
+        if self._ledger.is_busy(now):
             return
-        if not read.is_empty:
-            raise Rejected("the key set has no usable key")
-        if self._empty_since is None:
-            self._empty_since = now
-        if now - self._empty_since < EMPTY_CONFIRMED_AFTER:
-            raise Rejected("the key set is empty")
+        with self._ledger.lock:
+            flight = self._ledger.flight_behind(now, "refresh")
+        self._send_off(flight, now)
 
-    def _take(self, flight: KeyFlight, snapshot: Snapshot, read: KeySet | None) -> None:
-        with self._lock:
-            if self._flight is not flight:
-                return
-            previous = self.snapshot
-            if previous is not None and read is not None:
-                self._vanished = previous.kids - snapshot.kids
-            self.snapshot = snapshot
-            self._unknown.found(snapshot.kids)
-            self._failures, self._last_failure, self._gate_opens = 0, None, 0.0
-            flight.succeeded = True
-        tell(self._observers, KeysRefreshed(self._issuer, len(snapshot.keys), read is not None))
-        for kid, reason in read.skipped if read else ():
-            tell(self._observers, KeySkipped(self._issuer, _digest(kid), reason))
+    def _send_off(self, flight: KeyFlight | None, now: float) -> None:
+        if flight is not None and flight.claim() and not flight.start_behind():
+            # No thread to be had. A request that has to wait will fetch by itself; until then, not
+            # every request need try.
+            with self._ledger.lock:
+                self._ledger.backoff.pause(now)
 
-    def _take_failure(self, flight: KeyFlight, rejected: Rejected) -> None:
-        now = self._clock.monotonic()
-        with self._lock:
-            if self._flight is not flight:
-                return
-            self._failures += 1
-            self._last_failure = rejected.reason
-            self._gate_opens = now + self._pause(rejected.retry_after)
-        tell(self._observers, KeysRefreshFailed(self._issuer, rejected.reason))
+    def settle(self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool) -> Keys:
+        """Return the keys to try after waiting; never asks for another flight.
 
-    def _pause(self, retry_after: float | None) -> float:
-        """Return how long to leave the publisher alone: 1, 2, 4 ... seconds, with jitter."""
-        if retry_after is not None:
-            return max(1.0, min(retry_after, 300.0))
-        longest: float = min(self._options.max_backoff, 2.0 ** min(self._failures - 1, 10))
-        return longest * (0.5 + 0.5 * self._spread.random())
+        :param flight: what was waited for, as :meth:`plan` gave it.
+        :param landed: whether it was over in time.
+        :raises KeyUnknown: if the issuer does not publish the key.
+        :raises KeysUnavailable: if there is still no telling.
+        """
+        snapshot, now = self.snapshot, self._monotonic()
+        state = state_of(snapshot, now)
+        awaited = flight if isinstance(flight, Seat) else None
+        if awaited is not None:
+            self._tell(KeysWaitedFor(self._name, now - awaited.taken_at, landed))
+        keys = self._find(snapshot, kid, algorithm)
+        if keys and state in {"fresh", "ahead"}:
+            return keys
+        if keys and state == "expired":
+            return self._stale(keys)
+        has_answer = landed and awaited is not None and awaited.flight.succeeded
+        if state in {"fresh", "ahead"} or (has_answer and snapshot is not None):
+            raise self._missed(kid, awaited if has_answer else None)
+        raise self._unavailable(now)
 
-    def _free(self, flight: KeyFlight) -> None:
-        with self._lock:
-            if self._flight is flight:
-                self._flight = None
+    def _missed(self, kid: str | None, answered: Seat | None) -> KeyUnknown:
+        """Note that a kid is unknown; remember it if a fetch for this very kid has shown it."""
+        if answered is not None and answered.flight.kid == kid:
+            with self._ledger.lock:
+                self._ledger.missed.add(kid, self._monotonic())
+        self._tell(UnknownKidMissed(self._name))
+        return KeyUnknown("the issuer publishes no key that fits the header")
 
-    def _is_distrusted(self, key: VerificationKey) -> bool:
-        return key.kid in self._distrusted
+    def _stale(self, keys: Keys) -> Keys:
+        self._tell(StaleKeysServed(self._name))
+        return keys
 
     def _unavailable(self, now: float) -> KeysUnavailable:
-        reason = self._last_failure or "the keys have not arrived"
-        return KeysUnavailable(reason, retry_after=max(1.0, self._gate_opens - now))
+        backoff = self._ledger.backoff
+        reason = "closed" if self._ledger.is_closed else backoff.last_failure or "not here yet"
+        return KeysUnavailable(
+            f"the keys of {self._name}: {reason}", retry_after=max(1.0, backoff.opens_at - now)
+        )
 
-    def distrust(self, kid: str | None = None) -> None:
-        """Remove one key, or all there are, now; no renewal brings them back."""
-        with self._lock:
-            snapshot = self.snapshot
-            held = {key.kid for key in snapshot.keys} if snapshot else set()
-            self._distrusted |= held if kid is None else {kid}
-            if snapshot is not None:
-                kept = tuple(key for key in snapshot.keys if not self._is_distrusted(key))
-                # The digest goes too: the same document has to be read again, without them.
-                self.snapshot = replace(snapshot, keys=kept, digest=b"", etag=None)
+    def _tell(self, event: Event) -> None:
+        if self._observers:
+            tell(self._observers, event)
+
+    def signature_failed(self) -> None:
+        """Look, behind the requests, whether a known key was replaced under its name.
+
+        To be called when a signature does not verify. Does nothing unless
+        ``ResolverOptions(replaced_kid_interval=...)`` allows it, and then at most so often.
+        """
+        now = self._monotonic()
+        with self._ledger.lock:
+            flight = self._ledger.flight_for_replaced(now)
+        self._send_off(flight, now)
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Fetch now unless there are fresh keys.
+        """Fetch now unless there are good keys; open again what was closed.
 
-        :param timeout: seconds to wait at the most.
-        :raises KeysUnavailable: if ``required`` and there are still none.
+        :param timeout: seconds to wait at the most; the fetch goes on behind.
+        :param required: raise where keys cannot be had, instead of starting without.
+        :raises KeysUnavailable: if ``required`` and there are none.
+        :raises ConfigurationError: if it would block a running event loop.
         """
-        refuse_to_block("warm", "awarm")
-        run(self._warming(), **({} if timeout is None else {"patience": timeout}))
+        steps = self._warming()
+        if self._state not in {"fresh", "ahead"}:
+            refuse_to_block("warm", "awarm")
+        run(steps, **({} if timeout is None else {"patience": timeout}))
         self._check_warm(required)
 
     async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
@@ -315,54 +266,29 @@ class JWKSResolver:
         self._check_warm(required)
 
     def _warming(self) -> Steps[None]:
-        now = self._clock.monotonic()
-        if self._state(self.snapshot, now) != "fresh":
-            flight = self._joined_or_launched(now)
-            if flight is not None:
-                yield Fly(flight)
+        now = self._monotonic()
+        with self._ledger.lock:
+            self._ledger.is_closed = False
+        if self._state in {"fresh", "ahead"}:
+            return
+        with self._ledger.lock:
+            seat = self._ledger.seat(now, "warm")
+        if seat is not None:
+            if seat.claim():
+                # On a thread even where we may block: a fetch here would not end with the timeout.
+                seat.start()
+            yield Fly(seat)
 
     def _check_warm(self, required: bool) -> None:
         if required and not self.health().is_ready:
-            raise self._unavailable(self._clock.monotonic())
-
-    def health(self) -> KeyHealth:
-        """Return how it stands, without asking anybody."""
-        snapshot = self.snapshot
-        state = self._state(snapshot, self._clock.monotonic())
-        keys = len(snapshot.keys) if snapshot else 0
-        is_ready = keys > 0 and state != "dead"
-        return KeyHealth(state, is_ready, keys, self._failures, self._last_failure)
-
-    def after_fork(self) -> None:
-        """Start over in a forked child: another process's lock and flight, but our keys."""
-        self._lock = TinyLock()
-        self._flight = None
-
-    def close(self) -> None:
-        """Wake who waits and close the connections; nothing is fetched any more."""
-        with self._lock:
-            flight, self._flight, self._is_closed = self._flight, None, True
-        if flight is not None:
-            flight.land()
-        self._fetcher.close()
+            raise self._unavailable(self._monotonic())
 
 
-def _find(
-    snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm
-) -> tuple[VerificationKey, ...]:
-    if snapshot is None:
-        return ()
-    if kid is not None:
-        return snapshot.named(kid, algorithm)
-    # A token without kid is served only where there is no choice (RFC 7515 §4.1.4 leaves it open).
-    serving = snapshot.all_serving(algorithm)
-    return serving if len(serving) == 1 else ()
-
-
-def _wait_for(flight: KeyFlight) -> Gap:
-    return Gap("keys", Fly(flight))
-
-
-def _digest(kid: str | None) -> str | None:
-    """Return a short name for a kid, which is foreign text and never logged as it is."""
-    return None if kid is None else sha256(kid.encode("utf-8", "replace")).hexdigest()[:12]
+def _asymmetric(algorithms: Collection[str]) -> frozenset[str]:
+    chosen = select(algorithms)
+    if chosen[0].is_symmetric:
+        raise ConfigurationError(
+            f"algorithms={[row.name for row in chosen]!r} need a shared secret, and what a key set "
+            "publishes is none"
+        )
+    return frozenset(row.name for row in chosen)

@@ -1,20 +1,33 @@
 """How a key set is fetched and kept."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Literal
 
 from jwt_middleware.errors import ConfigurationError
+
+Kidless = Literal["single", "try", "reject"]
+
+# Numbers that may be nothing at all, and what that means stands with the option.
+_MAY_BE_ZERO = frozenset({"stale_if_error", "unknown_kid_burst"})
+_MAY_BE_NONE = frozenset({"trusted_max_age", "replaced_kid_interval"})
+_WHOLE = frozenset({"unknown_kid_burst", "max_bytes", "max_keys"})
+_FLAGS = ("allow_http", "same_origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolverOptions:
-    """How a key set is fetched and kept. All times are in seconds."""
+    """How a key set is fetched and kept. All times are in seconds.
+
+    :raises ConfigurationError: for a value that is out of range or contradicts another, naming the
+        option, the value and the fix.
+    """
 
     refresh_after: float = 300
-    """Age from which a set is renewed behind the requests; ten percent less at random, so that
-    several processes do not ask at once."""
+    """Age from which a set is renewed behind the requests; up to ten percent less at random, so
+    that several processes do not ask at once."""
     max_age: float = 600
-    """Age from which a request waits for a renewal: how long a withdrawn key may still serve."""
+    """Age from which a request waits for a renewal: the longest that a withdrawn key serves."""
     stale_if_error: float = 3600
     """How long beyond ``max_age`` a set still serves while its publisher cannot be reached."""
     unknown_kid_burst: int = 2
@@ -26,30 +39,64 @@ class ResolverOptions:
     max_bytes: int = 262_144
     """Size of a document, decoded. Entra's, with certificates, is near 20 KB."""
     max_keys: int = 100
-    """Keys that are read of one set."""
+    """Usable keys that are kept of one set."""
     max_backoff: float = 60
     """Longest pause between fetches that fail."""
+    discovery_lifetime: float = 43_200
+    """Age from which a discovery document is read again."""
+    trusted_max_age: float | None = None
+    """How far ``Cache-Control: max-age`` may lengthen ``max_age``; by default it only shortens."""
+    replaced_kid_interval: float | None = None
+    """Least time between fetches because a known kid came with a bad signature; by default there
+    are none, since anybody can write a bad signature."""
+    kidless: Kidless = "single"
+    """A token without kid: needs the only key that fits (``single``), up to four are tried
+    (``try``), or it is refused (``reject``)."""
     allow_http: bool = False
     """Whether keys may be fetched without TLS from elsewhere than this machine."""
+    same_origin: bool = False
+    """Whether a discovered ``jwks_uri`` must be on the issuer's own host (Google's is not)."""
 
     def __post_init__(self) -> None:
-        """:raises ConfigurationError: for a value out of range, or against another."""
-        for field in fields(self):
-            _check(field.name, getattr(self, field.name), field.type)
+        for name in _FLAGS:
+            _check_flag(name, getattr(self, name))
+        for name in self.__slots__:
+            if name not in (*_FLAGS, "kidless"):
+                _check_number(name, getattr(self, name))
+        if self.kidless not in {"single", "try", "reject"}:
+            raise ConfigurationError(
+                f"kidless={self.kidless!r} is not known: write 'single', 'try' or 'reject'"
+            )
+        self._check_together()
+
+    def _check_together(self) -> None:
         if self.max_age < self.refresh_after:
             raise ConfigurationError(
                 f"max_age={self.max_age!r} is less than refresh_after={self.refresh_after!r}: a "
                 "set would expire before it is renewed; raise max_age"
             )
+        if self.trusted_max_age is not None and self.trusted_max_age < self.max_age:
+            raise ConfigurationError(
+                f"trusted_max_age={self.trusted_max_age!r} is less than max_age={self.max_age!r} "
+                "and would lengthen nothing: raise it, or leave it out"
+            )
 
 
-def _check(name: str, value: object, kind: object) -> None:
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise ConfigurationError(f"{name}={value!r} must be True or False")
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}={value!r} must be True or False")
+
+
+def _check_number(name: str, value: object) -> None:
+    if value is None and name in _MAY_BE_NONE:
         return
-    allowed = (int,) if kind is int else (int, float)
-    if type(value) not in allowed or not math.isfinite(value) or value < 0:  # type: ignore[arg-type, operator]
-        raise ConfigurationError(f"{name}={value!r} must be a finite number, not negative")
-    if value == 0 and name not in {"stale_if_error", "unknown_kid_burst"}:
-        raise ConfigurationError(f"{name}=0 would stop every fetch: set it above 0")
+    if name in _WHOLE and type(value) is not int:
+        raise ConfigurationError(f"{name}={value!r} must be a whole number, such as 2")
+    # A boolean is an int to Python, and never meant as a number of seconds.
+    if type(value) not in (int, float) or not _is_in_range(name, float(value)):  # type: ignore[arg-type]
+        least = "not negative" if name in _MAY_BE_ZERO else "above 0"
+        raise ConfigurationError(f"{name}={value!r} must be a finite number, {least}")
+
+
+def _is_in_range(name: str, value: float) -> bool:
+    return math.isfinite(value) and (value > 0 or (value == 0 and name in _MAY_BE_ZERO))

@@ -6,39 +6,45 @@ from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.effects import Flight
 from jwt_middleware.errors import KeyUnknown
-from jwt_middleware.keys.snapshot import KeyHealth, Snapshot
+from jwt_middleware.keys.snapshot import MAX_CANDIDATES, KeyHealth, Keys, Snapshot
 
 
 class StaticKeys:
     """A fixed set of keys. Keys without a name serve any token; named ones only theirs."""
 
     def __init__(self, keys: tuple[VerificationKey, ...]) -> None:
-        """:param keys: in the order in which they are tried."""
-        self.snapshot: Snapshot | None = Snapshot(keys)
+        """:param keys: in the order in which they are tried, at most four for one token."""
+        self.snapshot = Snapshot(keys)
+        """The current set; another one only after :meth:`distrust`."""
 
-    def plan(self, kid: str | None, algorithm: Algorithm) -> tuple[VerificationKey, ...]:
+    def plan(self, kid: str | None, algorithm: Algorithm) -> Keys:
         """Return the keys to try.
 
         :raises KeyUnknown: if none fits the token's header.
         """
         snapshot = self.snapshot
-        assert snapshot is not None  # noqa: S101 - for the type checker: it is set above
-        serving = snapshot.all_serving(algorithm)
-        found = tuple(key for key in serving if kid is None or key.kid in {None, kid})
+        if kid is None:
+            found = snapshot.all_serving(algorithm)
+        else:
+            unnamed = snapshot.by_kid.get(None, ())
+            found = snapshot.named(kid, algorithm) + tuple(
+                key for key in unnamed if key.may_serve(algorithm)
+            )
         if not found:
             raise KeyUnknown("no configured key fits the header")
-        return found
+        return found[:MAX_CANDIDATES]
 
     def settle(self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool) -> Never:
         """Never reached: a fixed set asks for no flight."""
-        raise NotImplementedError
+        raise NotImplementedError("keys of the configuration are never waited for")
 
     def distrust(self, kid: str | None = None) -> None:
-        """Remove one key, or all of them."""
-        snapshot = self.snapshot
-        assert snapshot is not None  # noqa: S101 - as above
-        kept = tuple(key for key in snapshot.keys if kid is not None and key.kid != kid)
-        self.snapshot = Snapshot(kept, generation=snapshot.generation + 1)
+        """Withdraw one key, or all of them, for good."""
+        kept = tuple(key for key in self.snapshot.keys if kid is not None and key.kid != kid)
+        self.snapshot = Snapshot(kept, generation=self.snapshot.generation + 1)
+
+    def signature_failed(self) -> None:
+        """Do nothing: the keys do not change."""
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
         """Do nothing: the keys are here."""
@@ -48,8 +54,11 @@ class StaticKeys:
 
     def health(self) -> KeyHealth:
         """Return how many keys there are."""
-        keys = self.snapshot.keys if self.snapshot else ()
-        return KeyHealth("static", bool(keys), len(keys))
+        keys = len(self.snapshot.keys)
+        return KeyHealth("static", is_ready=keys > 0, keys=keys)
 
     def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+    async def aclose(self) -> None:
         """Do nothing: nothing is open."""

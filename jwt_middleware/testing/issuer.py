@@ -4,8 +4,9 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -23,6 +24,19 @@ class Answer:
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    pause: float = 0.0
+    """Seconds between two bytes, for an answer that drips."""
+    drips_headers: bool = False
+    """Whether the header fields drip too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that arrived."""
+
+    path: str
+    headers: Mapping[str, str]
+    """With names in lower case."""
 
 
 class FakeIssuer:
@@ -36,27 +50,39 @@ class FakeIssuer:
 
     :param algorithms: one key is published for each.
     :param now: where the times of tokens come from, such as ``clock.now``.
+    :param path: a path in the issuer's name, such as ``/tenant``.
     """
 
     def __init__(
         self,
         algorithms: Sequence[str] = ("RS256", "ES256", "EdDSA"),
         now: Callable[[], float] = time.time,
+        path: str = "",
     ) -> None:
         self.keys = [KeyPair.generate(alg) for alg in algorithms]
+        """The keys that are published. The first signs, or the first of an algorithm."""
         self.requests: Counter[str] = Counter()
         """How often each path was asked."""
-        self.answers: dict[str, Answer] = {}
-        """Answers by path, in place of the true ones."""
+        self.asked: list[Asked] = []
+        """Every request that arrived, in order."""
+        self.answers: dict[str, Answer | Iterator[Answer]] = {}
+        """Answers by path, in place of the true ones; of an iterator, each request takes one."""
+        self.headers: dict[str, str] = {}
+        """Header fields of the key set, such as ``Cache-Control``."""
         self.gate = threading.Event()
         """While it is clear, every answer waits for it."""
         self.gate.set()
+        self.arrived = threading.Event()
+        """Set by each request that arrives, before it waits for the gate."""
         self._now = now
+        self._path = path
         self._is_out = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.jwks_uri = self.url + JWKS_PATH
+        self._has_ended = threading.Event()
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        origin = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = origin + path
+        self.jwks_uri = origin + JWKS_PATH
 
     def __enter__(self) -> Self:
         # shutdown() waits for the next poll: a short one lets a block end at once.
@@ -65,6 +91,7 @@ class FakeIssuer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._has_ended.set()
         self.gate.set()
         self._server.shutdown()
         self._server.server_close()
@@ -76,7 +103,7 @@ class FakeIssuer:
 
     def key_for(self, alg: str) -> KeyPair:
         """Return the newest key of an algorithm."""
-        return next(key for key in reversed(self.keys) if key.alg == alg)
+        return next(key for key in self.keys if key.alg == alg)
 
     def claims(self, **claims: Any) -> dict[str, Any]:
         """Return the claims of a good token for ``alice``, with others in their place.
@@ -89,8 +116,17 @@ class FakeIssuer:
 
     def token(self, alg: str | None = None, **claims: Any) -> str:
         """Return a token signed by this issuer; see :meth:`claims`."""
+        return self.sign(self.claims(**claims), alg)
+
+    def sign(
+        self,
+        payload: Mapping[str, Any] | bytes,
+        alg: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return any payload, signed with the key for ``alg``; see :meth:`KeyPair.sign`."""
         key = self.key if alg is None else self.key_for(alg)
-        return key.sign(self.claims(**claims))
+        return key.sign(payload, headers)
 
     def rotate(self, alg: str | None = None, *, keep: bool = False) -> KeyPair:
         """Publish a new key in place of the first, or of the one for ``alg``.
@@ -99,33 +135,62 @@ class FakeIssuer:
         """
         old = self.key if alg is None else self.key_for(alg)
         new = KeyPair.generate(old.alg)
-        kept = [key for key in self.keys if keep or key is not old]
-        self.keys = [new, *kept] if alg is None else [*kept, new]
+        others = [key for key in self.keys if keep or key is not old]
+        self.keys = [new, *others] if old is self.key else [others[0], new, *others[1:]]
         return new
 
     def outage(self, is_out: bool = True) -> None:
         """Answer everything with 503 from now on, or no longer."""
         self._is_out = is_out
 
-    def answer(self, path: str) -> Answer:
-        """Return what a path answers at the moment."""
-        self.requests[path] += 1
+    def jwks(self) -> dict[str, Any]:
+        """Return the key set as it is published."""
+        return {"keys": [key.jwk for key in self.keys]}
+
+    def answer(self, asked: Asked) -> Answer:
+        """Return what a request is answered with at the moment."""
+        with self._lock:
+            self.requests[asked.path] += 1
+            self.asked.append(asked)
+        self.arrived.set()
         self.gate.wait(30)
         if self._is_out:
             return Answer(503)
-        if path in self.answers:
-            return self.answers[path]
-        document = self._documents().get(path)
-        return Answer(404) if document is None else _json(document)
+        instead = self.answers.get(asked.path)
+        if instead is not None:
+            with self._lock:
+                return instead if isinstance(instead, Answer) else next(instead)
+        return self._true_answer(asked)
 
-    def _documents(self) -> dict[str, Any]:
+    def _true_answer(self, asked: Asked) -> Answer:
         metadata = {"issuer": self.url, "jwks_uri": self.jwks_uri}
-        key_set = {"keys": [key.jwk for key in self.keys]}
-        return {OIDC_PATH: metadata, OAUTH_PATH: metadata, JWKS_PATH: key_set}
+        if asked.path in {self._path.rstrip("/") + OIDC_PATH, OAUTH_PATH + self._path.rstrip("/")}:
+            return _json(metadata)
+        if asked.path != JWKS_PATH:
+            return Answer(404)
+        answer = _json(self.jwks())
+        etag = f'"{sha256(answer.body).hexdigest()[:16]}"'
+        headers = {**answer.headers, **self.headers, "ETag": etag}
+        if asked.headers.get("if-none-match") == etag:
+            return Answer(304, headers=headers)
+        return Answer(200, answer.body, headers)
+
+    def wait_between_bytes(self, pause: float) -> bool:
+        """Wait, and return whether the issuer is still there."""
+        return not self._has_ended.wait(pause)
 
 
 def _json(document: Any) -> Answer:
     return Answer(200, json.dumps(document).encode(), {"Content-Type": "application/json"})
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # A herd of callers is a frequent test; with the default of five some would wait a second.
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that has hung up."""
 
 
 def _handler(issuer: FakeIssuer) -> type[BaseHTTPRequestHandler]:
@@ -133,15 +198,31 @@ def _handler(issuer: FakeIssuer) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            answer = issuer.answer(self.path)
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = issuer.answer(Asked(self.path, headers))
+            head = self._head(answer)
+            drip = answer.pause if answer.drips_headers else 0.0
+            if self._send(head, drip):
+                self._send(b"" if answer.status == 304 else answer.body, answer.pause)
             # One request a connection: no thread of the server is left waiting for a second.
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(answer.body)
+            self.close_connection = True
+
+        def _head(self, answer: Answer) -> bytes:
+            length = {"Content-Length": str(len(answer.body))}
+            fields = {**length, **answer.headers, "Connection": "close"}
+            lines = [f"HTTP/1.1 {answer.status} {self.responses.get(answer.status, ('',))[0]}"]
+            lines += [f"{name}: {value}" for name, value in fields.items()]
+            return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+        def _send(self, data: bytes, pause: float) -> bool:
+            if not pause:
+                self.wfile.write(data)
+                return True
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                if not issuer.wait_between_bytes(pause):
+                    return False
+            return True
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
             """Say nothing: a test looks at what it asks for."""

@@ -1,0 +1,47 @@
+"""Keys that the operator has withdrawn, which no renewal brings back."""
+
+from hashlib import sha256
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.keys.snapshot import Keys
+
+
+class Distrusted:
+    """Names of keys, and the keys themselves: a leaked key may come back under another name."""
+
+    def __init__(self) -> None:
+        self._kids: set[str] = set()
+        self._materials: set[bytes] = set()
+
+    def add(self, kid: str | None, held: Keys) -> None:
+        """Withdraw the key of that name, or every key held.
+
+        :param held: the keys there are now; those that are meant are withdrawn for what they are.
+        """
+        meant = [key for key in held if kid is None or key.kid == kid]
+        self._materials.update(_material(key) for key in meant)
+        if kid is not None:
+            self._kids.add(kid)
+
+    def names(self, kid: str | None) -> bool:
+        """Return whether the key of that name was withdrawn."""
+        return kid in self._kids
+
+    def without(self, keys: Keys) -> Keys:
+        """Return the keys that may still serve."""
+        if not self._kids and not self._materials:
+            return keys
+        return tuple(
+            key
+            for key in keys
+            if key.kid not in self._kids and _material(key) not in self._materials
+        )
+
+
+def _material(key: VerificationKey) -> bytes:
+    if isinstance(key.material, bytes):
+        return sha256(key.material).digest()
+    spki: bytes = key.material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return sha256(spki).digest()

@@ -1,0 +1,65 @@
+"""A key set carried over from one process to the next, for places where a start must not fetch."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from jwt_middleware.clock import Clock
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.keys.document import Rejected, read_key_set
+from jwt_middleware.keys.options import ResolverOptions
+from jwt_middleware.keys.snapshot import Snapshot
+
+# Clocks of two machines differ; by more than this, one of them is wrong.
+TOLERANCE = 60.0
+
+
+def export(snapshot: Snapshot, clock: Clock) -> dict[str, Any]:
+    """Return what :func:`planted` takes, as JSON can carry it. It holds public keys only."""
+    age = clock.monotonic() - snapshot.fetched_at
+    return {
+        "url": snapshot.url,
+        "fetched_at": clock.now() - age,
+        "document": snapshot.document.decode("utf-8", "replace"),
+    }
+
+
+def planted(seed: Mapping[str, Any], options: ResolverOptions, clock: Clock) -> Snapshot | None:
+    """Return the set that a seed holds, as old as it is; ``None`` if it is too old to serve.
+
+    :raises ConfigurationError: if it is no seed, or says that it comes from the future.
+    """
+    age = _age(seed.get("fetched_at"), clock.now())
+    url, document = seed.get("url"), seed.get("document")
+    if not isinstance(url, str) or not isinstance(document, str):
+        raise ConfigurationError("seed= lacks url or document: pass what export() returned")
+    try:
+        body = document.encode("utf-8")
+        key_set = read_key_set(body, options.max_keys)
+    except (Rejected, UnicodeEncodeError):
+        raise ConfigurationError("seed= holds no usable key set: fetch one anew") from None
+    fetched_at = clock.monotonic() - age
+    hard_at = fetched_at + options.max_age
+    snapshot = Snapshot(
+        key_set.keys,
+        fetched_at=fetched_at,
+        soft_at=fetched_at + options.refresh_after,
+        hard_at=hard_at,
+        dead_at=hard_at + options.stale_if_error,
+        url=url,
+        document=body,
+        imported=key_set.imported,
+    )
+    return None if snapshot.state(clock.monotonic()) == "dead" else snapshot
+
+
+def _age(fetched_at: object, now: float) -> float:
+    if type(fetched_at) not in (int, float) or not math.isfinite(fetched_at):  # type: ignore[arg-type]
+        raise ConfigurationError(f"seed= has fetched_at={fetched_at!r}: it must be POSIX seconds")
+    age = now - fetched_at  # type: ignore[operator]
+    if age < -TOLERANCE:
+        raise ConfigurationError(
+            f"seed= has fetched_at={fetched_at!r}, which lies in the future: set the clock right, "
+            "or fetch anew"
+        )
+    return max(0.0, age)

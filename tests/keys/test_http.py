@@ -1,0 +1,477 @@
+"""Fetching over real HTTP, from servers that behave and from servers that do not."""
+
+import gzip
+import json
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from jwt_middleware.errors import ConfigurationError, KeysUnavailable
+from jwt_middleware.keys.document import Rejected
+from jwt_middleware.keys.fetch import HTTPFetcher, Request, Response
+from jwt_middleware.keys.jwks import JWKSResolver
+from jwt_middleware.keys.options import ResolverOptions
+from jwt_middleware.testing import Answer, Clock, FakeIssuer
+from jwt_middleware.testing.issuer import JWKS_PATH, OIDC_PATH
+from jwt_middleware.testing.misbehaviour import (
+    bomb,
+    dripping,
+    dripping_headers,
+    maintenance,
+    redirected,
+    truncated,
+    zipped,
+)
+from tests.keys.publisher import Publisher, Steady, outcome, resolve, resolver_of
+
+MAX_BYTES = 262_144
+
+
+@pytest.fixture
+def issuer() -> Iterator[FakeIssuer]:
+    with FakeIssuer(["ES256"]) as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def remote(issuer: FakeIssuer, clock: Clock) -> Iterator[JWKSResolver]:
+    resolver = JWKSResolver(issuer.jwks_uri, clock=clock, spread=Steady())
+    yield resolver
+    resolver.close()
+
+
+def kid_of(issuer: FakeIssuer) -> str:
+    assert issuer.key.kid is not None
+    return issuer.key.kid
+
+
+def body_of(issuer: FakeIssuer) -> bytes:
+    return json.dumps(issuer.jwks()).encode()
+
+
+def fetch(url: str, seconds: float = 5, fetcher: HTTPFetcher | None = None) -> Response:
+    return (fetcher or HTTPFetcher()).fetch(Request(url, seconds, MAX_BYTES))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_never_followed(status: int) -> None:
+    """A redirect is an error; its destination is never asked (P41)."""
+    with FakeIssuer(["ES256"]) as issuer, FakeIssuer(["ES256"]) as elsewhere:
+        issuer.answers[JWKS_PATH] = redirected(elsewhere.jwks_uri, status)
+        resolver = JWKSResolver(issuer.jwks_uri)
+
+        assert outcome(resolver, "a") == "keys_unavailable"
+        assert not elsewhere.requests
+
+
+def test_redirects_are_not_followed_by_a_client_that_would(issuer: FakeIssuer) -> None:
+    """Even a client of one's own that follows redirects does not (P41)."""
+    issuer.answers[JWKS_PATH] = redirected("/elsewhere")
+    with httpx.Client(follow_redirects=True) as client:
+        assert fetch(issuer.jwks_uri, fetcher=HTTPFetcher(client)).status == 302
+
+    assert issuer.requests["/elsewhere"] == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://id.example/jwks",
+        "http://10.0.0.1/jwks",
+        "file:///etc/passwd",
+        "ftp://id.example/jwks",
+        "data:application/json,{}",
+        "https://user:word@id.example/",
+        "https://user@id.example/",
+        "https://@id.example/",
+        "https://",
+        "https:///jwks",
+        "https://id.example/#part",
+        "https://id.example:port/",
+        "https://id.example/a b",
+        "https://id.example/\r\nX: y",
+        "https://id.example\\@evil.example/",
+        "https://[::1",
+        "https://id.\u00e9xample/",
+        "//id.example/jwks",
+        "id.example",
+        "",
+        None,
+        7,
+    ],
+)
+@pytest.mark.parametrize("setting", ["jwks_uri", "issuer"])
+def test_an_address_that_keys_must_not_come_from_is_refused(setting: str, url: Any) -> None:
+    """Only https, plain addresses, or this machine: anything else fails at construction (P42)."""
+    with pytest.raises(ConfigurationError, match=f"^({setting}|issuer)="):
+        JWKSResolver(**{setting: url})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost/jwks", "http://127.0.0.1:8000/", "http://127.9.9.9/", "http://[::1]/"]
+)
+def test_this_machine_may_be_asked_without_tls(url: str) -> None:
+    """Loopback needs no TLS, and by permission nobody does (P42)."""
+    JWKSResolver(url)
+    JWKSResolver("http://id.example/", options=ResolverOptions(allow_http=True))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://id.example/jwks",
+        "file:///etc/passwd",
+        "https://user:word@id.example/",
+        "https://id.example/#x",
+        "",
+        None,
+        7,
+        ["https://id.example"],
+    ],
+)
+def test_a_discovered_address_is_held_to_the_same_rules(uri: Any) -> None:
+    """What discovery names is checked like what is configured (P42)."""
+    publisher = Publisher("a")
+    document = {"issuer": "https://id.example", "jwks_uri": uri}
+    publisher.response = Response(200, {}, json.dumps(document).encode())
+    source = JWKSResolver(issuer="https://id.example", fetcher=publisher)
+
+    assert outcome(source, "a") == "keys_unavailable"
+    assert {request.url for request in publisher.requests} == {
+        "https://id.example/.well-known/openid-configuration",
+        "https://id.example/.well-known/oauth-authorization-server",
+    }
+
+
+def test_a_bomb_is_stopped_at_its_decoded_size(issuer: FakeIssuer) -> None:
+    """A few kilobytes that unfold to megabytes are cut at the decoded limit (P43)."""
+    issuer.answers[JWKS_PATH] = bomb()
+
+    with pytest.raises(Rejected, match="too large"):
+        fetch(issuer.jwks_uri)
+
+
+def test_a_large_body_is_cut_whatever_its_announced_length(issuer: FakeIssuer) -> None:
+    """What counts is what comes, in chunks or announced small (P43)."""
+    issuer.answers[JWKS_PATH] = Answer(200, b" " * (MAX_BYTES + 1))
+    with pytest.raises(Rejected, match="too large"):
+        fetch(issuer.jwks_uri)
+    issuer.answers[JWKS_PATH] = Answer(200, b" " * MAX_BYTES)
+    assert len(fetch(issuer.jwks_uri).body) == MAX_BYTES
+
+
+def test_a_compressed_document_is_read(issuer: FakeIssuer, remote: JWKSResolver) -> None:
+    """gzip is understood, as servers use it unasked (P43)."""
+    issuer.answers[JWKS_PATH] = zipped(body_of(issuer))
+
+    assert outcome(remote, kid_of(issuer)) == "found"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", b"x"),
+        ("gzip", b"no gzip at all"),
+        ("gzip", gzip.compress(b"{}" * 1000, mtime=0)[:-9]),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0)),
+        ("deflate", b"x"),
+    ],
+)
+def test_an_encoding_that_is_broken_or_was_not_asked_for_is_refused(
+    issuer: FakeIssuer, encoding: str, body: bytes
+) -> None:
+    """What cannot be decoded within bounds is no document (P43)."""
+    issuer.answers[JWKS_PATH] = Answer(200, body, {"Content-Encoding": encoding})
+
+    with pytest.raises(Rejected):
+        fetch(issuer.jwks_uri)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [dripping(b" " * 5_000), dripping_headers(), dripping(b" " * 5_000, pause=2.0)],
+    ids=["body", "headers", "one long pause"],
+)
+def test_a_trickle_ends_at_the_total_time(issuer: FakeIssuer, answer: Answer) -> None:
+    """A server that sends byte by byte is cut when the time is up, mid-read too (P44)."""
+    issuer.answers[JWKS_PATH] = answer
+    began = time.monotonic()
+
+    with pytest.raises(Rejected, match="took too long"):
+        fetch(issuer.jwks_uri, seconds=0.3)
+
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_server_that_never_answers_is_left(issuer: FakeIssuer) -> None:
+    """A connection that is accepted and never answered is cut when the time is up (P44)."""
+    issuer.gate.clear()
+    began = time.monotonic()
+
+    with pytest.raises(Rejected, match="took too long"):
+        fetch(issuer.jwks_uri, seconds=0.2)
+
+    assert time.monotonic() - began < 1.5
+    assert issuer.requests[JWKS_PATH] == 1
+
+
+def test_a_content_type_is_not_required(issuer: FakeIssuer, remote: JWKSResolver) -> None:
+    """Google's IAP serves its keys as HTML: the text decides, not its label (P45)."""
+    issuer.answers[JWKS_PATH] = Answer(200, body_of(issuer), {"Content-Type": "text/html"})
+
+    assert outcome(remote, kid_of(issuer)) == "found"
+
+
+def test_a_page_for_people_is_no_key_set(issuer: FakeIssuer, remote: JWKSResolver) -> None:
+    """A maintenance page with status 200 is refused by reading it (P45)."""
+    issuer.answers[JWKS_PATH] = maintenance()
+
+    assert outcome(remote, kid_of(issuer)) == "keys_unavailable"
+    assert remote.health().last_failure == "not JSON"
+
+
+UNCACHED: dict[str, dict[str, str]] = {
+    "no-store": {"cache-control": "no-store"},
+    "no-cache": {"cache-control": "private, no-cache"},
+    "max-age=0": {"cache-control": "max-age=0"},
+    "garbage": {"cache-control": "max-age=soon"},
+    "negative": {"cache-control": "max-age=-5"},
+    "an Age beyond max-age": {"cache-control": "max-age=100", "age": "1000"},
+    "Expires in the past": {"expires": "Thu, 01 Jan 1970 00:00:00 GMT"},
+    "Expires of zero": {"expires": "0"},
+    "the least of several": {"cache-control": "max-age=500, max-age=1"},
+    "capitals": {"cache-control": "NO-STORE"},
+}
+
+
+@pytest.mark.parametrize("kind", UNCACHED)
+def test_no_header_makes_us_ask_more_than_once_a_minute(
+    kind: str, publisher: Publisher, clock: Clock
+) -> None:
+    """Twenty calls in a minute are one fetch, whatever Cache-Control says; then it renews (P46)."""
+    publisher.headers = UNCACHED[kind]
+    source = resolver_of(publisher, clock)
+    for _ in range(20):
+        assert outcome(source, "a") == "found"
+        clock.tick(2.9)
+    assert publisher.fetches == 1
+    assert source.snapshot is not None
+    assert source.snapshot.hard_at < clock.monotonic() + 60
+
+
+@pytest.mark.parametrize(
+    ("headers", "soft", "hard"),
+    [
+        ({}, 300, 600),
+        ({"cache-control": "max-age=2592000"}, 300, 600),
+        ({"cache-control": "public"}, 300, 600),
+        ({"cache-control": "max-age=400"}, 300, 400),
+        ({"cache-control": 'max-age="200"'}, 160, 200),
+        ({"cache-control": "public, max-age=3000", "age": "1358"}, 300, 600),
+        ({"cache-control": "max-age=250", "age": "50"}, 160, 200),
+        ({"cache-control": "max-age=200", "age": "soon"}, 160, 200),
+        (
+            {
+                "expires": "Sun, 06 Nov 1994 08:52:57 GMT",
+                "date": "Sun, 06 Nov 1994 08:49:37 GMT",
+            },
+            160,
+            200,
+        ),
+    ],
+)
+def test_cache_control_shortens_and_never_lengthens(
+    publisher: Publisher, clock: Clock, headers: dict[str, str], soft: float, hard: float
+) -> None:
+    """A stated lifetime brings renewals forward; thirty days extend nothing (P46)."""
+    publisher.headers = headers
+    source = resolver_of(publisher, clock)
+    source.warm()
+
+    assert source.snapshot is not None
+    assert source.snapshot.soft_at - clock.monotonic() == pytest.approx(soft)
+    assert source.snapshot.hard_at - clock.monotonic() == pytest.approx(hard)
+
+
+def test_a_stated_lifetime_may_lengthen_by_permission(publisher: Publisher, clock: Clock) -> None:
+    """``trusted_max_age`` lets an issuer be asked less often, up to that bound (P46)."""
+    publisher.headers = {"cache-control": "max-age=86400"}
+    source = resolver_of(publisher, clock, trusted_max_age=3600)
+    source.warm()
+
+    assert source.snapshot is not None
+    assert source.snapshot.hard_at - clock.monotonic() == pytest.approx(3600)
+    assert source.snapshot.soft_at - clock.monotonic() == pytest.approx(1800)
+
+
+def test_an_etag_makes_the_next_fetch_conditional(
+    issuer: FakeIssuer, remote: JWKSResolver, clock: Clock
+) -> None:
+    """The second fetch carries the tag of the first; 304 renews the set (P47)."""
+    before = resolve(remote, kid_of(issuer))
+    clock.tick(601)
+    after = resolve(remote, kid_of(issuer))
+
+    assert after == before
+    assert remote.health().state == "fresh"
+    conditions = [asked.headers.get("if-none-match") for asked in issuer.asked]
+    assert conditions[0] is None
+    assert conditions[1] is not None
+    issuer.rotate()
+    clock.tick(601)
+    assert outcome(remote, kid_of(issuer)) == "found"
+
+
+def test_a_date_makes_the_next_fetch_conditional(publisher: Publisher, clock: Clock) -> None:
+    """Without a tag, ``Last-Modified`` is the condition (P47)."""
+    publisher.headers = {"last-modified": "Sun, 06 Nov 1994 08:49:37 GMT"}
+    source = resolver_of(publisher, clock)
+    source.warm()
+    clock.tick(601)
+    resolve(source, "a")
+
+    assert publisher.requests[1].headers()["If-Modified-Since"] == "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+def test_304_out_of_nowhere_is_an_error(source: JWKSResolver, publisher: Publisher) -> None:
+    """304 without a set to compare is no answer (P47)."""
+    publisher.response = Response(304)
+
+    assert outcome(source, "a") == "keys_unavailable"
+    assert source.health().last_failure == "the key set answered 304"
+
+
+def test_a_request_says_what_it_accepts_and_who_asks(
+    issuer: FakeIssuer, remote: JWKSResolver, clock: Clock
+) -> None:
+    """Accept names key sets, the product names itself, and cookies are not kept (P48)."""
+    issuer.headers["Set-Cookie"] = "session=1"
+    outcome(remote, kid_of(issuer))
+    clock.tick(601)
+    outcome(remote, kid_of(issuer))
+
+    assert len(issuer.asked) == 2
+    for asked in issuer.asked:
+        assert asked.headers["accept"] == "application/jwk-set+json, application/json;q=0.9"
+        assert asked.headers["user-agent"] == "asgi-wsgi-jwt"
+        assert "cookie" not in asked.headers
+
+
+def test_a_client_of_ones_own_asks(issuer: FakeIssuer, clock: Clock) -> None:
+    """A user's own client is asked with, and stays the user's to close (P48)."""
+    seen = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=body_of(issuer), headers={"ETag": '"1"'})
+
+    with httpx.Client(transport=httpx.MockTransport(handle)) as client:
+        source = JWKSResolver("https://id.example/k", fetcher=HTTPFetcher(client), clock=clock)
+        assert outcome(source, kid_of(issuer)) == "found"
+        source.close()
+        assert not client.is_closed
+    assert str(seen[0].url) == "https://id.example/k"
+
+
+def test_header_fields_may_be_added_at_each_fetch(issuer: FakeIssuer) -> None:
+    """A bearer token for the fetch may come from a file that changes, as in Kubernetes (P48)."""
+    tokens = iter(["one", "two"])
+    fetcher = HTTPFetcher(headers=lambda: {"Authorization": f"Bearer {next(tokens)}"})
+    fetch(issuer.jwks_uri, fetcher=fetcher)
+    fetch(issuer.jwks_uri, fetcher=fetcher)
+    fetch(issuer.jwks_uri, fetcher=HTTPFetcher(headers={"X-Key": "v"}))
+
+    assert [asked.headers.get("authorization") for asked in issuer.asked] == [
+        "Bearer one",
+        "Bearer two",
+        None,
+    ]
+    assert issuer.asked[2].headers["x-key"] == "v"
+
+
+def test_a_proxy_may_be_named(issuer: FakeIssuer) -> None:
+    """A proxy is asked in place of the host (P48)."""
+    fetcher = HTTPFetcher(proxy=issuer.url)
+    answer = fetch("http://keys.invalid/jwks.json", fetcher=fetcher)
+
+    assert answer.status == 404
+    assert issuer.asked[0].headers["host"] == "keys.invalid"
+
+
+def test_certificates_are_held_against_what_one_gives(issuer: FakeIssuer) -> None:
+    """An SSL context of one's own is used, for a private authority (P48)."""
+    context = ssl.create_default_context()
+    fetcher = HTTPFetcher(verify=context)
+    with pytest.raises(Rejected, match="no answer"):
+        fetch(issuer.jwks_uri.replace("http:", "https:"), fetcher=fetcher)
+
+    assert fetcher._settings["verify"] is context
+
+
+def test_a_broken_connection_is_tried_once_more(issuer: FakeIssuer, remote: JWKSResolver) -> None:
+    """A body that breaks off is asked for again at once, inside the same fetch."""
+    body = body_of(issuer)
+    issuer.answers[JWKS_PATH] = iter([truncated(body), Answer(200, body)])
+
+    assert outcome(remote, kid_of(issuer)) == "found"
+    assert issuer.requests[JWKS_PATH] == 2
+
+
+def test_a_connection_that_stays_broken_is_tried_twice(
+    issuer: FakeIssuer, remote: JWKSResolver
+) -> None:
+    """There is one retry and no more, and the text of the failure stays inside."""
+    issuer.answers[JWKS_PATH] = truncated(body_of(issuer))
+    with pytest.raises(KeysUnavailable) as refused:
+        resolve(remote, "a")
+
+    assert issuer.requests[JWKS_PATH] == 2
+    assert "no answer (RemoteProtocolError)" in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_refused_connection_is_told_in_a_word() -> None:
+    """Nobody listening is ``ConnectError``, without the address."""
+    with FakeIssuer(["ES256"]) as issuer:
+        url = issuer.jwks_uri
+    with pytest.raises(Rejected) as refused:
+        fetch(url)
+
+    assert refused.value.reason == "no answer (ConnectError)"
+
+
+def test_closing_cuts_what_is_under_way(issuer: FakeIssuer) -> None:
+    """A fetch that hangs ends when its fetcher is closed."""
+    issuer.gate.clear()
+    fetcher = HTTPFetcher()
+    reasons: list[str] = []
+
+    def hang() -> None:
+        try:
+            fetch(issuer.jwks_uri, 30, fetcher)
+        except Rejected as rejected:
+            reasons.append(rejected.reason)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    assert issuer.arrived.wait(10)
+    fetcher.close()
+    thread.join(10)
+
+    assert reasons == ["took too long"]
+    assert not fetcher._calls
+
+
+def test_an_issuer_with_a_path_is_discovered_in_both_ways() -> None:
+    """OIDC appends the well-known path, RFC 8414 inserts it; either serves (P58)."""
+    with FakeIssuer(["ES256"], path="/tenant") as issuer:
+        assert outcome(JWKSResolver(issuer=issuer.url), kid_of(issuer)) == "found"
+        assert issuer.requests["/tenant" + OIDC_PATH] == 1
+        issuer.answers["/tenant" + OIDC_PATH] = Answer(404)
+        assert outcome(JWKSResolver(issuer=issuer.url), kid_of(issuer)) == "found"
+        assert issuer.requests["/.well-known/oauth-authorization-server/tenant"] == 1

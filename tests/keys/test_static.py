@@ -1,0 +1,85 @@
+"""Keys that the configuration holds."""
+
+import pytest
+
+from jwt_middleware.crypto.algorithms import ALGORITHMS
+from jwt_middleware.crypto.jwk import VerificationKey, import_jwk
+from jwt_middleware.errors import KeyUnknown
+from jwt_middleware.keys.snapshot import KeyHealth
+from jwt_middleware.keys.static import StaticKeys
+from jwt_middleware.testing.keys import KeyPair
+from tests.keys.publisher import ES256, pair, without_kid
+
+RS256 = ALGORITHMS["RS256"]
+
+
+def key_of(pair: KeyPair) -> VerificationKey:
+    return import_jwk(pair.jwk)
+
+
+def test_a_named_key_serves_only_its_name() -> None:
+    """A token that names another key is not held against this one."""
+    key = key_of(pair("a"))
+    source = StaticKeys((key,))
+
+    assert source.plan("a", ES256) == (key,)
+    assert source.plan(None, ES256) == (key,)
+    with pytest.raises(KeyUnknown):
+        source.plan("b", ES256)
+
+
+def test_a_key_without_name_serves_any_token() -> None:
+    """A key without a name is tried after the one that is named."""
+    named, unnamed = key_of(pair("a")), key_of(without_kid(pair("x")))
+    source = StaticKeys((unnamed, named))
+
+    assert source.plan("a", ES256) == (named, unnamed)
+    assert source.plan("b", ES256) == (unnamed,)
+
+
+def test_a_key_serves_only_its_algorithms() -> None:
+    """Key type and algorithm must fit."""
+    source = StaticKeys((key_of(pair("a")),))
+
+    with pytest.raises(KeyUnknown):
+        source.plan("a", RS256)
+
+
+def test_at_most_four_keys_are_tried() -> None:
+    """One token costs no more than four signature checks."""
+    source = StaticKeys(tuple(key_of(without_kid(pair("x"))) for _ in range(6)))
+
+    assert len(source.plan(None, ES256)) == 4
+    assert len(source.plan("a", ES256)) == 4
+
+
+def test_distrust_withdraws_keys_for_good() -> None:
+    """A withdrawn key is refused at once; the snapshot is another, so cached tokens are too."""
+    source = StaticKeys((key_of(pair("a")), key_of(pair("b"))))
+    before = source.snapshot
+    source.distrust("a")
+
+    assert source.snapshot is not before
+    with pytest.raises(KeyUnknown):
+        source.plan("a", ES256)
+    assert source.plan("b", ES256)
+    source.distrust()
+    with pytest.raises(KeyUnknown):
+        source.plan("b", ES256)
+    assert source.health() == KeyHealth("static", is_ready=False, keys=0)
+
+
+async def test_there_is_nothing_to_warm_or_close() -> None:
+    """Fixed keys are always here, and never grow old."""
+    source = StaticKeys((key_of(pair("a")),))
+    source.warm(required=True)
+    await source.awarm(required=True)
+    source.signature_failed()
+    source.close()
+    await source.aclose()
+
+    assert source.snapshot.soft_at == float("inf")
+    assert source.snapshot.holds(source.plan("a", ES256)[0])
+    assert source.health() == KeyHealth("static", is_ready=True, keys=1)
+    with pytest.raises(NotImplementedError):
+        source.settle("a", ES256, None, landed=True)  # type: ignore[arg-type]
