@@ -78,6 +78,9 @@ class Location:
             return self._fixed, False
         if self._discovered is not None and self._clock.monotonic() < self._rediscover_at:
             return self._discovered, False
+        if self._discovered is not None:
+            # Half of the time, so that a discovery that hangs leaves some for the keys.
+            deadline = monotonic() + self._options.timeout / 2
         try:
             self._discovered = self._discover(deadline)
         except Exception:

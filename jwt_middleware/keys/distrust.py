@@ -41,7 +41,5 @@ class Distrusted:
 
 
 def _material(key: VerificationKey) -> bytes:
-    if isinstance(key.material, bytes):
-        return sha256(key.material).digest()
     spki: bytes = key.material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return sha256(spki).digest()

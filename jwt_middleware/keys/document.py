@@ -5,20 +5,21 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import accumulate
 from typing import Any
 
 from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
 from jwt_middleware.crypto.pem import import_pem
 
-# A key set is three levels deep. The reader recurses, so a bomb of brackets is cut before it.
+# A key set is three levels deep. The reader recurses, so what is deeper is cut out before it.
 MAX_DEPTH = 16
 
 # Members that are passed over are told one by one up to here; a document of 100,000 empty objects
 # fits into the size limit and must not become 100,000 log lines.
 MAX_SKIPPED = 100
 
-_BRACKET = re.compile(r"[\[\]{}]")
+# A whole string, or a bracket outside of strings. A string that does not end reaches to the end of
+# the text: to look for its end again from each later quote would take minutes.
+_MARK = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class Rejected(Exception):
@@ -128,9 +129,8 @@ def read_json_object(body: bytes) -> dict[str, Any]:
     """
     try:
         text = body.decode("utf-8-sig")
-        if _depth(text) > MAX_DEPTH:
-            raise Rejected("nested too deeply")
-        value = json.loads(text, parse_constant=_refuse_constant)
+        # Of equal members the last counts, as RFC 7517 §4 allows: one odd key must not spoil a set.
+        value = json.loads(_pruned(text), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise Rejected("not JSON") from None
     if not isinstance(value, dict):
@@ -142,7 +142,17 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def _depth(text: str) -> int:
-    """Return how deep the brackets nest, those in strings included."""
-    levels = accumulate(1 if found[0] in "[{" else -1 for found in _BRACKET.finditer(text))
-    return max(levels, default=0)
+def _pruned(text: str) -> str:
+    """Return the text with ``null`` in place of what nests too deeply."""
+    kept: list[str] = []
+    depth = end = 0
+    for mark in _MARK.finditer(text):
+        if mark[0] in "[{":
+            depth += 1
+            if depth == MAX_DEPTH + 1:
+                kept += text[end : mark.start()], "null"
+        elif mark[0] in "]}":
+            if depth == MAX_DEPTH + 1:
+                end = mark.end()
+            depth -= 1
+    return "".join((*kept, text[end:]))

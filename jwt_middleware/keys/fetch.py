@@ -87,21 +87,28 @@ class HTTPFetcher:
         *,
         verify: Any = True,
         proxy: str | None = None,
+        trust_env: bool = True,
         headers: Headers | Callable[[], Headers] | None = None,
         public_only: bool = False,
     ) -> None:
         """
         :param client: an ``httpx.Client`` or ``httpx2.Client`` to ask with; it stays yours to
-            close, and ``verify`` and ``proxy`` are then its own affair.
+            close, and ``verify``, ``proxy`` and ``trust_env`` are its own affair.
         :param verify: what certificates are held against, as httpx takes it: an ``ssl.SSLContext``.
         :param proxy: the address of a proxy.
+        :param trust_env: whether proxies and authorities of the environment count, as httpx reads
+            them.
         :param headers: header fields to add, or what yields them at each fetch, such as a token
             that is read from a file.
         :param public_only: refuse a host of which any address is not public, and connect to the
             very address that was checked. Not together with a proxy, which resolves for itself.
         """
         self._client = client
-        self._settings: dict[str, Any] = {"verify": verify, "proxy": proxy}
+        self._settings: dict[str, Any] = {
+            "verify": verify,
+            "proxy": proxy,
+            "trust_env": trust_env,
+        }
         self._headers = headers
         self._public_only = public_only
         self._calls: set[_Call] = set()
@@ -174,7 +181,9 @@ class HTTPFetcher:
         with self._lock:
             if self._settings["verify"] is True:
                 # Reading the bundle of authorities costs milliseconds: once is enough.
-                self._settings["verify"] = httpx.create_ssl_context()
+                self._settings["verify"] = httpx.create_ssl_context(
+                    trust_env=self._settings["trust_env"]
+                )
         return httpx.Client(**self._settings)
 
     def close(self) -> None:
@@ -200,10 +209,6 @@ class _Call:
 
     def is_over(self) -> bool:
         return self._is_cut or monotonic() >= self._deadline
-
-    @property
-    def _time_left(self) -> float:
-        return self._deadline - monotonic()
 
     def watched(self, seconds: float) -> "AbstractContextManager[Any]":
         """Cut the connection when the time is up: httpx only bounds each step, not their sum."""

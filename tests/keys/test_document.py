@@ -156,11 +156,24 @@ def test_no_more_than_so_many_keys_are_kept(publisher: Publisher, record: Record
     assert [event.kid for event in record.of(KeySkipped)] == ["k3", "k4"]
 
 
-@pytest.mark.parametrize("opening", [b"[", b'{"keys":', b'{"keys":[{"a":'])
-def test_a_bomb_of_brackets_is_refused(opening: bytes) -> None:
-    """Deep nesting is refused before the recursive reader sees it (P34)."""
-    with pytest.raises(Rejected):
+@pytest.mark.parametrize("opening", [b"[", b'{"keys":', b'{"keys":[{"a":', b'"\\', b'["', b'"['])
+def test_a_bomb_that_never_ends_is_refused(opening: bytes) -> None:
+    """Brackets or quotes without end are refused, at once and without recursion (P34)."""
+    with pytest.raises(Rejected, match="not JSON"):
         read_key_set(opening * 20_000, 100)
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"]":"\\"}","a":', "}]")]
+)
+def test_a_depth_bomb_leaves_the_good_key_usable(opening: str, closing: str) -> None:
+    """A member that nests five thousand deep spoils neither the reader nor the key beside it (P34)."""
+    bomb = opening * 5_000 + "0" + closing * 5_000
+    good = json.dumps(EC | {"note": '}]"[{\\'})
+    read = read_key_set(f'{{"keys": [{bomb}, {{"kty": {bomb}}}, {good}]}}'.encode(), 100)
+
+    assert [key.kid for key in read.keys] == ["ec"]
+    assert [skipped.reason for skipped in read.skipped][-1] == "kty_unknown"
 
 
 def test_a_byte_order_mark_is_forgiven() -> None:

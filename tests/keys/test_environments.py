@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -35,7 +36,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(flight_module.threading.Thread, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
 
 
 def test_one_source_serves_threads_and_one_loop_after_another(
@@ -103,6 +104,7 @@ def test_a_forked_child_keeps_the_keys_and_not_the_flight(
     with warm._ledger.lock:
         child = os.fork()
         if child == 0:
+            signal.alarm(8)
             publisher.gate.set()
             clock.tick(601)
             good = outcome(warm, "a") == "found" and warm.health().generation > 1
@@ -126,8 +128,10 @@ def test_a_forked_child_fetches_over_http_while_its_parent_hangs() -> None:
         gap.effect.flight.start()
         assert issuer.arrived.wait(SOON)
         issuer.arrived.clear()
-        child = os.fork()
+        with source._own_fetcher._lock:
+            child = os.fork()
         if child == 0:
+            signal.alarm(8)
             os._exit(0 if outcome(source, issuer.key.kid) == "found" else 1)
         assert issuer.arrived.wait(SOON)
         issuer.gate.set()

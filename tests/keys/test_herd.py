@@ -130,8 +130,10 @@ def test_a_known_kid_never_waits_for_a_fetch_that_hangs(
 def test_an_observer_may_resolve_keys_itself(publisher: Publisher, clock: Clock) -> None:
     """No lock is held over an observer: one that resolves keys does not deadlock (P6)."""
     seen: list[str] = []
+    locked: list[bool] = []
 
     def curious(event: Event) -> None:
+        locked.append(source._ledger.lock.locked())
         seen.append(f"{type(event).__name__}: {outcome(source, 'a')}")
 
     source = resolver_of(publisher, clock, [curious])
@@ -140,6 +142,7 @@ def test_an_observer_may_resolve_keys_itself(publisher: Publisher, clock: Clock)
     caller.join(SOON)
 
     assert not caller.is_alive()
+    assert not any(locked)
     # Before the fetch there is nothing to resolve with, and waiting for oneself is refused.
     assert seen[0] == "KeyFetchStarted: keys_unavailable"
     assert seen[1:] == [
@@ -148,6 +151,25 @@ def test_an_observer_may_resolve_keys_itself(publisher: Publisher, clock: Clock)
         "KeyAdded: found",
         "KeysWaitedFor: found",
     ]
+
+
+def test_an_observer_of_a_fetch_does_not_wait_for_that_fetch(
+    publisher: Publisher, clock: Clock
+) -> None:
+    """An observer on the fetching thread that asks for an unknown kid is not made to wait (P6)."""
+    seen: list[str] = []
+
+    def curious(event: Event) -> None:
+        if isinstance(event, KeyFetchStarted) and event.reason == "unknown kid":
+            seen.append(outcome(source, "y"))
+
+    source = resolver_of(publisher, clock, [curious])
+    source.warm()
+    caller = threading.Thread(target=outcome, args=(source, "x"), daemon=True)
+    caller.start()
+    caller.join(SOON)
+
+    assert seen == ["key_unknown"]
 
 
 def test_the_lock_is_free_while_a_document_is_fetched_and_read(
@@ -325,9 +347,9 @@ def test_a_warm_look_up_takes_no_lock_and_reads_nothing(
     from jwt_middleware.keys import document
 
     monkeypatch.setattr(document, "import_jwk", None)
-    with warm._ledger.lock:
-        first = warm.plan("a", ES256)
-        again = warm.plan("a", ES256)
+    monkeypatch.setattr(warm._ledger, "lock", None)
+    first = warm.plan("a", ES256)
+    again = warm.plan("a", ES256)
 
     assert first is again
     assert publisher.fetches == 0

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import ssl
 import threading
 import time
@@ -12,8 +13,9 @@ import httpx
 import pytest
 
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
+from jwt_middleware.keys import discovery
 from jwt_middleware.keys.document import Rejected
-from jwt_middleware.keys.fetch import HTTPFetcher, Request, Response
+from jwt_middleware.keys.fetch import HTTPFetcher, Request, Response, _Call, _unzipped
 from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.testing import Answer, Clock, FakeIssuer
@@ -154,6 +156,15 @@ def test_a_bomb_is_stopped_at_its_decoded_size(issuer: FakeIssuer) -> None:
 
     with pytest.raises(Rejected, match="too large"):
         fetch(issuer.jwks_uri)
+
+
+def test_a_bomb_is_never_unfolded_further_than_that() -> None:
+    """Decoding stops one byte beyond the limit, not after the fact (P43)."""
+    chunks = _unzipped(iter([bomb(8).body]), 1_000)
+
+    assert len(next(chunks)) == 1_001
+    with pytest.raises(Rejected, match="too large"):
+        next(chunks)
 
 
 def test_a_large_body_is_cut_whatever_its_announced_length(issuer: FakeIssuer) -> None:
@@ -403,6 +414,21 @@ def test_a_proxy_may_be_named(issuer: FakeIssuer) -> None:
     assert issuer.asked[0].headers["host"] == "keys.invalid"
 
 
+@pytest.mark.parametrize("trusts", [True, False])
+def test_the_environments_proxy_may_be_ignored(
+    trusts: bool, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies of the environment count unless ``trust_env`` says no (P48)."""
+    with FakeIssuer(["ES256"]) as proxy:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        fetch(issuer.jwks_uri, fetcher=HTTPFetcher(trust_env=trusts))
+
+        assert (len(proxy.asked), len(issuer.asked)) == ((1, 0) if trusts else (0, 1))
+
+
 def test_certificates_are_held_against_what_one_gives(issuer: FakeIssuer) -> None:
     """An SSL context of one's own is used, for a private authority (P48)."""
     context = ssl.create_default_context()
@@ -465,6 +491,40 @@ def test_closing_cuts_what_is_under_way(issuer: FakeIssuer) -> None:
 
     assert reasons == ["took too long"]
     assert not fetcher._calls
+
+
+def test_a_connection_that_opens_after_the_end_is_cut(issuer: FakeIssuer) -> None:
+    """A fetch that is cut while it connects does not go on to read."""
+    call = _Call(time.monotonic() + 5)
+    ours, theirs = socket.socketpair()
+
+    class Stream:
+        def get_extra_info(self, name: str) -> socket.socket:
+            return ours
+
+    with ours, theirs:
+        call.cut()
+        call.trace("connection.connect_tcp.complete", {"return_value": Stream()})
+        assert theirs.recv(1) == b""
+    assert call.is_over()
+
+
+def test_a_body_is_not_read_beyond_the_time(issuer: FakeIssuer) -> None:
+    """Whatever comes after the time is up is not taken (P44)."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=b"{}"))
+    with httpx.Client(transport=transport) as client, pytest.raises(Rejected, match="too long"):
+        fetch(issuer.jwks_uri, seconds=0, fetcher=HTTPFetcher(client))
+
+
+def test_discovery_leaves_no_time_for_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Discovery and key set share one time; what is left may be nothing (P44)."""
+    publisher = Publisher("a")
+    readings = iter([0.0, 0.0, 6.0, 6.0])
+    monkeypatch.setattr(discovery, "monotonic", lambda: next(readings))
+    source = JWKSResolver(issuer="https://id.example", fetcher=publisher)
+
+    assert outcome(source, "a") == "keys_unavailable"
+    assert publisher.fetches == 1
 
 
 def test_an_issuer_with_a_path_is_discovered_in_both_ways() -> None:

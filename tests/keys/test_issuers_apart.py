@@ -189,6 +189,27 @@ def test_a_bad_discovery_keeps_the_last_good_address(key: KeyPair, clock: Clock)
     assert "https://e/" not in web.asked
 
 
+def test_a_discovery_that_hangs_leaves_time_for_the_keys(key: KeyPair, clock: Clock) -> None:
+    """Where an address is known already, discovery may take half of the time (P58)."""
+    seconds: dict[str, float] = {}
+
+    class Slow(Web):
+        def fetch(self, request: Request) -> Response:
+            seconds[request.url] = request.seconds
+            return super().fetch(request)
+
+    web = Slow()
+    web.answers = web_of(key).answers
+    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, spread=Steady())
+    assert outcome(source, "k") == "found"
+    oidc, _ = discovery_urls(NAME)
+    assert seconds[oidc] == pytest.approx(5, abs=0.5)
+    clock.tick(43_201)
+    assert outcome(source, "k") == "found"
+    assert seconds[oidc] == pytest.approx(2.5, abs=0.5)
+    assert seconds[f"{NAME}/keys"] == pytest.approx(5, abs=0.5)
+
+
 def test_discovery_is_read_again_when_the_set_has_moved(key: KeyPair, clock: Clock) -> None:
     """A key set that answers 404 or 410 has moved: its address is looked up at once (P58)."""
     for status in (404, 410):
@@ -313,7 +334,7 @@ def resolving_to(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
     def lookup(host: str, *more: Any, **options: Any) -> Any:
         return rows if host.endswith(".example") else resolve(host, *more, **options)
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
 
 
 def test_a_host_is_asked_at_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +365,7 @@ def test_a_host_without_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: Any, **__: Any) -> Any:
         raise socket.gaierror("nodename nor servname provided")
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", fail)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(Rejected, match="no address"):
         pinned("https://id.example/k")
 

@@ -271,6 +271,23 @@ def test_distrust_during_a_fetch_holds(
     assert outcome(warm, "a") == "key_unknown"
 
 
+def test_an_unchanged_answer_to_a_set_that_is_gone_is_ignored(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """304 for a set that was dropped meanwhile renews nothing (P32)."""
+    publisher.response = Response(304)
+    publisher.hold()
+    clock.tick(301)
+    resolve(warm, "a")
+    assert publisher.arrived.wait(SOON)
+    warm.snapshot = None
+    publisher.gate.set()
+    landed()
+
+    assert warm.snapshot is None
+    assert warm.health().state == "empty"
+
+
 def test_settle_after_success_and_a_removed_key_is_unknown(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:

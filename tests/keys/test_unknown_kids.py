@@ -125,6 +125,20 @@ def test_a_replayed_kid_is_asked_for_once(
     assert len(record.of(UnknownKidMissed)) == len(fetched_at)
 
 
+def test_during_the_pause_after_a_failure_a_kid_is_unknown_at_once(
+    warm: JWKSResolver, publisher: Publisher, record: Record
+) -> None:
+    """While fetches fail and the set is good, an unknown kid is a 401 without a wait (P14)."""
+    publisher.failure = OSError()
+    assert outcome(warm, "x") == "key_unknown"
+    assert outcome(warm, "y") == "key_unknown"
+
+    assert publisher.fetches == 1
+    assert [event.cause for event in record.of(UnknownKidSuppressed)] == ["paused"]
+    # A fetch that failed has shown nothing about the kid.
+    assert len(warm._ledger.missed) == 0
+
+
 def test_a_replayed_kid_leaves_budget_for_a_rotation(
     warm: JWKSResolver, publisher: Publisher
 ) -> None:
@@ -141,15 +155,12 @@ def test_the_memory_of_a_miss_dies_when_the_kid_is_published(
 ) -> None:
     """A kid that was asked for in vain serves as soon as any fetch brings it (P17)."""
     assert outcome(warm, "late") == "key_unknown"
+    assert warm._ledger.missed.is_silent("late", clock.monotonic())
     publisher.publish("a", "late")
     outcome(warm, "another")
 
     assert outcome(warm, "late") == "found"
-    publisher.publish("a")
-    outcome(warm, "yet another")
-    clock.tick(10)
-    publisher.publish("a", "late")
-    assert outcome(warm, "late") == "found"
+    assert not warm._ledger.missed.is_silent("late", clock.monotonic())
 
 
 def test_the_memory_of_misses_is_bounded(publisher: Publisher, clock: Clock) -> None:
