@@ -247,7 +247,7 @@ class Guard:
         principal = trust.policy.principal(claims, prefix, self._roles.expand)
         # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
         if snapshot is not None and snapshot is trust.source.snapshot:
-            until = trust.policy.valid_until(claims)
+            until = trust.policy.valid_until(principal)
             self._tokens.put(
                 token,
                 Entry(

@@ -26,10 +26,9 @@ class StaticKeys:
         if kid is None:
             found = snapshot.all_serving(algorithm)
         else:
-            unnamed = snapshot.by_kid.get(None, ())
-            found = snapshot.named(kid, algorithm) + tuple(
-                key for key in unnamed if key.may_serve(algorithm)
-            )
+            found = snapshot.named(kid, algorithm)
+            if unnamed := snapshot.by_kid.get(None):
+                found += tuple(key for key in unnamed if key.may_serve(algorithm))
         if not found:
             raise KeyUnknown("no configured key fits the header")
         return found[:MAX_CANDIDATES]

