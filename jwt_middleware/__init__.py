@@ -18,7 +18,13 @@ from jwt_middleware.issuers import Issuer
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Claims, Principal, current_principal
-from jwt_middleware.request.sources import BearerHeader, HeaderToken
+from jwt_middleware.request.sources import (
+    BearerHeader,
+    CookieToken,
+    HeaderToken,
+    QueryToken,
+    SubprotocolToken,
+)
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.rules.requirements import (
     Requirement,
@@ -65,6 +71,7 @@ __all__ = [
     "Claims",
     "Clock",
     "ConfigurationError",
+    "CookieToken",
     "Deny",
     "Guard",
     "GuardOptions",
@@ -77,6 +84,7 @@ __all__ = [
     "KeysUnavailable",
     "Principal",
     "Problem",
+    "QueryToken",
     "Refusal",
     "Refused",
     "RequestView",
@@ -84,6 +92,7 @@ __all__ = [
     "ResolverOptions",
     "Rule",
     "Secret",
+    "SubprotocolToken",
     "SystemClock",
     "TokenError",
     "all_of",

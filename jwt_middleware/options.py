@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.material import KeyOption
@@ -17,6 +17,8 @@ from jwt_middleware.verdict import ErrorBody
 
 _log = logging.getLogger("jwt_middleware")
 
+WarmUp = Literal["lazy", "try", "require"]
+
 
 class GuardOptions(TypedDict, total=False):
     """The options of :class:`~jwt_middleware.guard.Guard`, as a face takes them."""
@@ -28,6 +30,10 @@ class GuardOptions(TypedDict, total=False):
     role_hierarchy: Mapping[str, Collection[str]] | None
     realm: str | None
     error_body: ErrorBody
+    trusted_origins: Collection[str]
+    cors_preflight: bool
+    close_on_expiry: bool
+    warm_up: WarmUp
     prefixes: Sequence[str]
     observers: Sequence[Observer]
     max_token_size: int
@@ -123,6 +129,26 @@ def checked_prefixes(prefixes: Sequence[str]) -> tuple[str, ...]:
             f"prefixes={prefixes!r} must be a list of mount points, such as ['/api/v1']"
         )
     return tuple(prefix.rstrip("/") for prefix in prefixes)
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither ``True`` nor ``False``: any text would count as true.
+
+    :raises ConfigurationError: naming it.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}={value!r} must be True or False")
+
+
+def check_warm_up(value: object) -> None:
+    """Refuse a way to start that is not known.
+
+    :raises ConfigurationError: naming it.
+    """
+    if value not in get_args(WarmUp):
+        raise ConfigurationError(
+            f"warm_up={value!r} is not known: write 'lazy', 'try' or 'require'"
+        )
 
 
 def check_count(name: str, value: int, least: int) -> None:

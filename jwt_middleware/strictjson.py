@@ -34,10 +34,10 @@ def _finite(text: str) -> float:
     return number
 
 
-# The reader without the two searches for white space around it, which cost as much as it does.
-_scan = json.JSONDecoder(
+# The reader without the two searches for white space around it, which cost half as much again.
+_read = json.JSONDecoder(
     object_pairs_hook=_unique_members, parse_constant=_refuse_constant, parse_float=_finite
-).scan_once
+).raw_decode
 
 # RFC 8259 §2.
 _WHITE_SPACE = " \t\n\r"
@@ -51,10 +51,10 @@ def read_object(data: bytes) -> dict[str, Any]:
     try:
         text = data.decode("utf-8").strip(_WHITE_SPACE)
         _check_depth(text)
-        value, end = _scan(text, 0)
+        value, end = _read(text)
     except NotOneObject:
         raise
-    except (ValueError, RecursionError, StopIteration):
+    except (ValueError, RecursionError):
         raise NotOneObject("not JSON in UTF-8") from None
     if type(value) is not dict or end != len(text):
         raise NotOneObject("not one object")
