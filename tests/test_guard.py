@@ -15,6 +15,7 @@ from jwt_middleware import (
     ANY_AUDIENCE,
     BearerHeader,
     ConfigurationError,
+    CookieToken,
     Guard,
     GuardOptions,
     HeaderToken,
@@ -474,6 +475,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "half a token": ({**NAMED, "token_cache_size": 0.5}, "token_cache_size=0.5"),
     "a cycle of roles": ({**NAMED, "role_hierarchy": {"a": ["b"], "b": ["a"]}}, "a -> b -> a"),
     "roles as text": ({**NAMED, "role_hierarchy": {"a": "b"}}, "no list of names"),
+    "a path for an origin": ({**NAMED, "trusted_origins": ["https://a/x"]}, "no exact origin"),
+    "text for a flag": ({**NAMED, "cors_preflight": "no"}, "cors_preflight='no'"),
+    "a number for a flag": ({**NAMED, "close_on_expiry": 1}, "close_on_expiry=1"),
+    "an unknown start": ({**NAMED, "warm_up": True}, "write 'lazy', 'try' or 'require'"),
+    "a cookie before a header": (
+        {**NAMED, "token_sources": [CookieToken(), BearerHeader()]},
+        "put the header first",
+    ),
     "plain http": ({"issuer": "http://id.example/", "audience": "x"}, "is not https"),
 }
 
@@ -606,6 +615,55 @@ async def test_explain_fetches_what_it_needs_and_stalls_no_loop(issuer: FakeIssu
     assert guard.explain("GET", "/").outcome == "passes as anonymous"
     explained = await asyncio.to_thread(guard.explain, "GET", "/", known)
     assert explained.outcome == "passes as alice"
+
+
+def test_a_cookie_can_be_asked_about(clock: Clock) -> None:
+    """As a page of our own would send it: the proof of origin holds."""
+    guard = short_guard(clock=clock, token_sources=[CookieToken()], rules=[optional("/a")])
+
+    explained = guard.explain("POST", "/", token(clock))
+
+    assert explained.outcome == "passes as alice"
+    assert dict(explained.checks)["origin"] == "holds"
+    assert dict(guard.explain("POST", "/").checks)["token source"] == "fails: token_missing"
+    assert dict(guard.explain("GET", "/a").checks)["token source"] == "not asked for"
+
+
+def test_what_is_forgiven_is_told(clock: Clock) -> None:
+    """A lenient rule names what it forgave; a code of one's own belongs to the requirement."""
+
+    class Paid(Requirement):
+        def judge(self, principal: Principal, match: Match) -> Refusal | None:
+            return Refusal(code="payment_required", status=402)
+
+    rules = [optional("/lenient", on_invalid="anonymous"), protect("/paid", requires=Paid())]
+    guard = short_guard(clock=clock, rules=rules)
+
+    lenient = guard.explain("GET", "/lenient", token(clock, exp=1))
+    paid = guard.explain("GET", "/paid", token(clock))
+
+    assert dict(lenient.checks)["token source"] == "forgiven: token_expired"
+    assert dict(paid.checks)["requirement"] == "fails: payment_required"
+    assert dict(paid.checks)["key and signature"] == "holds"
+
+
+def test_the_log_explains_a_refusal_in_the_same_words(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the level of debugging, without the token; and nothing of it elsewhere."""
+    guard = short_guard(clock=clock, rules=[protect("/admin", requires=has_role("admin"))])
+    text = token(clock)
+    with caplog.at_level(logging.DEBUG, "jwt_middleware"):
+        explained = guard.explain("GET", "/admin", text)
+    told = caplog.messages[-1]
+
+    assert str(explained) in told
+    assert "because     role admin" in told
+    assert text not in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "jwt_middleware"):
+        guard.explain("GET", "/admin", text)
+    assert not caplog.messages
 
 
 def test_the_front_door_is_whole() -> None:
