@@ -14,7 +14,8 @@ from jwt_middleware.errors import (
     TokenError,
 )
 from jwt_middleware.guard import Guard
-from jwt_middleware.issuers import Issuer
+from jwt_middleware.issuers import ANY_TENANT, AdmittedIssuers, Issuer
+from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Claims, Principal, current_principal
@@ -66,6 +67,8 @@ _warn_of_namesake()
 
 __all__ = [
     "ANY_AUDIENCE",
+    "ANY_TENANT",
+    "AdmittedIssuers",
     "Allow",
     "BearerHeader",
     "Claims",
@@ -73,8 +76,10 @@ __all__ = [
     "ConfigurationError",
     "CookieToken",
     "Deny",
+    "Fetcher",
     "Guard",
     "GuardOptions",
+    "HTTPFetcher",
     "HeaderToken",
     "Issuer",
     "JWTMiddleware",

@@ -40,7 +40,7 @@ from jwt_middleware.errors import (
     Unavailable,
 )
 from jwt_middleware.events import Observer, RequestRefused, tell
-from jwt_middleware.issuers import Issuer, Registry, Trust
+from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.options import (
     GuardOptions,
@@ -65,6 +65,8 @@ from jwt_middleware.tokens.cache import Entry, TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.tokens.compact import KnownHeaders, parse
 from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE, check_signature
+from jwt_middleware.trust.registry import Registry
+from jwt_middleware.trust.trust import Trust
 from jwt_middleware.verdict import Allow, Answers, Deny, ErrorBody, Headers, Refusal, private
 
 _log = logging.getLogger("jwt_middleware")
@@ -84,7 +86,7 @@ class Guard:
     def __init__(
         self,
         *,
-        issuers: Issuer | Iterable[Issuer] | None = None,
+        issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None = None,
         rules: Sequence[Rule] = (),
         protected: Sequence[str] | None = None,
         token_sources: Sequence[TokenSource] = (BearerHeader(),),
@@ -108,7 +110,7 @@ class Guard:
         **unknown: Never,
     ) -> None:
         """
-        :param issuers: whom we trust.
+        :param issuers: whom we trust: an ``Issuer``, ``AdmittedIssuers``, or a list of these.
         :param rules: the rule table; the first that matches decides, none means a valid token.
         :param protected: path prefixes that need a token while the rest is open, instead of rules.
         :param token_sources: where a token may be; the first that is present decides.
@@ -155,7 +157,7 @@ class Guard:
         self._tokens = TokenCache(token_cache_size, token_cache_bytes)
         self._headers = KnownHeaders()
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
-        self._issuers = Registry(chosen, clock, self._observers)
+        self._issuers = Registry(chosen, clock, self._observers, self._tokens.forget)
 
     def decide(
         self, view: RequestView, prefixes: tuple[str, ...] = ()
@@ -262,6 +264,8 @@ class Guard:
 
     def _renewed(self, token: str, entry: Entry, learnt: Learnt) -> Principal | Gap:
         """Ask for the key of a known token again; the same key object needs no second check."""
+        if not self._issuers.still_trusts(entry.trust):
+            return self._verified(token, learnt)
         snapshot = entry.trust.source.snapshot
         keys = self._keys(entry.trust, entry.kid, entry.algorithm, learnt)
         if isinstance(keys, Gap):
@@ -269,7 +273,7 @@ class Guard:
         if entry.key not in keys:
             return self._verified(token, learnt)
         if snapshot is entry.trust.source.snapshot:
-            fresh = replace(entry, snapshot=snapshot, soft_at=snapshot.soft_at)
+            fresh = replace(entry, snapshot=snapshot, soft_at=entry.trust.soft_at(snapshot))
             self._tokens.put(token, fresh)
         return entry.principal
 
@@ -281,23 +285,24 @@ class Guard:
         claims = compact.claims()
         trust = self._issuers.choose(claims)
         algorithm = trust.check_header(header)
-        trust.policy.check(claims, self._clock.now())
+        trust.check(claims, self._clock.now())
         snapshot = trust.source.snapshot
         keys = self._keys(trust, header.kid, algorithm, learnt)
         if isinstance(keys, Gap):
             return keys
-        key = check_signature(compact, keys, algorithm)
+        key = check_signature(compact, trust.serving(keys, claims), algorithm)
+        self._issuers.proved(trust)
         self._headers.learn(compact.header_segment, header)
-        prefix = trust.issuer if self._issuers.has_several else None
-        principal = trust.policy.principal(claims, prefix, self._roles.expand)
+        principal = trust.principal(
+            claims, self._roles.expand, is_one_of_several=self._issuers.has_several
+        )
         # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
         if snapshot is not None and snapshot is trust.source.snapshot:
             until = trust.policy.valid_until(principal)
+            soft_at = trust.soft_at(snapshot)
             self._tokens.put(
                 token,
-                Entry(
-                    principal, trust, key, algorithm, header.kid, snapshot, snapshot.soft_at, until
-                ),
+                Entry(principal, trust, key, algorithm, header.kid, snapshot, soft_at, until),
             )
         return principal
 
@@ -382,36 +387,43 @@ class Guard:
     def distrust(self, issuer: str | None, kid: str | None = None) -> None:
         """Stop trusting one key of an issuer, or all of them, at once and for good.
 
+        :raises ConfigurationError: if no such issuer is configured, or admitted.
+        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        """
+        self._named("distrust", issuer).source.distrust(kid)
+        self._tokens.clear()
+
+    def export_keys(self, issuer: str | None) -> dict[str, Any] | None:
+        """Return the key set of an issuer as JSON can carry it, to be its ``seed`` elsewhere.
+
+        ``None`` where there is none: not fetched yet, or held by the configuration.
+
         :raises ConfigurationError: if no such issuer is configured.
         """
+        return self._named("export_keys", issuer).source.export()
+
+    def _named(self, call: str, issuer: str | None) -> Trust:
         try:
-            trust = self._issuers.named(issuer)
+            return self._issuers.named(issuer)
         except KeyError:
-            raise ConfigurationError(
-                f"distrust({issuer!r}): no such issuer is configured"
-            ) from None
-        trust.source.distrust(kid)
-        self._tokens.clear()
+            raise ConfigurationError(f"{call}({issuer!r}): no such issuer is configured") from None
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
         """Fetch every issuer's keys now, so that the first request need not wait.
 
-        :param timeout: seconds to wait at the most, for each issuer.
+        :param timeout: seconds to wait at the most, in all; all issuers are asked at once.
         :param required: raise where keys cannot be had, instead of starting without.
         :raises KeysUnavailable: if ``required`` and an issuer cannot be reached.
         """
-        for trust in self._issuers:
-            trust.source.warm(timeout, required)
+        self._issuers.warm(timeout, required)
 
     async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
         """Do the same by awaiting."""
-        for trust in self._issuers:
-            await trust.source.awarm(timeout, required)
+        await self._issuers.awarm(timeout, required)
 
     def close(self) -> None:
         """Give up fetches and connections; requests under way are answered with 503."""
-        for trust in self._issuers:
-            trust.source.close()
+        self._issuers.close()
 
     async def aclose(self) -> None:
         """Do the same; nothing of it waits."""

@@ -9,7 +9,7 @@ from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.material import KeyOption
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.events import Observer
-from jwt_middleware.issuers import Issuer
+from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.request.sources import TokenSource
 from jwt_middleware.rules.table import Rule, protect, public
 from jwt_middleware.tokens.claims import AnyAudience
@@ -23,7 +23,7 @@ WarmUp = Literal["lazy", "try", "require"]
 class GuardOptions(TypedDict, total=False):
     """The options of :class:`~jwt_middleware.guard.Guard`, as a face takes them."""
 
-    issuers: Issuer | Iterable[Issuer] | None
+    issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None
     rules: Sequence[Rule]
     protected: Sequence[str] | None
     token_sources: Sequence[TokenSource]
@@ -62,12 +62,12 @@ def _known_names() -> str:
 
 
 def chosen_issuers(
-    issuers: Issuer | Iterable[Issuer] | None,
+    issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None,
     issuer: str | None,
     audience: str | Collection[str] | AnyAudience | None,
     key: KeyOption,
     algorithms: Collection[str] | None,
-) -> tuple[Issuer, ...]:
+) -> tuple[Issuer | AdmittedIssuers, ...]:
     """Return the issuers of the long form, or the one that the short form describes.
 
     :raises ConfigurationError: if both forms are used, or neither.
@@ -77,7 +77,9 @@ def chosen_issuers(
     if issuers is not None:
         if used:
             raise ConfigurationError(f"{used[0]}= goes without issuers=: set it on the Issuer")
-        return (issuers,) if isinstance(issuers, Issuer) else tuple(issuers)
+        if isinstance(issuers, Issuer | AdmittedIssuers):
+            return (issuers,)
+        return tuple(issuers)
     if not used:
         raise ConfigurationError(
             "issuers= is missing, so nobody is trusted: name an Issuer, or issuer= or key="

@@ -45,5 +45,12 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int) -> Non
 
 
 UVICORN = ["uvicorn", "examples.demo.apps:starlette_app", "--fd", "{fd}", "--log-level", "critical"]
-GUNICORN = ["gunicorn", "examples.demo.apps:flask_app", "-b", "fd://{fd}", "--log-level", "critical"]
+GUNICORN = [
+    "gunicorn",
+    "examples.demo.apps:flask_app",
+    "-b",
+    "fd://{fd}",
+    "--log-level",
+    "critical",
+]
 GUNICORN += ["--threads", "4", "--graceful-timeout", "1", "--no-control-socket"]
