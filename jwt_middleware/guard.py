@@ -22,19 +22,15 @@ from types import GeneratorType
 from typing import Any, Never, TypeVar, cast
 
 from jwt_middleware.clock import Clock, SystemClock
-from jwt_middleware.crypto.algorithms import Algorithm
-from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.crypto.material import KeyOption
-from jwt_middleware.effects import Flight, Gap, Steps, arun, refuse_to_block, run
+from jwt_middleware.effects import Gap, Steps, arun, refuse_to_block, run
 from jwt_middleware.errors import (
-    AlgorithmNotAllowed,
     ConfigurationError,
     CSRFRefused,
     PathInvalid,
     Refused,
     RequestError,
     TokenError,
-    TokenExpired,
     TokenMalformed,
     TokenMissing,
     Unavailable,
@@ -53,6 +49,7 @@ from jwt_middleware.options import (
     chosen_rules,
     refuse_unknown,
 )
+from jwt_middleware.owners import Learnt, Owners
 from jwt_middleware.principal import ANONYMOUS, Principal
 from jwt_middleware.request.csrf import OriginProof
 from jwt_middleware.request.question import Explanation, Question, explanation
@@ -61,18 +58,14 @@ from jwt_middleware.request.view import RequestView
 from jwt_middleware.rules.requirements import Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.rules.table import Rule, RuleTable, Ruling
-from jwt_middleware.tokens.cache import Entry, TokenCache
+from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
-from jwt_middleware.tokens.compact import KnownHeaders, parse
-from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE, check_signature
+from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE
 from jwt_middleware.trust.registry import Registry
 from jwt_middleware.trust.trust import Trust
 from jwt_middleware.verdict import Allow, Answers, Deny, ErrorBody, Headers, Refusal, private
 
 _log = logging.getLogger("jwt_middleware")
-
-Learnt = dict[str, tuple[Flight, bool]]
-"""What was waited for: by slot, the flight and whether it landed."""
 
 Outcome = TypeVar("Outcome")
 
@@ -150,14 +143,13 @@ class Guard:
         self._cors_preflight = cors_preflight
         self._close_on_expiry = close_on_expiry
         self.warm_up: WarmUp = warm_up
-        self._roles = RoleHierarchy(role_hierarchy)
         self._answers = Answers(realm or "api", error_body, self._sources.vary)
-        self._clock = clock
-        self._max_token_size = max_token_size
-        self._tokens = TokenCache(token_cache_size, token_cache_bytes)
-        self._headers = KnownHeaders()
+        tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
-        self._issuers = Registry(chosen, clock, self._observers, self._tokens.forget)
+        self._issuers = Registry(chosen, clock, self._observers, tokens.forget)
+        self._owners = Owners(
+            self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
+        )
 
     def decide(
         self, view: RequestView, prefixes: tuple[str, ...] = ()
@@ -194,13 +186,13 @@ class Guard:
             if found is None:
                 return self._without_token(view, ruling)
             token, source = found
-            principal = self._known(token, learnt)
+            principal = self._owners.find(token, learnt)
             if type(principal) is Gap:
                 return principal
             self._check_origin(view, source, principal)  # type: ignore[arg-type]
+            return self._hold_against(view, ruling, principal, source)  # type: ignore[arg-type]
         except Refused as problem:
             return self._with_bad_token(view, ruling, problem)
-        return self._hold_against(view, ruling, principal, source)  # type: ignore[arg-type]
 
     def _without_token(self, view: RequestView, ruling: Ruling) -> Allow | Deny:
         if ruling.admits_anonymous:
@@ -244,74 +236,7 @@ class Guard:
     def _closes_in(self, principal: Principal) -> float | None:
         if not self._close_on_expiry or principal.expires_at is None:
             return None
-        policy = self._issuers.choose(principal.claims).policy
-        return max(0.0, policy.valid_until(principal) - self._clock.now())
-
-    def _known(self, token: str, learnt: Learnt) -> Principal | Gap:
-        """Return who owns a token: from memory where it still stands, else by verifying it."""
-        entry = self._tokens.get(token)
-        if entry is None:
-            return self._verified(token, learnt)
-        if self._clock.now() >= entry.valid_until:
-            raise TokenExpired
-        if (
-            entry.trust.source.snapshot is entry.snapshot
-            and self._clock.monotonic() < entry.soft_at
-        ):
-            entry.was_used = True
-            return entry.principal
-        return self._renewed(token, entry, learnt)
-
-    def _renewed(self, token: str, entry: Entry, learnt: Learnt) -> Principal | Gap:
-        """Ask for the key of a known token again; the same key object needs no second check."""
-        if not self._issuers.still_trusts(entry.trust):
-            return self._verified(token, learnt)
-        snapshot = entry.trust.source.snapshot
-        keys = self._keys(entry.trust, entry.kid, entry.algorithm, learnt)
-        if isinstance(keys, Gap):
-            return keys
-        if entry.key not in keys:
-            return self._verified(token, learnt)
-        if snapshot is entry.trust.source.snapshot:
-            fresh = replace(entry, snapshot=snapshot, soft_at=entry.trust.soft_at(snapshot))
-            self._tokens.put(token, fresh)
-        return entry.principal
-
-    def _verified(self, token: str, learnt: Learnt) -> Principal | Gap:
-        compact = parse(token, self._max_token_size, self._headers)
-        header = compact.header
-        if header.alg not in self._issuers.algorithms:
-            raise AlgorithmNotAllowed("no issuer signs with it")
-        claims = compact.claims()
-        trust = self._issuers.choose(claims)
-        algorithm = trust.check_header(header)
-        trust.check(claims, self._clock.now())
-        snapshot = trust.source.snapshot
-        keys = self._keys(trust, header.kid, algorithm, learnt)
-        if isinstance(keys, Gap):
-            return keys
-        key = check_signature(compact, trust.serving(keys, claims), algorithm)
-        self._issuers.proved(trust)
-        self._headers.learn(compact.header_segment, header)
-        principal = trust.principal(
-            claims, self._roles.expand, is_one_of_several=self._issuers.has_several
-        )
-        # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
-        if snapshot is not None and snapshot is trust.source.snapshot:
-            until = trust.policy.valid_until(principal)
-            soft_at = trust.soft_at(snapshot)
-            self._tokens.put(
-                token,
-                Entry(principal, trust, key, algorithm, header.kid, snapshot, soft_at, until),
-            )
-        return principal
-
-    def _keys(
-        self, trust: Trust, kid: str | None, algorithm: Algorithm, learnt: Learnt
-    ) -> tuple[VerificationKey, ...] | Gap:
-        if "keys" in learnt:
-            return trust.source.settle(kid, algorithm, *learnt["keys"])
-        return trust.source.plan(kid, algorithm)
+        return self._owners.seconds_left(principal)
 
     def _refuse(self, problem: Refused, view: RequestView, ruling: Ruling | None = None) -> Deny:
         deny = self._answers.refuse(problem)
@@ -349,18 +274,18 @@ class Guard:
         :raises KeysUnavailable: if that cannot be told at the moment.
         :raises ConfigurationError: if it would block a running event loop.
         """
-        step = self._known(_text(token), {})
+        step = self._owners.find(_text(token), {})
         if not isinstance(step, Gap):
             return step
         refuse_to_block("Guard.verify", "Guard.averify")
-        return run(self._ask(partial(self._known, token), step))
+        return run(self._ask(partial(self._owners.find, token), step))
 
     async def averify(self, token: str) -> Principal:
         """Do the same by awaiting."""
-        step = self._known(_text(token), {})
+        step = self._owners.find(_text(token), {})
         if not isinstance(step, Gap):
             return step
-        return await arun(self._ask(partial(self._known, token), step))
+        return await arun(self._ask(partial(self._owners.find, token), step))
 
     def explain(self, method: str, path: str, token: str | None = None) -> Explanation:
         """Return which rule decides a request, what it asks, and what a client would get.
@@ -391,7 +316,7 @@ class Guard:
         :raises KeysUnavailable: if the rule that may admit it cannot tell.
         """
         self._named("distrust", issuer).source.distrust(kid)
-        self._tokens.clear()
+        self._owners.forget()
 
     def export_keys(self, issuer: str | None) -> dict[str, Any] | None:
         """Return the key set of an issuer as JSON can carry it, to be its ``seed`` elsewhere.

@@ -25,6 +25,7 @@ from jwt_middleware import (
     Principal,
     Refusal,
     Requirement,
+    ResolverOptions,
     Secret,
     TokenError,
     has_role,
@@ -32,10 +33,10 @@ from jwt_middleware import (
     protect,
     public,
 )
-from jwt_middleware.errors import KeyUnknown, TokenExpired
+from jwt_middleware.errors import KeyUnknown, SignatureInvalid, TokenExpired
 from jwt_middleware.events import Event, RequestRefused
 from jwt_middleware.rules.requirements import Match
-from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
+from jwt_middleware.testing import Clock, FakeIssuer, KeyPair, bad_token
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.faces.calls import InProcess, http_scope, through_asgi
 
@@ -127,6 +128,26 @@ def test_a_key_replaced_under_its_name_is_noticed(issuer: FakeIssuer, clock: Clo
     assert refused.value.code == "signature_invalid"
 
 
+def test_a_bad_signature_makes_the_guard_look_for_a_replaced_key(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """Where that is asked for, and no more often: anybody can write a bad signature."""
+    options = ResolverOptions(replaced_kid_interval=60)
+    watchful = Guard(issuers=Issuer(issuer.url, audience="o", resolver=options), clock=clock)
+    usual = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    for guard in (usual, watchful):
+        issuer.requests.clear()
+        guard.verify(issuer.token(aud="o"))
+        issuer.arrived.clear()
+        for _ in range(3):
+            with pytest.raises(SignatureInvalid):
+                guard.verify(bad_token("forged", issuer, aud="o"))
+        if guard is watchful:
+            assert issuer.arrived.wait(10)
+        guard.close()
+        assert issuer.requests[JWKS_PATH] == (2 if guard is watchful else 1)
+
+
 def test_distrust_takes_effect_on_cached_tokens(clock: Clock) -> None:
     """At once, on one key or all; an unknown issuer is a mistake."""
     pair = KeyPair.generate("ES256", kid="a")
@@ -176,7 +197,7 @@ def test_a_key_set_that_changes_meanwhile_leaves_nothing_behind(calls: int, age:
 
         assert guard.verify(known).subject == "alice"
 
-        entry = guard._tokens.get(known)
+        entry = guard._owners._tokens.get(known)
         assert entry is None or entry.snapshot is not trust.source.snapshot
         assert guard.verify(known).subject == "alice"
         guard.close()
@@ -310,9 +331,9 @@ def test_the_cache_is_bounded_by_count_and_by_bytes(clock: Clock) -> None:
         for guard in (small, tight, none):
             guard.verify(token(clock, sub=str(number)))
 
-    assert len(small._tokens) == 10
-    assert 0 < tight._tokens.bytes <= 9_000
-    assert len(none._tokens) == 0
+    assert len(small._owners._tokens) == 10
+    assert 0 < tight._owners._tokens.bytes <= 9_000
+    assert len(none._owners._tokens) == 0
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -691,4 +712,4 @@ def test_many_threads_agree(clock: Clock) -> None:
         thread.join()
 
     assert wrong == []
-    assert len(guard._tokens) <= 4
+    assert len(guard._owners._tokens) <= 4

@@ -255,6 +255,8 @@ class JWKSResolver(KeySetHolder):
         To be called when a signature does not verify. Does nothing unless
         ``ResolverOptions(replaced_kid_interval=...)`` allows it, and then at most so often.
         """
+        if self._options.replaced_kid_interval is None:
+            return
         now = self._monotonic()
         with self._ledger.lock:
             flight = self._ledger.flight_for_replaced(now)

@@ -50,6 +50,10 @@ class KeySource(Protocol):
         """Return the keys to try after waiting; never asks for another flight."""
         ...
 
+    def signature_failed(self) -> None:
+        """Take note that a signature was not good under a known key."""
+        ...
+
     def start_warming(self) -> None:
         """Begin to fetch, and wait for nothing."""
         ...

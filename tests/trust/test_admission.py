@@ -313,8 +313,8 @@ def test_a_cached_token_goes_with_its_issuer(world: World) -> None:
     for text in texts:
         guard.verify(text)
 
-    assert guard._tokens.get(texts[0]) is None
-    assert guard._tokens.get(texts[1]) is not None
+    assert guard._owners._tokens.get(texts[0]) is None
+    assert guard._owners._tokens.get(texts[1]) is not None
     assert guard.verify(texts[0]).issuer == names[0]
     assert world.seen.count(names[0]) == 2
 
@@ -347,7 +347,7 @@ def test_an_issuer_that_is_no_longer_admitted_ends(world: World) -> None:
     with pytest.raises(IssuerUntrusted):
         guard.verify(known)
     assert guard.health() == {}
-    assert guard._tokens.get(known) is None
+    assert guard._owners._tokens.get(known) is None
 
 
 def test_an_issuer_that_is_still_admitted_stays_as_it_is(world: World) -> None:
