@@ -32,7 +32,8 @@ from tests.routers.servers import (
 )
 from tests.routers.spellings import MOUNT, Spelling, spellings
 
-Wrap = Callable[[Any, Guard], Any]
+Outcome = tuple[list[str], int]
+"""Which handlers ran, and the status."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,13 @@ class Runner:
                 for credentials in table.by_name[reached[0]].weak:
                     self._attack(table, spelling, path, credentials)
 
+    def both(self, spelling: Spelling, credentials: str) -> Iterator[tuple[Outcome, Outcome]]:
+        """Yield what the bare application makes of a spelling, and each guarded one."""
+        for path in self._paths(spelling.target):
+            bare = self._ask(self._bare, spelling, path, None)
+            for table in self._tables:
+                yield bare, self._ask(table.app, spelling, path, credentials)
+
     def _attack(self, table: Table, spelling: Spelling, path: str, credentials: str | None) -> None:
         self.figures.attacks += 1
         reached, status = self._ask(table.app, spelling, path, credentials)
@@ -217,9 +225,7 @@ class Runner:
         is_outside = not target.startswith(b"/") or target.startswith(MOUNT.encode())
         return target if not self.subject.mounted or is_outside else MOUNT.encode() + target
 
-    def _ask(
-        self, app: Any, spelling: Spelling, path: str, credentials: str | None
-    ) -> tuple[list[str], int]:
+    def _ask(self, app: Any, spelling: Spelling, path: str, credentials: str | None) -> Outcome:
         """Return which handlers ran, and the status; 599 where the application raised."""
         served.clear()
         headers: Headers = () if spelling.header is None else (spelling.header,)

@@ -120,3 +120,6 @@ def token_without(role: str) -> str:
     roles = [handler.name for handler in HANDLERS if handler.name != role]
     claims = {"iss": "https://a/", "sub": "mallory", "exp": 4_000_000_000, "roles": roles}
     return PAIR.sign(claims)
+
+
+WITH_EVERY_ROLE = f"Bearer {token_without('')}"
