@@ -14,11 +14,18 @@ from jwt_middleware.errors import (
     TokenError,
 )
 from jwt_middleware.guard import Guard
-from jwt_middleware.issuers import Issuer
+from jwt_middleware.issuers import ANY_TENANT, AdmittedIssuers, Issuer
+from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Claims, Principal, current_principal
-from jwt_middleware.request.sources import BearerHeader, HeaderToken
+from jwt_middleware.request.sources import (
+    BearerHeader,
+    CookieToken,
+    HeaderToken,
+    QueryToken,
+    SubprotocolToken,
+)
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.rules.requirements import (
     Requirement,
@@ -60,14 +67,19 @@ _warn_of_namesake()
 
 __all__ = [
     "ANY_AUDIENCE",
+    "ANY_TENANT",
+    "AdmittedIssuers",
     "Allow",
     "BearerHeader",
     "Claims",
     "Clock",
     "ConfigurationError",
+    "CookieToken",
     "Deny",
+    "Fetcher",
     "Guard",
     "GuardOptions",
+    "HTTPFetcher",
     "HeaderToken",
     "Issuer",
     "JWTMiddleware",
@@ -77,6 +89,7 @@ __all__ = [
     "KeysUnavailable",
     "Principal",
     "Problem",
+    "QueryToken",
     "Refusal",
     "Refused",
     "RequestView",
@@ -84,6 +97,7 @@ __all__ = [
     "ResolverOptions",
     "Rule",
     "Secret",
+    "SubprotocolToken",
     "SystemClock",
     "TokenError",
     "all_of",

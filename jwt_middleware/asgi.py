@@ -1,21 +1,20 @@
 """The ASGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from types import GeneratorType
 from typing import Any, Unpack
 
 from jwt_middleware.effects import arun, loop_is_running
-from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, reset_current, set_current
 from jwt_middleware.request.view import ASGIView
+from jwt_middleware.sockets import Deadline, Message, Receive, Scope, Send, answering
 from jwt_middleware.verdict import Allow, Deny, Headers
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+__all__ = ["ASGIApp", "JWTMiddleware", "Message", "Receive", "Scope", "Send"]
+
 # Frameworks type scope and messages each in their own way; any of them fits.
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -59,7 +58,10 @@ class JWTMiddleware:
         kind = scope["type"]
         if self._mistake is not None:
             await _fail_to_start(self._mistake, kind, receive, send)
-        if kind == "lifespan" or self._has_met(scope):
+        if kind == "lifespan":
+            await self._app(scope, await _warmed_up(self._guard, receive, send), send)
+            return
+        if self._has_met(scope):
             await self._app(scope, receive, send)
             return
         if kind not in {"http", "websocket"}:
@@ -85,11 +87,17 @@ class JWTMiddleware:
         principal = verdict.principal
         _attach(scope, principal)
         scope[_VERDICT_KEY] = (self._guard, scope["path"])
-        if verdict.response_headers and scope["type"] == "http":
+        if scope["type"] == "websocket":
+            send = answering(verdict.subprotocol, scope, send)
+        elif verdict.response_headers:
             send = _adding(verdict.response_headers, send)
         token = set_current(principal)
         try:
-            await self._app(scope, receive, send)
+            if verdict.closes_in is None:
+                await self._app(scope, receive, send)
+                return
+            async with Deadline(verdict.closes_in, send) as deadline:
+                await self._app(scope, receive, deadline.send)
         finally:
             reset_current(token)
 
@@ -146,6 +154,24 @@ async def _fail_to_start(
         await receive()
         await send({"type": "lifespan.startup.failed", "message": str(mistake)})
     raise mistake
+
+
+async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
+    """Fetch keys before the application starts, where the guard wants that; return its events."""
+    if guard.warm_up == "lazy":
+        return receive
+    events = [await receive()]
+    try:
+        await guard.awarm(required=guard.warm_up == "require")
+    except KeysUnavailable as problem:
+        # Raised alone, a server would take it for an application without lifespan, and start.
+        await send({"type": "lifespan.startup.failed", "message": str(problem)})
+        raise
+
+    async def receive_again() -> Message:
+        return events.pop() if events else await receive()
+
+    return receive_again
 
 
 def _mount_points(app: Any) -> tuple[str, ...]:

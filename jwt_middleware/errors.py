@@ -53,6 +53,8 @@ class Refused(JWTMiddlewareError):
 
     error: str | None = None
     """The OAuth error of RFC 6750 §3.1, where one applies."""
+    check = "shape and claims"
+    """The check of the guard that refuses with it, as ``explain`` names it."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.public)
@@ -62,6 +64,7 @@ class Refused(JWTMiddlewareError):
 class RequestError(Refused):
     """The request cannot be read with certainty."""
 
+    check = "token source"
     status = 400
     error = "invalid_request"
 
@@ -69,6 +72,7 @@ class RequestError(Refused):
 class PathInvalid(RequestError):
     """The path or method could be understood in more than one way."""
 
+    check = "method and path"
     code = "path_invalid"
     public = "The request path or method is not acceptable"
 
@@ -97,6 +101,7 @@ class TokenError(Refused):
 class TokenMissing(TokenError):
     """A token is required and there is none; the challenge then has no error (RFC 6750 §3.1)."""
 
+    check = "token source"
     code = "token_missing"
     error = None
     public = "An access token is required"
@@ -140,6 +145,7 @@ class IssuerUntrusted(TokenError):
 class KeyUnknown(TokenError):
     """No key of the issuer fits the token's header."""
 
+    check = "key and signature"
     code = "key_unknown"
     public = "The access token is signed with an unknown key"
 
@@ -147,6 +153,7 @@ class KeyUnknown(TokenError):
 class SignatureInvalid(TokenError):
     """The signature does not verify."""
 
+    check = "key and signature"
     code = "signature_invalid"
     public = "The signature of the access token is not valid"
 
@@ -225,6 +232,7 @@ class TokenBound(TokenError):
 class TokenRevoked(TokenError):
     """The token, its session, its subject or its key was withdrawn."""
 
+    check = "revocation"
     code = "token_revoked"
     public = "The access token has been revoked"
 
@@ -232,6 +240,7 @@ class TokenRevoked(TokenError):
 class AccessDenied(Refused):
     """The caller is known and may not do this."""
 
+    check = "requirement"
     status = 403
 
 
@@ -246,6 +255,7 @@ class RequirementNotMet(AccessDenied):
 class CSRFRefused(AccessDenied):
     """A cookie came without proof that the request is of the same origin."""
 
+    check = "origin"
     code = "csrf_refused"
     public = "The request lacks proof of its origin"
 
@@ -264,6 +274,7 @@ class Unavailable(Refused):
 class KeysUnavailable(Unavailable):
     """No usable verification keys, and no telling whether the token is good."""
 
+    check = "key and signature"
     code = "keys_unavailable"
     public = "The token cannot be verified at the moment"
 
@@ -271,6 +282,7 @@ class KeysUnavailable(Unavailable):
 class StoreUnavailable(Unavailable):
     """A store that must be asked does not answer."""
 
+    check = "revocation"
     code = "store_unavailable"
     public = "The token cannot be checked at the moment"
 

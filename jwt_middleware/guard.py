@@ -7,7 +7,8 @@ The order of checks, and it matters:
 3. the token sources: not one token 400, none where one is due   401
 4. size, shape, algorithm, type, issuer, audience, times         401
 5. a token known from before, or key and signature               401, 503
-6. what the rule asks of the principal                           403
+6. for a cookie, proof of where the request comes from           403
+7. what the rule asks of the principal                           403
 
 ``_judge`` goes through them once and never waits. What memory cannot answer it names as a gap;
 ``_ask`` has it filled and judges again.
@@ -21,48 +22,50 @@ from types import GeneratorType
 from typing import Any, Never, TypeVar, cast
 
 from jwt_middleware.clock import Clock, SystemClock
-from jwt_middleware.crypto.algorithms import Algorithm
-from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.crypto.material import KeyOption
-from jwt_middleware.effects import Flight, Gap, Steps, arun, refuse_to_block, run
+from jwt_middleware.effects import Gap, Steps, arun, refuse_to_block, run
 from jwt_middleware.errors import (
-    AlgorithmNotAllowed,
     ConfigurationError,
+    CSRFRefused,
     PathInvalid,
     Refused,
-    TokenExpired,
+    RequestError,
+    TokenError,
     TokenMalformed,
     TokenMissing,
     Unavailable,
 )
 from jwt_middleware.events import Observer, RequestRefused, tell
-from jwt_middleware.issuers import Issuer, Registry, Trust
+from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.options import (
     GuardOptions,
+    WarmUp,
     check_count,
+    check_flag,
+    check_warm_up,
     checked_prefixes,
     chosen_issuers,
     chosen_rules,
     refuse_unknown,
 )
+from jwt_middleware.owners import Learnt, Owners
 from jwt_middleware.principal import ANONYMOUS, Principal
-from jwt_middleware.request.question import Explanation, Question
-from jwt_middleware.request.sources import BearerHeader, Sources, TokenSource
+from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.question import Explanation, Question, explanation
+from jwt_middleware.request.sources import BearerHeader, CookieToken, Sources, TokenSource
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.rules.requirements import Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.rules.table import Rule, RuleTable, Ruling
-from jwt_middleware.tokens.cache import Entry, TokenCache
+from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
-from jwt_middleware.tokens.compact import KnownHeaders, parse
-from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE, check_signature
-from jwt_middleware.verdict import Allow, Answers, Deny, ErrorBody, Headers, Refusal
+from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE
+from jwt_middleware.trust.registry import Registry
+from jwt_middleware.trust.trust import Trust
+from jwt_middleware.verdict import Allow, Answers, Deny, ErrorBody, Headers, Refusal, private
 
 _log = logging.getLogger("jwt_middleware")
-
-Learnt = dict[str, tuple[Flight, bool]]
-"""What was waited for: by slot, the flight and whether it landed."""
 
 Outcome = TypeVar("Outcome")
 
@@ -76,13 +79,17 @@ class Guard:
     def __init__(
         self,
         *,
-        issuers: Issuer | Iterable[Issuer] | None = None,
+        issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None = None,
         rules: Sequence[Rule] = (),
         protected: Sequence[str] | None = None,
         token_sources: Sequence[TokenSource] = (BearerHeader(),),
         role_hierarchy: Mapping[str, Collection[str]] | None = None,
         realm: str | None = None,
         error_body: ErrorBody = "problem",
+        trusted_origins: Collection[str] = (),
+        cors_preflight: bool = False,
+        close_on_expiry: bool = False,
+        warm_up: WarmUp = "lazy",
         prefixes: Sequence[str] = (),
         observers: Sequence[Observer] = (),
         max_token_size: int = MAX_TOKEN_SIZE,
@@ -96,13 +103,20 @@ class Guard:
         **unknown: Never,
     ) -> None:
         """
-        :param issuers: whom we trust.
+        :param issuers: whom we trust: an ``Issuer``, ``AdmittedIssuers``, or a list of these.
         :param rules: the rule table; the first that matches decides, none means a valid token.
         :param protected: path prefixes that need a token while the rest is open, instead of rules.
         :param token_sources: where a token may be; the first that is present decides.
         :param role_hierarchy: for each role those that it brings with it.
         :param realm: the realm of challenges; ``api`` if left out.
         :param error_body: ``problem`` (RFC 9457), ``oauth`` (RFC 6749), or a callable.
+        :param trusted_origins: exact origins of other pages that may use a cookie's token, such as
+            ``https://app.example``.
+        :param cors_preflight: whether CORS preflights pass without a token, where no rule names
+            OPTIONS. A CORS middleware in front of this one makes it needless.
+        :param close_on_expiry: whether an open WebSocket is closed when its token expires.
+        :param warm_up: when keys are first fetched: with the first token (``lazy``), at start-up
+            (``try``), or at start-up, which fails without them (``require``).
         :param prefixes: mount points that the application may strip from a path.
         :param observers: callables that are told what happened.
         :param max_token_size: characters that a token may have.
@@ -116,20 +130,26 @@ class Guard:
         :raises ConfigurationError: naming the setting, the value and the fix.
         """
         refuse_unknown(unknown)
+        check_flag("cors_preflight", cors_preflight)
+        check_flag("close_on_expiry", close_on_expiry)
+        check_warm_up(warm_up)
         check_count("max_token_size", max_token_size, 256)
         check_count("token_cache_size", token_cache_size, 0)
         check_count("token_cache_bytes", token_cache_bytes, 0)
         self._observers = tuple(observers)
         self._table = RuleTable(chosen_rules(rules, protected), checked_prefixes(prefixes))
         self._sources = Sources(token_sources)
-        self._roles = RoleHierarchy(role_hierarchy)
+        self._origins = OriginProof(trusted_origins)
+        self._cors_preflight = cors_preflight
+        self._close_on_expiry = close_on_expiry
+        self.warm_up: WarmUp = warm_up
         self._answers = Answers(realm or "api", error_body, self._sources.vary)
-        self._clock = clock
-        self._max_token_size = max_token_size
-        self._tokens = TokenCache(token_cache_size, token_cache_bytes)
-        self._headers = KnownHeaders()
+        tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
-        self._issuers = Registry(chosen, clock, self._observers)
+        self._issuers = Registry(chosen, clock, self._observers, tokens.forget)
+        self._owners = Owners(
+            self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
+        )
 
     def decide(
         self, view: RequestView, prefixes: tuple[str, ...] = ()
@@ -158,130 +178,92 @@ class Guard:
         try:
             ruling = self._table.ruling(view.method, view.path, prefixes)
         except PathInvalid as problem:
-            return self._refuse(problem, "")
-        if ruling.is_public:
-            return Allow(ANONYMOUS, ruling.rule)
+            return self._refuse(problem, view)
+        if ruling.is_public or (self._cors_preflight and _is_preflight(view, ruling)):
+            return self._pass(view, ruling, ANONYMOUS)
         try:
             found = self._sources.find(view)
             if found is None:
-                return self._without_token(ruling)
-            principal = self._known(found[0], learnt)
+                return self._without_token(view, ruling)
+            token, source = found
+            principal = self._owners.find(token, learnt)
+            if type(principal) is Gap:
+                return principal
+            self._check_origin(view, source, principal)  # type: ignore[arg-type]
+            return self._hold_against(view, ruling, principal, source)  # type: ignore[arg-type]
         except Refused as problem:
-            return self._with_bad_token(ruling, problem)
-        if type(principal) is Gap:
-            return principal
-        return self._hold_against(ruling, principal, found[1])  # type: ignore[arg-type]
+            return self._with_bad_token(view, ruling, problem)
 
-    def _without_token(self, ruling: Ruling) -> Allow | Deny:
+    def _without_token(self, view: RequestView, ruling: Ruling) -> Allow | Deny:
         if ruling.admits_anonymous:
-            return Allow(ANONYMOUS, ruling.rule, self._private("Authorization"))
-        return self._refuse(TokenMissing(), ruling.rule)
+            return self._pass(view, ruling, ANONYMOUS, private(self._sources.vary))
+        return self._refuse(TokenMissing(), view, ruling)
 
-    def _with_bad_token(self, ruling: Ruling, problem: Refused) -> Allow | Deny:
+    def _with_bad_token(self, view: RequestView, ruling: Ruling, problem: Refused) -> Allow | Deny:
         # An outage is no verdict on the token: a 503 is never forgiven.
         if ruling.forgives_invalid and not isinstance(problem, Unavailable):
             nobody = replace(ANONYMOUS, refusal=problem.code)
-            return Allow(nobody, ruling.rule, self._private("Authorization"))
-        return self._refuse(problem, ruling.rule)
+            return self._pass(view, ruling, nobody, private(self._sources.vary))
+        return self._refuse(problem, view, ruling)
+
+    def _check_origin(self, view: RequestView, source: TokenSource, principal: Principal) -> None:
+        if isinstance(source, CookieToken) and not self._origins.is_given(view, source, principal):
+            raise CSRFRefused("the request does not prove that it comes from a trusted origin")
 
     def _hold_against(
-        self, ruling: Ruling, principal: Principal, source: TokenSource
+        self, view: RequestView, ruling: Ruling, principal: Principal, source: TokenSource
     ) -> Allow | Deny:
-        for requirement, match in ruling.demands:
-            refusal = requirement.judge(principal, match)
+        for demand in ruling.demands:
+            refusal = demand[0].judge(principal, demand[1])
             if refusal is not None:
-                return self._refuse_requirement(ruling, requirement, principal, match, refusal)
+                return self._refuse_requirement(view, ruling, demand, principal, refusal)
+        if ruling.admits_anonymous:
+            return self._pass(view, ruling, principal, private(self._sources.vary))
         # RFC 9111 §3.5 keeps shared caches away from what a bearer header opened; from anywhere
-        # else, and where the anonymous pass too, the answer has to say so itself.
-        if ruling.admits_anonymous or source.vary != "Authorization":
-            return Allow(principal, ruling.rule, self._private(source.vary))
-        return Allow(principal, ruling.rule)
+        # else the answer has to say so itself, from the query by RFC 6750 §2.3.
+        if source.vary != "Authorization":
+            return self._pass(view, ruling, principal, private(source.vary))
+        return self._pass(view, ruling, principal)
 
-    def _private(self, vary: str) -> Headers:
-        return (("Vary", vary), ("Cache-Control", "private"))
+    def _pass(
+        self, view: RequestView, ruling: Ruling, principal: Principal, headers: Headers = ()
+    ) -> Allow:
+        if not view.is_websocket:
+            return Allow(principal, ruling.rule, headers)
+        subprotocol = self._sources.subprotocol(view)
+        return Allow(principal, ruling.rule, headers, subprotocol, self._closes_in(principal))
 
-    def _known(self, token: str, learnt: Learnt) -> Principal | Gap:
-        """Return who owns a token: from memory where it still stands, else by verifying it."""
-        entry = self._tokens.get(token)
-        if entry is None:
-            return self._verified(token, learnt)
-        if self._clock.now() >= entry.valid_until:
-            raise TokenExpired
-        if (
-            entry.trust.source.snapshot is entry.snapshot
-            and self._clock.monotonic() < entry.soft_at
-        ):
-            entry.was_used = True
-            return entry.principal
-        return self._renewed(token, entry, learnt)
+    def _closes_in(self, principal: Principal) -> float | None:
+        if not self._close_on_expiry or principal.expires_at is None:
+            return None
+        return self._owners.seconds_left(principal)
 
-    def _renewed(self, token: str, entry: Entry, learnt: Learnt) -> Principal | Gap:
-        """Ask for the key of a known token again; the same key object needs no second check."""
-        snapshot = entry.trust.source.snapshot
-        keys = self._keys(entry.trust, entry.kid, entry.algorithm, learnt)
-        if isinstance(keys, Gap):
-            return keys
-        if entry.key not in keys:
-            return self._verified(token, learnt)
-        if snapshot is entry.trust.source.snapshot:
-            fresh = replace(entry, snapshot=snapshot, soft_at=snapshot.soft_at)
-            self._tokens.put(token, fresh)
-        return entry.principal
-
-    def _verified(self, token: str, learnt: Learnt) -> Principal | Gap:
-        compact = parse(token, self._max_token_size, self._headers)
-        header = compact.header
-        if header.alg not in self._issuers.algorithms:
-            raise AlgorithmNotAllowed("no issuer signs with it")
-        claims = compact.claims()
-        trust = self._issuers.choose(claims)
-        algorithm = trust.check_header(header)
-        trust.policy.check(claims, self._clock.now())
-        snapshot = trust.source.snapshot
-        keys = self._keys(trust, header.kid, algorithm, learnt)
-        if isinstance(keys, Gap):
-            return keys
-        key = check_signature(compact, keys, algorithm)
-        self._headers.learn(compact.header_segment, header)
-        prefix = trust.issuer if self._issuers.has_several else None
-        principal = trust.policy.principal(claims, prefix, self._roles.expand)
-        # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
-        if snapshot is not None and snapshot is trust.source.snapshot:
-            until = trust.policy.valid_until(claims)
-            self._tokens.put(
-                token,
-                Entry(
-                    principal, trust, key, algorithm, header.kid, snapshot, snapshot.soft_at, until
-                ),
-            )
-        return principal
-
-    def _keys(
-        self, trust: Trust, kid: str | None, algorithm: Algorithm, learnt: Learnt
-    ) -> tuple[VerificationKey, ...] | Gap:
-        if "keys" in learnt:
-            return trust.source.settle(kid, algorithm, *learnt["keys"])
-        return trust.source.plan(kid, algorithm)
-
-    def _refuse(self, problem: Refused, rule: str) -> Deny:
-        return self._told(self._answers.refuse(problem), rule, problem.detail)
+    def _refuse(self, problem: Refused, view: RequestView, ruling: Ruling | None = None) -> Deny:
+        deny = self._answers.refuse(problem)
+        is_of_the_token = isinstance(problem, (TokenError, RequestError)) and ruling is not None
+        if is_of_the_token and (expiry := self._sources.expiry(view)):
+            deny = deny.plus("Set-Cookie", expiry)
+        return self._told(deny, view, ruling, problem.detail)
 
     def _refuse_requirement(
         self,
+        view: RequestView,
         ruling: Ruling,
-        requirement: Requirement,
+        demand: tuple[Requirement, Match],
         principal: Principal,
-        match: Match,
         refusal: Refusal,
     ) -> Deny:
         scopes: Iterable[str] = ()
         if refusal.error == "insufficient_scope":
-            scopes = curing_scopes(requirement, principal, match)
+            scopes = curing_scopes(demand[0], principal, demand[1])
         deny = self._answers.refuse_requirement(refusal, scopes)
-        return self._told(deny, ruling.rule, refusal.detail)
+        return self._told(deny, view, ruling, refusal.detail)
 
-    def _told(self, deny: Deny, rule: str, detail: str) -> Deny:
+    def _told(self, deny: Deny, view: RequestView, ruling: Ruling | None, detail: str) -> Deny:
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("refused: %s\n  because     %s", explanation(view, ruling, deny), detail)
         if self._observers:
+            rule = "" if ruling is None else ruling.rule
             tell(self._observers, RequestRefused(deny.code, deny.status, rule, detail))
         return deny
 
@@ -292,24 +274,24 @@ class Guard:
         :raises KeysUnavailable: if that cannot be told at the moment.
         :raises ConfigurationError: if it would block a running event loop.
         """
-        step = self._known(_text(token), {})
+        step = self._owners.find(_text(token), {})
         if not isinstance(step, Gap):
             return step
         refuse_to_block("Guard.verify", "Guard.averify")
-        return run(self._ask(partial(self._known, token), step))
+        return run(self._ask(partial(self._owners.find, token), step))
 
     async def averify(self, token: str) -> Principal:
         """Do the same by awaiting."""
-        step = self._known(_text(token), {})
+        step = self._owners.find(_text(token), {})
         if not isinstance(step, Gap):
             return step
-        return await arun(self._ask(partial(self._known, token), step))
+        return await arun(self._ask(partial(self._owners.find, token), step))
 
     def explain(self, method: str, path: str, token: str | None = None) -> Explanation:
         """Return which rule decides a request, what it asks, and what a client would get.
 
         :param method: in any case; ``WEBSOCKET`` for a socket.
-        :param token: what ``Authorization: Bearer`` would carry.
+        :param token: what ``Authorization: Bearer`` would carry, or the cookie.
         :raises ConfigurationError: if it would block a running event loop.
         """
         view = Question(method, path, token)
@@ -319,11 +301,9 @@ class Guard:
             verdict = run(verdict)
         try:
             ruling = self._table.ruling(method, path)
-        except PathInvalid as problem:
-            return Explanation(method, path, (), (), f"400 {problem.code}: {problem.detail}")
-        rules = tuple(str(decider.rule) for decider in ruling.deciders)
-        asks = tuple(str(requirement) for requirement, _ in ruling.demands)
-        return Explanation(method, path, rules, asks, str(verdict))
+        except PathInvalid:
+            ruling = None
+        return explanation(view, ruling, verdict)  # type: ignore[arg-type]
 
     def health(self) -> dict[str | None, KeyHealth]:
         """Return how each issuer's keys stand, without asking anybody."""
@@ -332,40 +312,56 @@ class Guard:
     def distrust(self, issuer: str | None, kid: str | None = None) -> None:
         """Stop trusting one key of an issuer, or all of them, at once and for good.
 
+        :raises ConfigurationError: if no such issuer is configured, or admitted.
+        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        """
+        self._named("distrust", issuer).source.distrust(kid)
+        self._owners.forget()
+
+    def export_keys(self, issuer: str | None) -> dict[str, Any] | None:
+        """Return the key set of an issuer as JSON can carry it, to be its ``seed`` elsewhere.
+
+        ``None`` where there is none: not fetched yet, or held by the configuration.
+
         :raises ConfigurationError: if no such issuer is configured.
         """
+        return self._named("export_keys", issuer).source.export()
+
+    def _named(self, call: str, issuer: str | None) -> Trust:
         try:
-            trust = self._issuers.named(issuer)
+            return self._issuers.named(issuer)
         except KeyError:
-            raise ConfigurationError(
-                f"distrust({issuer!r}): no such issuer is configured"
-            ) from None
-        trust.source.distrust(kid)
-        self._tokens.clear()
+            raise ConfigurationError(f"{call}({issuer!r}): no such issuer is configured") from None
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
         """Fetch every issuer's keys now, so that the first request need not wait.
 
-        :param timeout: seconds to wait at the most, for each issuer.
+        :param timeout: seconds to wait at the most, in all; all issuers are asked at once.
         :param required: raise where keys cannot be had, instead of starting without.
         :raises KeysUnavailable: if ``required`` and an issuer cannot be reached.
         """
-        for trust in self._issuers:
-            trust.source.warm(timeout, required)
+        self._issuers.warm(timeout, required)
 
     async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
         """Do the same by awaiting."""
-        for trust in self._issuers:
-            await trust.source.awarm(timeout, required)
+        await self._issuers.awarm(timeout, required)
 
     def close(self) -> None:
         """Give up fetches and connections; requests under way are answered with 503."""
-        for trust in self._issuers:
-            trust.source.close()
+        self._issuers.close()
 
     async def aclose(self) -> None:
         """Do the same; nothing of it waits."""
         self.close()
+
+
+def _is_preflight(view: RequestView, ruling: Ruling) -> bool:
+    """Return whether a browser asks what it may send (Fetch §4.8), and no rule speaks of that."""
+    return (
+        view.method.upper() == "OPTIONS"
+        and not ruling.names_options
+        and bool(view.headers("origin") and view.headers("access-control-request-method"))
+    )
 
 
 def chosen_guard(guard: Guard | None, options: GuardOptions) -> Guard:

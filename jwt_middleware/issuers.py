@@ -1,73 +1,79 @@
-"""Whom we trust: an issuer's name, audience, algorithms, keys, and where its claims stand."""
+"""Whom we trust, as the configuration says it.
+
+An :class:`Issuer` is a name, audiences, algorithms, where keys come from and where claims stand.
+:class:`AdmittedIssuers` is a rule in the place of a list. Both are values; what is in service, with
+keys and memory, is in ``trust/``.
+"""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from inspect import iscoroutinefunction
+from typing import Any, TypedDict
 
-from jwt_middleware.clock import Clock
-from jwt_middleware.crypto.algorithms import ASYMMETRIC, Algorithm, select
-from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.crypto.algorithms import ASYMMETRIC, select
 from jwt_middleware.crypto.material import KeyOption, read_keys
-from jwt_middleware.effects import Flight, Gap
-from jwt_middleware.errors import (
-    AlgorithmNotAllowed,
-    ClaimInvalid,
-    ClaimMissing,
-    ConfigurationError,
-    IssuerUntrusted,
-    TypeNotAllowed,
-)
-from jwt_middleware.events import Observer
-from jwt_middleware.keys.jwks import JWKSResolver
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.keys.fetch import Fetcher
+from jwt_middleware.keys.flight import MAX_FLIGHTS
 from jwt_middleware.keys.options import ResolverOptions
-from jwt_middleware.keys.snapshot import KeyHealth, Snapshot
-from jwt_middleware.keys.static import StaticKeys
 from jwt_middleware.principal import ClaimPath, claim_path
 from jwt_middleware.tokens.claims import AnyAudience, ClaimPolicy
-from jwt_middleware.tokens.compact import Header, normal_type
+from jwt_middleware.tokens.compact import normal_type
 
 ClaimPathOption = str | ClaimPath
+ClaimValue = str | int | bool
+Audience = str | Collection[str] | AnyAudience | None
+
+TENANT = "{tenantid}"
+"""What stands in an issuer's name for the tenant, as Entra ID's discovery document writes it."""
+
+# A tenant is a GUID, which Entra ID writes in lower case. Whatever else stands in its place in the
+# name of an issuer is no tenant.
+TENANT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+# What the SDKs of Auth0 keep; a hundred key sets are a few megabytes.
+MAX_ISSUERS = 100
+
 _DEFAULT_RESOLVER = ResolverOptions()
 
 
-class KeySource(Protocol):
-    """Where one issuer's keys come from; the guard cannot tell a static set from a fetched one."""
+class AnyTenant:
+    """The type of :data:`ANY_TENANT`."""
 
-    @property
-    def snapshot(self) -> Snapshot | None:
-        """The current set, read without a lock."""
-        ...
+    def __repr__(self) -> str:
+        return "ANY_TENANT"
 
-    def plan(self, kid: str | None, algorithm: Algorithm) -> tuple[VerificationKey, ...] | Gap:
-        """Return the keys to try, or the flight to wait for; raises ``KeyUnknown`` and the like."""
-        ...
 
-    def settle(
-        self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool
-    ) -> tuple[VerificationKey, ...]:
-        """Return the keys to try after waiting; never asks for another flight."""
-        ...
+ANY_TENANT = AnyTenant()
+"""Accept every tenant. Anybody can create one, and name the users in it as they like."""
 
-    def warm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Fetch now, so that the first request need not."""
-        ...
+Tenants = Collection[str] | AnyTenant
 
-    async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Do the same by awaiting."""
-        ...
 
-    def distrust(self, kid: str | None = None) -> None:
-        """Stop trusting one key, or all, at once and for good."""
-        ...
+class IssuerOptions(TypedDict, total=False):
+    """The options of :class:`Issuer` that a preset passes on."""
 
-    def health(self) -> KeyHealth:
-        """Return how it stands, without asking anybody."""
-        ...
-
-    def close(self) -> None:
-        """Give up flights and connections."""
-        ...
+    keys: KeyOption
+    jwks_uri: str | None
+    discovery: str | None
+    algorithms: Collection[str]
+    leeway: float
+    required_claims: Collection[ClaimPathOption]
+    required_values: Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]]
+    require_exp: bool
+    token_types: Collection[str | None]
+    accept_id_tokens: bool
+    accept_bound_as_bearer: bool
+    max_lifetime: float | None
+    scopes_claim: ClaimPathOption
+    roles_claim: ClaimPathOption
+    permissions_claim: ClaimPathOption
+    aliases: Collection[str]
+    tenants: Tenants | None
+    resolver: ResolverOptions
+    fetcher: Fetcher | None
+    seed: Mapping[str, Any] | None
 
 
 class Issuer:
@@ -77,12 +83,14 @@ class Issuer:
         self,
         issuer: str | None,
         *,
-        audience: str | Collection[str] | AnyAudience | None,
+        audience: Audience,
         keys: KeyOption = None,
         jwks_uri: str | None = None,
+        discovery: str | None = None,
         algorithms: Collection[str] = ASYMMETRIC,
         leeway: float = 30,
         required_claims: Collection[ClaimPathOption] = (),
+        required_values: Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]] = {},
         require_exp: bool = True,
         token_types: Collection[str | None] = ("at+jwt", "JWT", None),
         accept_id_tokens: bool = False,
@@ -91,7 +99,11 @@ class Issuer:
         scopes_claim: ClaimPathOption = "scope",
         roles_claim: ClaimPathOption = "roles",
         permissions_claim: ClaimPathOption = "permissions",
+        aliases: Collection[str] = (),
+        tenants: Tenants | None = None,
         resolver: ResolverOptions = _DEFAULT_RESOLVER,
+        fetcher: Fetcher | None = None,
+        seed: Mapping[str, Any] | None = None,
     ) -> None:
         """
         :param issuer: the exact ``iss`` of its tokens (RFC 8725 §3.8). With neither ``keys`` nor
@@ -100,9 +112,13 @@ class Issuer:
             ``ANY_AUDIENCE``: it may name anybody.
         :param keys: keys that the configuration holds (see ``KeyOption``).
         :param jwks_uri: where its key set is published.
+        :param discovery: where its discovery document is, if that is not below its name. The
+            document must name the issuer all the same, byte for byte.
         :param algorithms: the names that a token's header may use.
         :param leeway: seconds that its clock and ours may differ.
         :param required_claims: claims that must be there, besides ``iss``, ``aud`` and ``exp``.
+        :param required_values: claims that must have a value, or one of several: text, a whole
+            number or a boolean, compared as JSON.
         :param require_exp: whether a token without ``exp`` is refused.
         :param token_types: accepted values of ``typ``; ``None`` for a header without one.
         :param accept_id_tokens: whether an ID token passes for an access token.
@@ -111,10 +127,18 @@ class Issuer:
         :param scopes_claim: where scopes stand: text separated by spaces, or an array.
         :param roles_claim: where roles stand, such as ``realm_access.roles``.
         :param permissions_claim: where permissions stand.
+        :param aliases: other spellings of its name that its tokens may carry; the principal has
+            the name.
+        :param tenants: for an issuer with tenants, those that are trusted: GUIDs, or
+            ``ANY_TENANT``. ``{tenantid}`` in the name stands for the tenant; the claim ``tid`` must
+            agree with ``iss``, and so must the ``issuer`` of a key that names one.
         :param resolver: how its key set is fetched and kept.
+        :param fetcher: asks over the network in place of :class:`HTTPFetcher`'s defaults.
+        :param seed: what ``Guard.export_keys`` returned, here or in another process.
         :raises ConfigurationError: naming the setting, the value and the fix.
         """
         _check_name(issuer, keys, jwks_uri)
+        _check_source(issuer, keys, jwks_uri, discovery=discovery, fetcher=fetcher, seed=seed)
         _check_seconds("leeway", leeway, at_most=300)
         _check_seconds("max_lifetime", max_lifetime)
         self.issuer = issuer
@@ -122,7 +146,13 @@ class Issuer:
         self.token_types = frozenset(_types(token_types))
         self.keys = None if keys is None else read_keys(keys, tuple(self.algorithms.values()))
         self.jwks_uri = jwks_uri
+        self.discovery = discovery
         self.resolver = resolver
+        self.fetcher = fetcher
+        self.seed = seed
+        self.aliases = _aliases(issuer, aliases)
+        self.tenants = _tenants(issuer, tenants, self.aliases)
+        self.required_values = tuple(_values(required_values))
         self.policy = ClaimPolicy(
             audience=_audience(audience),
             leeway=leeway,
@@ -142,18 +172,108 @@ class Issuer:
                 f"Issuer({issuer!r}): algorithms={list(self.algorithms)} need a shared secret, and "
                 "a published key set cannot hold one: give keys=Secret.from_env(...)"
             )
+        if self.is_template and keys is None and jwks_uri is None and discovery is None:
+            raise ConfigurationError(
+                f"Issuer({issuer!r}): a name with {TENANT} is no address to discover keys at: "
+                "give discovery= or jwks_uri="
+            )
+
+    @property
+    def is_template(self) -> bool:
+        """Whether the name stands for many issuers, one a tenant."""
+        return self.issuer is not None and TENANT in self.issuer
+
+    @property
+    def key_settings(self) -> tuple[Any, ...]:
+        """Where its keys come from, as a value that can be compared and hashed."""
+        fetcher = None if self.fetcher is None else id(self.fetcher)
+        algorithms = tuple(self.algorithms)
+        place = (self.issuer, self.jwks_uri, self.discovery, algorithms, self.resolver)
+        return (*place, fetcher, self.keys)
+
+    @property
+    def token_settings(self) -> tuple[Any, ...]:
+        """What its tokens must be like, as a value that can be compared."""
+        names = (self.issuer, self.aliases, self.tenants)
+        return (*names, tuple(self.algorithms), self.token_types, self.policy, self.required_values)
 
     def __repr__(self) -> str:
         return f"Issuer({self.issuer!r}, algorithms={list(self.algorithms)})"
 
 
+class AdmittedIssuers:
+    """Issuers that a rule admits, where no list can name them all."""
+
+    def __init__(
+        self,
+        admit: Callable[[str], Issuer | None],
+        *,
+        most: int = MAX_ISSUERS,
+        max_flights: int = MAX_FLIGHTS,
+        readmit_after: float = 300,
+    ) -> None:
+        """
+        :param admit: is given the exact ``iss`` of a token that is not verified yet, and returns
+            the issuer of that very name, or ``None`` if it is not trusted. Nothing else of a token
+            reaches it. It runs on the thread or event loop of the request, several at once, and
+            must answer from memory. If it raises, the token is refused with 503
+            ``keys_unavailable`` and the log says where.
+        :param most: issuers whose keys are kept; the least recently used make room, those of whom
+            no token was ever good first.
+        :param max_flights: key fetches that may be under way at once, over all of them.
+        :param readmit_after: seconds after which the rule is asked again; for so long an issuer
+            stays trusted that the rule no longer admits.
+        :raises ConfigurationError: for a rule that is none, or ``most`` not above ``max_flights``.
+        """
+        if not callable(admit) or iscoroutinefunction(admit):
+            raise ConfigurationError(
+                f"admit={admit!r} must be a plain function from an issuer's name to an Issuer or "
+                "None; what must be awaited cannot decide here"
+            )
+        for name, value in {"most": most, "max_flights": max_flights}.items():
+            if type(value) is not int or value < 1:
+                raise ConfigurationError(f"{name}={value!r} must be a whole number of at least 1")
+        if most <= max_flights:
+            raise ConfigurationError(
+                f"most={most!r} must be more than max_flights={max_flights!r}: an issuer whose "
+                "keys are being fetched is never dropped"
+            )
+        _check_seconds("readmit_after", readmit_after)
+        self.admit = admit
+        self.most = most
+        self.max_flights = max_flights
+        self.readmit_after = readmit_after
+
+    def __repr__(self) -> str:
+        return f"AdmittedIssuers({self.admit!r}, most={self.most})"
+
+
 def _check_name(issuer: str | None, keys: KeyOption, jwks_uri: str | None) -> None:
     if issuer is not None and (not isinstance(issuer, str) or not issuer):
         raise ConfigurationError(f"issuer={issuer!r} is no name: write the exact iss of its tokens")
-    if keys is not None and jwks_uri is not None:
-        raise ConfigurationError(f"Issuer({issuer!r}): give keys or jwks_uri, not both")
     if issuer is None and keys is None and jwks_uri is None:
         raise ConfigurationError("an issuer needs a name to be discovered by, keys, or a jwks_uri")
+
+
+def _check_source(
+    issuer: str | None, keys: KeyOption, jwks_uri: str | None, **fetched: object
+) -> None:
+    """Refuse settings that contradict each other about where keys come from."""
+    if keys is not None and jwks_uri is not None:
+        raise ConfigurationError(f"Issuer({issuer!r}): give keys or jwks_uri, not both")
+    if jwks_uri is not None and fetched["discovery"] is not None:
+        raise ConfigurationError(f"Issuer({issuer!r}): give jwks_uri or discovery, not both")
+    for name, value in fetched.items():
+        if keys is not None and value is not None:
+            raise ConfigurationError(
+                f"Issuer({issuer!r}): {name}= is for keys that are fetched, and keys= holds them: "
+                "give one of the two"
+            )
+    if fetched["fetcher"] is not None and not hasattr(fetched["fetcher"], "fetch"):
+        raise ConfigurationError(
+            f"fetcher={fetched['fetcher']!r} has no fetch(request): write HTTPFetcher(...), or a "
+            "class of your own with that method"
+        )
 
 
 def _check_seconds(name: str, value: float | None, at_most: float = math.inf) -> None:
@@ -191,99 +311,60 @@ def _audience(audience: object) -> frozenset[str] | AnyAudience | None:
     return frozenset(names)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trust:
-    """An issuer in service: its settings and its keys."""
-
-    issuer: str | None
-    algorithms: Mapping[str, Algorithm]
-    token_types: frozenset[str | None]
-    policy: ClaimPolicy
-    source: KeySource
-
-    def check_header(self, header: Header) -> Algorithm:
-        """Return the algorithm that the header names.
-
-        :raises AlgorithmNotAllowed: if it is none of this issuer's (RFC 8725 §3.1).
-        :raises TypeNotAllowed: if ``typ`` is none of this issuer's (RFC 8725 §3.11).
-        """
-        algorithm = self.algorithms.get(header.alg)
-        if algorithm is None:
-            raise AlgorithmNotAllowed(f"alg is none of {sorted(self.algorithms)}")
-        if header.typ not in self.token_types:
-            raise TypeNotAllowed("typ is none of those configured")
-        return algorithm
+def _aliases(issuer: str | None, aliases: Collection[str]) -> tuple[str, ...]:
+    names = tuple(_listed("aliases", aliases))
+    if not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError(f"aliases={aliases!r} must be a list of names")
+    if names and issuer is None:
+        raise ConfigurationError(f"aliases={aliases!r} need an issuer to be other names of")
+    return names
 
 
-class Registry:
-    """Every issuer that one guard trusts. A name that is not here costs nothing."""
-
-    def __init__(
-        self, issuers: Iterable[Issuer], clock: Clock, observers: tuple[Observer, ...]
-    ) -> None:
-        """:raises ConfigurationError: for no issuer, a name twice, an unnamed one among several."""
-        chosen = tuple(issuers)
-        names = [issuer.issuer for issuer in chosen]
-        if not chosen:
-            raise ConfigurationError("issuers=[] trusts nobody: name an Issuer")
-        if len(set(names)) < len(names):
-            raise ConfigurationError(f"issuers: one name stands twice in {names}")
-        if None in names and len(names) > 1:
-            raise ConfigurationError("issuers: one without a name must be the only one")
-        self._trusts = {issuer.issuer: _trust(issuer, clock, observers) for issuer in chosen}
-        self._unnamed = self._trusts.get(None)
-        self.algorithms = frozenset(name for trust in self for name in trust.algorithms)
-        self.has_several = len(chosen) > 1
-
-    def __iter__(self) -> Any:
-        return iter(self._trusts.values())
-
-    def named(self, issuer: str | None) -> Trust:
-        """Return the issuer of that name.
-
-        :raises KeyError: if there is none.
-        """
-        return self._trusts[issuer]
-
-    def choose(self, claims: Mapping[str, Any]) -> Trust:
-        """Return whom a token says it is from; the match is exact.
-
-        :raises ClaimMissing: if it does not say.
-        :raises ClaimInvalid: if ``iss`` is not text.
-        :raises IssuerUntrusted: if it is nobody whom we trust.
-        """
-        if self._unnamed is not None:
-            if not isinstance(claims.get("iss", ""), str):
-                raise ClaimInvalid("iss")
-            return self._unnamed
-        if "iss" not in claims:
-            raise ClaimMissing("iss")
-        issuer = claims["iss"]
-        if not isinstance(issuer, str):
-            raise ClaimInvalid("iss")
-        trust = self._trusts.get(issuer)
-        if trust is None:
-            raise IssuerUntrusted
-        return trust
+def _tenants(
+    issuer: str | None, tenants: Tenants | None, aliases: tuple[str, ...]
+) -> frozenset[str] | AnyTenant | None:
+    holes = issuer.count(TENANT) if issuer is not None else 0
+    if tenants is None:
+        if holes:
+            raise ConfigurationError(
+                f"Issuer({issuer!r}) stands for the tenants of everybody: name yours in tenants=, "
+                "or write tenants=ANY_TENANT"
+            )
+        return None
+    if aliases or holes > 1:
+        raise ConfigurationError(f"Issuer({issuer!r}): tenants= goes with one name of one {TENANT}")
+    if isinstance(tenants, AnyTenant):
+        chosen: frozenset[str] = frozenset()
+    else:
+        chosen = frozenset(_tenant(tenant) for tenant in _listed("tenants", tenants))
+    if not holes and not (len(chosen) == 1 and issuer is not None and max(chosen) in issuer):
+        raise ConfigurationError(
+            f"Issuer({issuer!r}) is the name of one tenant: tenants={tenants!r} must be a list of "
+            f"that one, or the name must contain {TENANT}"
+        )
+    if not chosen and not isinstance(tenants, AnyTenant):
+        raise ConfigurationError("tenants=[] trusts nobody: name a tenant")
+    return tenants if isinstance(tenants, AnyTenant) else chosen
 
 
-def _trust(issuer: Issuer, clock: Clock, observers: tuple[Observer, ...]) -> Trust:
-    return Trust(
-        issuer.issuer,
-        issuer.algorithms,
-        issuer.token_types,
-        issuer.policy,
-        _source(issuer, clock, observers),
-    )
+def _tenant(tenant: object) -> str:
+    # People copy GUIDs in either case; a token has them in lower case.
+    guid = tenant.lower() if isinstance(tenant, str) else ""
+    if not TENANT_ID.fullmatch(guid):
+        raise ConfigurationError(
+            f"tenant {tenant!r} is no GUID: tokens name a tenant by its id, never by its domain"
+        )
+    return guid
 
 
-def _source(issuer: Issuer, clock: Clock, observers: tuple[Observer, ...]) -> KeySource:
-    if issuer.keys is not None:
-        return StaticKeys(issuer.keys)
-    return JWKSResolver(
-        issuer.jwks_uri,
-        issuer=issuer.issuer,
-        options=issuer.resolver,
-        clock=clock,
-        observers=observers,
-    )
+def _values(
+    required: Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]],
+) -> Iterable[tuple[ClaimPath, tuple[ClaimValue, ...]]]:
+    for path, wanted in required.items():
+        values = (wanted,) if isinstance(wanted, str | int) else tuple(wanted)
+        if not values or not all(isinstance(value, str | int) for value in values):
+            raise ConfigurationError(
+                f"required_values: {path!r} must be text, a whole number, a boolean, or a list of "
+                f"these, and is {wanted!r}"
+            )
+        yield claim_path(path), values

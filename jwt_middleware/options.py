@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.material import KeyOption
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.events import Observer
-from jwt_middleware.issuers import Issuer
+from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.request.sources import TokenSource
 from jwt_middleware.rules.table import Rule, protect, public
 from jwt_middleware.tokens.claims import AnyAudience
@@ -17,17 +17,23 @@ from jwt_middleware.verdict import ErrorBody
 
 _log = logging.getLogger("jwt_middleware")
 
+WarmUp = Literal["lazy", "try", "require"]
+
 
 class GuardOptions(TypedDict, total=False):
     """The options of :class:`~jwt_middleware.guard.Guard`, as a face takes them."""
 
-    issuers: Issuer | Iterable[Issuer] | None
+    issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None
     rules: Sequence[Rule]
     protected: Sequence[str] | None
     token_sources: Sequence[TokenSource]
     role_hierarchy: Mapping[str, Collection[str]] | None
     realm: str | None
     error_body: ErrorBody
+    trusted_origins: Collection[str]
+    cors_preflight: bool
+    close_on_expiry: bool
+    warm_up: WarmUp
     prefixes: Sequence[str]
     observers: Sequence[Observer]
     max_token_size: int
@@ -56,12 +62,12 @@ def _known_names() -> str:
 
 
 def chosen_issuers(
-    issuers: Issuer | Iterable[Issuer] | None,
+    issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None,
     issuer: str | None,
     audience: str | Collection[str] | AnyAudience | None,
     key: KeyOption,
     algorithms: Collection[str] | None,
-) -> tuple[Issuer, ...]:
+) -> tuple[Issuer | AdmittedIssuers, ...]:
     """Return the issuers of the long form, or the one that the short form describes.
 
     :raises ConfigurationError: if both forms are used, or neither.
@@ -71,7 +77,9 @@ def chosen_issuers(
     if issuers is not None:
         if used:
             raise ConfigurationError(f"{used[0]}= goes without issuers=: set it on the Issuer")
-        return (issuers,) if isinstance(issuers, Issuer) else tuple(issuers)
+        if isinstance(issuers, Issuer | AdmittedIssuers):
+            return (issuers,)
+        return tuple(issuers)
     if not used:
         raise ConfigurationError(
             "issuers= is missing, so nobody is trusted: name an Issuer, or issuer= or key="
@@ -123,6 +131,26 @@ def checked_prefixes(prefixes: Sequence[str]) -> tuple[str, ...]:
             f"prefixes={prefixes!r} must be a list of mount points, such as ['/api/v1']"
         )
     return tuple(prefix.rstrip("/") for prefix in prefixes)
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither ``True`` nor ``False``: any text would count as true.
+
+    :raises ConfigurationError: naming it.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}={value!r} must be True or False")
+
+
+def check_warm_up(value: object) -> None:
+    """Refuse a way to start that is not known.
+
+    :raises ConfigurationError: naming it.
+    """
+    if value not in get_args(WarmUp):
+        raise ConfigurationError(
+            f"warm_up={value!r} is not known: write 'lazy', 'try' or 'require'"
+        )
 
 
 def check_count(name: str, value: int, least: int) -> None:

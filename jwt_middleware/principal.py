@@ -22,7 +22,10 @@ class Claims(Mapping[str, Any]):
     __slots__ = ("_members",)
 
     def __init__(self, members: Mapping[str, Any]) -> None:
-        self._members = {name: _freeze(value) for name, value in members.items()}
+        self._members = {
+            name: value if type(value) in _SCALARS else _freeze(value)
+            for name, value in members.items()
+        }
 
     def __getitem__(self, name: str) -> Any:
         return self._members[name]
@@ -50,13 +53,17 @@ class Claims(Mapping[str, Any]):
         return {name: _thaw(value) for name, value in self._members.items()}
 
 
+# Most claims are one of these, and nothing in them can change.
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def _freeze(value: Any) -> Any:
-    if isinstance(value, str | int):
+    if type(value) in _SCALARS:
         return value
     if isinstance(value, Mapping):
         return Claims(value)
-    if isinstance(value, list | tuple):
-        return tuple(_freeze(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return tuple([_freeze(item) for item in value])
     return value
 
 
@@ -88,10 +95,13 @@ def claim_at(claims: Mapping[str, Any], path: ClaimPath) -> Any:
     """Return the claim at a path of member names, or :data:`ABSENT`."""
     value: Any = claims
     for name in path:
-        if not isinstance(value, Claims | dict) or name not in value:
+        if not isinstance(value, _OBJECTS) or name not in value:
             return ABSENT
         value = value[name]
     return value
+
+
+_OBJECTS = (Claims, dict)
 
 
 NO_CLAIMS = Claims({})

@@ -34,9 +34,13 @@ def _finite(text: str) -> float:
     return number
 
 
-_decoder = json.JSONDecoder(
+# The reader without the two searches for white space around it, which cost half as much again.
+_read = json.JSONDecoder(
     object_pairs_hook=_unique_members, parse_constant=_refuse_constant, parse_float=_finite
-)
+).raw_decode
+
+# RFC 8259 §2.
+_WHITE_SPACE = " \t\n\r"
 
 
 def read_object(data: bytes) -> dict[str, Any]:
@@ -45,15 +49,15 @@ def read_object(data: bytes) -> dict[str, Any]:
     :raises NotOneObject: if it is anything else, or readers could differ about it.
     """
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8").strip(_WHITE_SPACE)
         _check_depth(text)
-        value = _decoder.decode(text)
+        value, end = _read(text)
     except NotOneObject:
         raise
     except (ValueError, RecursionError):
         raise NotOneObject("not JSON in UTF-8") from None
-    if not isinstance(value, dict):
-        raise NotOneObject("not an object")
+    if type(value) is not dict or end != len(text):
+        raise NotOneObject("not one object")
     if "\\ud" in text or "\\uD" in text:
         _check_surrogates(value)
     return value

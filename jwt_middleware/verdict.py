@@ -7,7 +7,7 @@ RFC 6750 §3, the body RFC 9457.
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Literal
 
@@ -45,6 +45,8 @@ class Allow:
     """Headers that the application's response gets, where it has none of that name."""
     subprotocol: str | None = None
     """The WebSocket subprotocol to answer with if the application chooses none."""
+    closes_in: float | None = None
+    """Seconds after which an open WebSocket is to be closed."""
 
     def __str__(self) -> str:
         who = self.principal.identity if self.principal.is_authenticated else "anonymous"
@@ -69,6 +71,13 @@ class Deny:
     def reason(self) -> str:
         """The phrase of the status line."""
         return HTTPStatus(self.status).phrase
+
+    def plus(self, name: str, value: str) -> "Deny":
+        """Return the same answer with one more header."""
+        more = ((name, value),)
+        return replace(
+            self, headers=self.headers + more, raw_headers=self.raw_headers + as_raw(more)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +148,12 @@ class Answers:
         """
         :param realm: the realm of every challenge (RFC 9110 §11.5).
         :param error_body: ``problem``, ``oauth``, or a callable from a problem to type and bytes.
-        :param vary: what a refusal depends on besides ``Authorization``, such as ``Cookie``.
+        :param vary: the headers that a refusal depends on; ``Authorization`` if left out.
         :raises ConfigurationError: if the realm cannot stand in a header.
         """
         self._realm = f'realm="{_quoted("realm", realm)}"'
         self._body = body_writer(error_body)
-        self._vary = f"Authorization, {vary}" if vary else "Authorization"
+        self._vary = vary or "Authorization"
         self._fixed = {
             kind: self._render(_specimen(kind)) for kind in refusals() if _is_fixed(kind)
         }
@@ -195,6 +204,15 @@ class Answers:
             *headers,
         )
         return Deny(problem.status, every, body, problem.code, as_raw(every))
+
+
+def private(vary: str) -> Headers:
+    """Return the headers of an answer that is for one caller only.
+
+    :param vary: the request headers that it depends on; ``""`` where the address itself tells.
+    """
+    own = (("Cache-Control", "private"),)
+    return (("Vary", vary), *own) if vary else own
 
 
 def as_raw(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:

@@ -29,9 +29,13 @@ class JWTWSGIMiddleware:
         :param app: the application to guard.
         :param guard: the guard; or its options go here directly.
         :raises ConfigurationError: for a wrong option.
+        :raises KeysUnavailable: if the guard requires keys at start-up and there are none.
         """
         self._app = app
         self._guard = chosen_guard(guard, options)
+        if self._guard.warm_up != "lazy":
+            # A WSGI server has no event for its start: building the application is the start.
+            self._guard.warm(required=self._guard.warm_up == "require")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""

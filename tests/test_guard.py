@@ -15,6 +15,7 @@ from jwt_middleware import (
     ANY_AUDIENCE,
     BearerHeader,
     ConfigurationError,
+    CookieToken,
     Guard,
     GuardOptions,
     HeaderToken,
@@ -24,6 +25,7 @@ from jwt_middleware import (
     Principal,
     Refusal,
     Requirement,
+    ResolverOptions,
     Secret,
     TokenError,
     has_role,
@@ -31,10 +33,10 @@ from jwt_middleware import (
     protect,
     public,
 )
-from jwt_middleware.errors import KeyUnknown, TokenExpired
+from jwt_middleware.errors import KeyUnknown, SignatureInvalid, TokenExpired
 from jwt_middleware.events import Event, RequestRefused
 from jwt_middleware.rules.requirements import Match
-from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
+from jwt_middleware.testing import Clock, FakeIssuer, KeyPair, bad_token
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.faces.calls import InProcess, http_scope, through_asgi
 
@@ -126,6 +128,26 @@ def test_a_key_replaced_under_its_name_is_noticed(issuer: FakeIssuer, clock: Clo
     assert refused.value.code == "signature_invalid"
 
 
+def test_a_bad_signature_makes_the_guard_look_for_a_replaced_key(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """Where that is asked for, and no more often: anybody can write a bad signature."""
+    options = ResolverOptions(replaced_kid_interval=60)
+    watchful = Guard(issuers=Issuer(issuer.url, audience="o", resolver=options), clock=clock)
+    usual = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    for guard in (usual, watchful):
+        issuer.requests.clear()
+        guard.verify(issuer.token(aud="o"))
+        issuer.arrived.clear()
+        for _ in range(3):
+            with pytest.raises(SignatureInvalid):
+                guard.verify(bad_token("forged", issuer, aud="o"))
+        if guard is watchful:
+            assert issuer.arrived.wait(10)
+        guard.close()
+        assert issuer.requests[JWKS_PATH] == (2 if guard is watchful else 1)
+
+
 def test_distrust_takes_effect_on_cached_tokens(clock: Clock) -> None:
     """At once, on one key or all; an unknown issuer is a mistake."""
     pair = KeyPair.generate("ES256", kid="a")
@@ -175,7 +197,7 @@ def test_a_key_set_that_changes_meanwhile_leaves_nothing_behind(calls: int, age:
 
         assert guard.verify(known).subject == "alice"
 
-        entry = guard._tokens.get(known)
+        entry = guard._owners._tokens.get(known)
         assert entry is None or entry.snapshot is not trust.source.snapshot
         assert guard.verify(known).subject == "alice"
         guard.close()
@@ -309,9 +331,9 @@ def test_the_cache_is_bounded_by_count_and_by_bytes(clock: Clock) -> None:
         for guard in (small, tight, none):
             guard.verify(token(clock, sub=str(number)))
 
-    assert len(small._tokens) == 10
-    assert 0 < tight._tokens.bytes <= 9_000
-    assert len(none._tokens) == 0
+    assert len(small._owners._tokens) == 10
+    assert 0 < tight._owners._tokens.bytes <= 9_000
+    assert len(none._owners._tokens) == 0
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -366,7 +388,7 @@ async def test_other_headers_may_carry_the_token(face: str, clock: Clock) -> Non
     assert passed.header("vary") == "X-Token"
     assert passed.header("cache-control") == "private"
     assert second.header("vary") is None
-    assert fell.header("vary") == "Authorization, X-Token"
+    assert fell.header("vary") == "X-Token, Authorization"
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -474,6 +496,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "half a token": ({**NAMED, "token_cache_size": 0.5}, "token_cache_size=0.5"),
     "a cycle of roles": ({**NAMED, "role_hierarchy": {"a": ["b"], "b": ["a"]}}, "a -> b -> a"),
     "roles as text": ({**NAMED, "role_hierarchy": {"a": "b"}}, "no list of names"),
+    "a path for an origin": ({**NAMED, "trusted_origins": ["https://a/x"]}, "no exact origin"),
+    "text for a flag": ({**NAMED, "cors_preflight": "no"}, "cors_preflight='no'"),
+    "a number for a flag": ({**NAMED, "close_on_expiry": 1}, "close_on_expiry=1"),
+    "an unknown start": ({**NAMED, "warm_up": True}, "write 'lazy', 'try' or 'require'"),
+    "a cookie before a header": (
+        {**NAMED, "token_sources": [CookieToken(), BearerHeader()]},
+        "put the header first",
+    ),
     "plain http": ({"issuer": "http://id.example/", "audience": "x"}, "is not https"),
 }
 
@@ -577,13 +607,22 @@ def test_the_table_can_be_asked(clock: Clock) -> None:
         "GET /admin/7;x\n"
         "  falls under  protect('/admin/**', requires role admin)\n"
         "  asks for     role admin\n"
+        "  method and path    holds\n"
+        "  token source       fails: token_missing\n"
+        "  shape and claims   not reached\n"
+        "  key and signature  not reached\n"
+        "  revocation         not reached\n"
+        "  origin             not reached\n"
+        "  requirement        not reached\n"
         "  comes to     401 token_missing"
     )
     assert alice.outcome == "403 requirement_not_met"
     assert admin.outcome == "passes as a token without a subject"
     assert guard.explain("WEBSOCKET", "/x", token(clock)).outcome == "passes as alice"
     assert guard.explain("GET", "/x").rules == ("no rule: a valid token",)
-    assert guard.explain("GET", "/a/../b").outcome.startswith("400 path_invalid: ")
+    dots = guard.explain("GET", "/a/../b\n")
+    assert (dots.outcome, dots.rules) == ("400 path_invalid", ())
+    assert "'/a/../b\\n'" in str(dots)
 
 
 async def test_explain_fetches_what_it_needs_and_stalls_no_loop(issuer: FakeIssuer) -> None:
@@ -597,6 +636,55 @@ async def test_explain_fetches_what_it_needs_and_stalls_no_loop(issuer: FakeIssu
     assert guard.explain("GET", "/").outcome == "passes as anonymous"
     explained = await asyncio.to_thread(guard.explain, "GET", "/", known)
     assert explained.outcome == "passes as alice"
+
+
+def test_a_cookie_can_be_asked_about(clock: Clock) -> None:
+    """As a page of our own would send it: the proof of origin holds."""
+    guard = short_guard(clock=clock, token_sources=[CookieToken()], rules=[optional("/a")])
+
+    explained = guard.explain("POST", "/", token(clock))
+
+    assert explained.outcome == "passes as alice"
+    assert dict(explained.checks)["origin"] == "holds"
+    assert dict(guard.explain("POST", "/").checks)["token source"] == "fails: token_missing"
+    assert dict(guard.explain("GET", "/a").checks)["token source"] == "not asked for"
+
+
+def test_what_is_forgiven_is_told(clock: Clock) -> None:
+    """A lenient rule names what it forgave; a code of one's own belongs to the requirement."""
+
+    class Paid(Requirement):
+        def judge(self, principal: Principal, match: Match) -> Refusal | None:
+            return Refusal(code="payment_required", status=402)
+
+    rules = [optional("/lenient", on_invalid="anonymous"), protect("/paid", requires=Paid())]
+    guard = short_guard(clock=clock, rules=rules)
+
+    lenient = guard.explain("GET", "/lenient", token(clock, exp=1))
+    paid = guard.explain("GET", "/paid", token(clock))
+
+    assert dict(lenient.checks)["token source"] == "forgiven: token_expired"
+    assert dict(paid.checks)["requirement"] == "fails: payment_required"
+    assert dict(paid.checks)["key and signature"] == "holds"
+
+
+def test_the_log_explains_a_refusal_in_the_same_words(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the level of debugging, without the token; and nothing of it elsewhere."""
+    guard = short_guard(clock=clock, rules=[protect("/admin", requires=has_role("admin"))])
+    text = token(clock)
+    with caplog.at_level(logging.DEBUG, "jwt_middleware"):
+        explained = guard.explain("GET", "/admin", text)
+    told = caplog.messages[-1]
+
+    assert str(explained) in told
+    assert "because     role admin" in told
+    assert text not in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "jwt_middleware"):
+        guard.explain("GET", "/admin", text)
+    assert not caplog.messages
 
 
 def test_the_front_door_is_whole() -> None:
@@ -624,4 +712,4 @@ def test_many_threads_agree(clock: Clock) -> None:
         thread.join()
 
     assert wrong == []
-    assert len(guard._tokens) <= 4
+    assert len(guard._owners._tokens) <= 4

@@ -29,6 +29,9 @@ def test_an_ordinary_object_is_read_as_it_is(value: dict[str, object]) -> None:
         b"[]",
         b"1",
         b'{"a":1',
+        b'{"a":1} x',
+        b'{"a":1}{}',
+        b'x{"a":1}',
         b'{"a":1,"a":2}',
         b'{"a":{"b":1,"b":1}}',
         b'{"a":NaN}',
@@ -54,3 +57,10 @@ def test_width_is_not_depth_and_pairs_of_surrogates_are_characters() -> None:
     wide = b'{"a":[' + b"{}," * (MAX_DEPTH + 5) + b'{}],"b":1.5,"c":"\\ud83d\\ude00"}'
 
     assert read_object(wide)["c"] == "\U0001f600"
+
+
+def test_white_space_around_an_object_is_nothing() -> None:
+    """The four kinds of RFC 8259, and no other."""
+    assert read_object(b' \t\r\n{"a": 1}\n') == {"a": 1}
+    with pytest.raises(NotOneObject):
+        read_object(b'\x0c{"a": 1}')

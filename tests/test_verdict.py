@@ -121,7 +121,7 @@ def test_an_oauth_body_has_the_members_that_clients_know() -> None:
         "code": "token_expired",
     }
     assert header(deny, "Content-Type") == "application/json"
-    assert header(deny, "Vary") == "Authorization, Cookie"
+    assert header(deny, "Vary") == "Cookie"
     assert json.loads(answers.refuse(TokenMissing()).body)["error"] == "token_missing"
 
 

@@ -6,14 +6,18 @@ from flask import Flask
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from jwt_middleware import (
+    BearerHeader,
+    CookieToken,
     Guard,
     Issuer,
     JWTMiddleware,
     JWTWSGIMiddleware,
     ResolverOptions,
+    SubprotocolToken,
     current_principal,
     has_role,
     has_scope,
@@ -22,14 +26,16 @@ from jwt_middleware import (
     public,
 )
 
+# So short only because the demo rotates keys and cuts the line within seconds.
+HASTY = ResolverOptions(refresh_after=0.2, max_age=0.5, unknown_kid_interval=1)
+
 guard = Guard(
-    # The issuer's address is all there is to say: its keys are found by discovery.
-    issuers=Issuer(
-        os.environ["DEMO_ISSUER"],
-        audience="orders",
-        # So short only because the demo rotates keys and cuts the line within seconds.
-        resolver=ResolverOptions(refresh_after=0.2, max_age=0.5, unknown_kid_interval=1),
-    ),
+    # An issuer's address is all there is to say: its keys are found by discovery.
+    issuers=[
+        Issuer(os.environ["DEMO_ISSUER"], audience="orders", resolver=HASTY),
+        Issuer(os.environ["DEMO_PARTNER"], audience="orders", resolver=HASTY),
+    ],
+    token_sources=[BearerHeader(), SubprotocolToken(), CookieToken("session")],
     rules=[
         public("/public/**"),
         optional("/feed"),
@@ -43,12 +49,22 @@ async def hello(request: Request) -> JSONResponse:
     return JSONResponse({"hello": request.user.display_name or "stranger"})
 
 
-starlette_app = JWTMiddleware(Starlette(routes=[Route("/{path:path}", hello)]), guard=guard)
+async def chat(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text(f"hello {websocket.user.subject}")
+    await websocket.close()
+
+
+routes = [
+    WebSocketRoute("/orders/live", chat),
+    Route("/{path:path}", hello, methods=["GET", "POST"]),
+]
+starlette_app = JWTMiddleware(Starlette(routes=routes), guard=guard)
 
 flask_app = Flask(__name__)
 
 
-@flask_app.get("/<path:path>")
+@flask_app.route("/<path:path>", methods=["GET", "POST"])
 def greet(path: str) -> dict[str, str]:  # noqa: ARG001 - Flask passes it
     return {"hello": current_principal().display_name or "stranger"}
 

@@ -12,7 +12,7 @@ PATIENCE = 30.0
 
 
 @contextmanager
-def serving(arguments: list[str], issuer: str) -> Iterator[str]:
+def serving(arguments: list[str], env: dict[str, str]) -> Iterator[str]:
     """Run a server on a socket that is open already; give its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
@@ -20,7 +20,7 @@ def serving(arguments: list[str], issuer: str) -> Iterator[str]:
         port = listener.getsockname()[1]
         process = subprocess.Popen(  # noqa: S603 - our own words
             [sys.executable, "-m", *(part.format(fd=fd) for part in arguments)],
-            env={**os.environ, "DEMO_ISSUER": issuer},
+            env={**os.environ, **env},
             pass_fds=[listener.fileno()],
         )
     address = f"http://127.0.0.1:{port}"
@@ -44,6 +44,13 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int) -> Non
     raise SystemExit("a server of the demo did not start")
 
 
-UVICORN = ["uvicorn", "examples.demo.apps:starlette_app", "--fd", "{fd}", "--log-level", "error"]
-GUNICORN = ["gunicorn", "examples.demo.apps:flask_app", "-b", "fd://{fd}", "--log-level", "error"]
+UVICORN = ["uvicorn", "examples.demo.apps:starlette_app", "--fd", "{fd}", "--log-level", "critical"]
+GUNICORN = [
+    "gunicorn",
+    "examples.demo.apps:flask_app",
+    "-b",
+    "fd://{fd}",
+    "--log-level",
+    "critical",
+]
 GUNICORN += ["--threads", "4", "--graceful-timeout", "1", "--no-control-socket"]

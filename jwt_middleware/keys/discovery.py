@@ -36,15 +36,22 @@ class Location:
         options: ResolverOptions,
         fetcher: Fetcher,
         clock: Clock,
+        *,
+        discovery: str | None = None,
     ) -> None:
         """
-        :param jwks_uri: the fixed address; if left out, ``issuer`` is asked for it.
+        :param jwks_uri: the fixed address; if left out, it is found by discovery.
+        :param issuer: whom a discovery document must name, and below whose name it is.
+        :param discovery: where the document is, if it is not there.
         :raises ConfigurationError: for an address that keys must not come from.
         """
-        name, url = ("issuer", issuer) if jwks_uri is None else ("jwks_uri", jwks_uri)
+        places = {"jwks_uri": jwks_uri, "discovery": discovery, "issuer": issuer}
+        name, url = next((row for row in places.items() if row[1] is not None), ("issuer", None))
         check_url(name, url, allow_http=options.allow_http)
         self._fixed = jwks_uri
         self._issuer = issuer or ""
+        self._base = discovery or self._issuer
+        self._places = (discovery,) if discovery is not None else discovery_urls(self._issuer)
         self._options = options
         self._fetcher = fetcher
         self._clock = clock
@@ -93,7 +100,7 @@ class Location:
 
     def _discover(self, deadline: float) -> str:
         refusals: list[Rejected] = []
-        for url in discovery_urls(self._issuer):
+        for url in self._places:
             try:
                 return self._read(self._ask(url, deadline, None))
             except Rejected as rejected:
@@ -103,7 +110,7 @@ class Location:
     def _read(self, response: Response) -> str:
         if response.status != 200:
             raise AnsweredBadly("discovery", response)
-        return read_discovery(response.body, self._issuer, self._options)
+        return read_discovery(response.body, self._issuer, self._base, self._options)
 
     def _ask(self, url: str, deadline: float, known: Snapshot | None) -> Response:
         seconds = deadline - monotonic()
@@ -139,10 +146,11 @@ def discovery_urls(issuer: str) -> tuple[str, str]:
     )
 
 
-def read_discovery(body: bytes, issuer: str, options: ResolverOptions) -> str:
+def read_discovery(body: bytes, issuer: str, base: str, options: ResolverOptions) -> str:
     """Return the ``jwks_uri`` of a discovery document.
 
     :param issuer: whose document it must be, exactly (OIDC Discovery §4.3, RFC 8414 §3.3).
+    :param base: the address that stands for the issuer's own host.
     :raises Rejected: if it is another's, or its address is missing or none to take keys from.
     """
     metadata = read_json_object(body)
@@ -151,9 +159,9 @@ def read_discovery(body: bytes, issuer: str, options: ResolverOptions) -> str:
     uri = metadata.get("jwks_uri")
     if not isinstance(uri, str):
         raise Rejected("discovery has no jwks_uri")
-    leaves_tls = issuer.startswith("https:") and not uri.startswith("https:")
+    leaves_tls = base.startswith("https:") and not uri.startswith("https:")
     if leaves_tls or url_problem(uri, allow_http=options.allow_http):
         raise Rejected("the discovered jwks_uri is no address to take keys from")
-    if options.same_origin and not has_same_origin(issuer, uri):
+    if options.same_origin and not has_same_origin(base, uri):
         raise Rejected("the discovered jwks_uri is on another host")
     return uri

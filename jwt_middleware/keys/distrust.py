@@ -25,13 +25,16 @@ class Distrusted:
         if kid is not None:
             self._kids.add(kid)
 
+    def __bool__(self) -> bool:
+        return bool(self._kids or self._materials)
+
     def names(self, kid: str | None) -> bool:
         """Return whether the key of that name was withdrawn."""
         return kid in self._kids
 
     def without(self, keys: Keys) -> Keys:
         """Return the keys that may still serve."""
-        if not self._kids and not self._materials:
+        if not self:
             return keys
         return tuple(
             key
@@ -41,5 +44,7 @@ class Distrusted:
 
 
 def _material(key: VerificationKey) -> bytes:
+    if isinstance(key.material, bytes):
+        return sha256(key.material).digest()
     spki: bytes = key.material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return sha256(spki).digest()

@@ -50,6 +50,7 @@ class KeySetHolder:
         observers: tuple[Observer, ...],
         spread: random.Random,
         limit: FlightLimit | None,
+        distrusted: Distrusted | None,
     ) -> None:
         """
         :param name: what events call this source.
@@ -57,6 +58,7 @@ class KeySetHolder:
         :param own_fetcher: what it asks with unless it was given another, and ends with this.
         :param spread: where the random part of intervals comes from.
         :param limit: flights that may be under way at once, shared with other sources.
+        :param distrusted: what was withdrawn of this source before.
         """
         self.snapshot: Snapshot | None = None
         """The current set, replaced by one assignment; read without a lock."""
@@ -67,7 +69,8 @@ class KeySetHolder:
         self._clock = clock
         self._observers = observers
         self._spread = spread
-        self._distrusted = Distrusted()
+        self.distrusted = distrusted or Distrusted()
+        """What was withdrawn of it."""
         self._ledger = Ledger(options, spread, self._new_flight, limit, clock.monotonic())
         self._last_success_at: float | None = None
         renew_after_fork(self)
@@ -144,7 +147,7 @@ class KeySetHolder:
             return self._failed(Failed("the key set is empty", is_rejected=True))
         known = self.snapshot
         fresh = Snapshot(
-            self._distrusted.without(outcome.key_set.keys),
+            self.distrusted.without(outcome.key_set.keys),
             url=outcome.url,
             document=outcome.document,
             etag=outcome.etag,
@@ -197,10 +200,10 @@ class KeySetHolder:
         """
         with self._ledger.lock:
             known = self.snapshot
-            self._distrusted.add(kid, known.keys if known is not None else ())
+            self.distrusted.add(kid, known.keys if known is not None else ())
             if known is None:
                 return
-            self.snapshot = replace(known, keys=self._distrusted.without(known.keys))
+            self.snapshot = replace(known, keys=self.distrusted.without(known.keys))
             removed = [key for key in known.keys if not self.snapshot.holds(key)]
         for key in removed:
             tell(self._observers, KeyRemoved(self._name, shown(key.kid)))

@@ -20,6 +20,7 @@ one attribute.
 
 import random
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
 from jwt_middleware.clock import Clock, SystemClock
@@ -37,6 +38,7 @@ from jwt_middleware.events import (
     tell,
 )
 from jwt_middleware.keys.discovery import Location
+from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher
 from jwt_middleware.keys.flight import FlightLimit, KeyFlight, Seat
 from jwt_middleware.keys.holder import KeySetHolder
@@ -56,6 +58,7 @@ class JWKSResolver(KeySetHolder):
         jwks_uri: str | None = None,
         *,
         issuer: str | None = None,
+        discovery: str | None = None,
         options: ResolverOptions = _DEFAULTS,
         fetcher: Fetcher | None = None,
         clock: Clock = SystemClock(),  # noqa: B008 - it has no state
@@ -64,10 +67,12 @@ class JWKSResolver(KeySetHolder):
         seed: Mapping[str, Any] | None = None,
         spread: random.Random | None = None,
         limit: FlightLimit | None = None,
+        distrusted: Distrusted | None = None,
     ) -> None:
         """
         :param jwks_uri: where the set is; found by discovery from ``issuer`` if left out.
         :param issuer: whose keys they are.
+        :param discovery: where its discovery document is, if that is not below its name.
         :param options: how the set is fetched and kept.
         :param fetcher: asks over the network; give one for a proxy, a private CA or a client.
         :param clock: where time comes from.
@@ -76,11 +81,14 @@ class JWKSResolver(KeySetHolder):
         :param seed: what :meth:`export` returned, here or in another process.
         :param spread: where the random part of intervals comes from.
         :param limit: flights that may be under way at once, shared with other resolvers.
+        :param distrusted: what was withdrawn of this issuer before.
         :raises ConfigurationError: for an address that keys must not come from, an algorithm that
             is no signature with a public key, or a seed that is none.
         """
         own_fetcher = HTTPFetcher()
-        location = Location(jwks_uri, issuer, options, fetcher or own_fetcher, clock)
+        location = Location(
+            jwks_uri, issuer, options, fetcher or own_fetcher, clock, discovery=discovery
+        )
         super().__init__(
             issuer or jwks_uri or "",
             Intake(location, options.max_keys, clock),
@@ -90,11 +98,12 @@ class JWKSResolver(KeySetHolder):
             observers=tuple(observers),
             spread=spread or random.SystemRandom(),
             limit=limit,
+            distrusted=distrusted,
         )
         self._allowed = _asymmetric(algorithms)
         self._monotonic = clock.monotonic
         if seed is not None:
-            self.snapshot = planted(seed, options, clock)
+            self.snapshot = planted(seed, options, clock, self.distrusted)
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Gap:
         """Return the keys to try, or the flight that may bring them. Never waits.
@@ -136,7 +145,12 @@ class JWKSResolver(KeySetHolder):
             self._renew_behind(now)
             return keys
         with self._ledger.lock:
-            seat = self._ledger.seat(now, "expired" if state == "expired" else "empty")
+            has_news = self.snapshot is not snapshot
+            reason = "expired" if state == "expired" else "empty"
+            seat = None if has_news else self._ledger.seat(now, reason)
+        if has_news:
+            # A set arrived since we looked; to ask now would be to ask twice.
+            return self.plan(kid, algorithm)
         if seat is not None:
             return Gap("keys", Fly(seat))
         if keys and state == "expired":
@@ -149,7 +163,7 @@ class JWKSResolver(KeySetHolder):
             raise KeyUnknown("no key of this issuer is for that algorithm")
         if kid is None and self._options.kidless == "reject":
             raise KeyUnknown("the header names no key")
-        if kid is not None and (len(kid) > MAX_KID_LENGTH or self._distrusted.names(kid)):
+        if kid is not None and (len(kid) > MAX_KID_LENGTH or self.distrusted.names(kid)):
             raise KeyUnknown("the header names a key that is not to be used")
 
     def _plan_for_stranger(
@@ -241,10 +255,17 @@ class JWKSResolver(KeySetHolder):
         To be called when a signature does not verify. Does nothing unless
         ``ResolverOptions(replaced_kid_interval=...)`` allows it, and then at most so often.
         """
+        if self._options.replaced_kid_interval is None:
+            return
         now = self._monotonic()
         with self._ledger.lock:
             flight = self._ledger.flight_for_replaced(now)
         self._send_off(flight, now)
+
+    def start_warming(self) -> None:
+        """Begin to fetch as :meth:`warm` does, and wait for nothing."""
+        with closing(self._warming()) as steps:
+            next(steps, None)
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
         """Fetch now unless there are good keys; open again what was closed.

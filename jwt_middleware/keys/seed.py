@@ -6,6 +6,7 @@ from typing import Any
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.document import Rejected, read_key_set
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.keys.snapshot import Snapshot
@@ -24,9 +25,12 @@ def export(snapshot: Snapshot, clock: Clock) -> dict[str, Any]:
     }
 
 
-def planted(seed: Mapping[str, Any], options: ResolverOptions, clock: Clock) -> Snapshot | None:
+def planted(
+    seed: Mapping[str, Any], options: ResolverOptions, clock: Clock, distrusted: Distrusted
+) -> Snapshot | None:
     """Return the set that a seed holds, as old as it is; ``None`` if it is too old to serve.
 
+    :param distrusted: keys of it that are left out.
     :raises ConfigurationError: if it is no seed, or says that it comes from the future.
     """
     age = _age(seed.get("fetched_at"), clock.now())
@@ -41,7 +45,7 @@ def planted(seed: Mapping[str, Any], options: ResolverOptions, clock: Clock) -> 
     fetched_at = clock.monotonic() - age
     hard_at = fetched_at + options.max_age
     snapshot = Snapshot(
-        key_set.keys,
+        distrusted.without(key_set.keys),
         fetched_at=fetched_at,
         soft_at=fetched_at + options.refresh_after,
         hard_at=hard_at,

@@ -6,15 +6,23 @@ from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.effects import Flight
 from jwt_middleware.errors import KeyUnknown
+from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.snapshot import MAX_CANDIDATES, KeyHealth, Keys, Snapshot
 
 
 class StaticKeys:
     """A fixed set of keys. Keys without a name serve any token; named ones only theirs."""
 
-    def __init__(self, keys: tuple[VerificationKey, ...]) -> None:
-        """:param keys: in the order in which they are tried, at most four for one token."""
-        self.snapshot = Snapshot(keys)
+    def __init__(
+        self, keys: tuple[VerificationKey, ...], distrusted: Distrusted | None = None
+    ) -> None:
+        """
+        :param keys: in the order in which they are tried, at most four for one token.
+        :param distrusted: what was withdrawn of them before.
+        """
+        self.distrusted = distrusted or Distrusted()
+        """What was withdrawn of them."""
+        self.snapshot = Snapshot(self.distrusted.without(keys))
         """The current set; another one only after :meth:`distrust`."""
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys:
@@ -26,10 +34,9 @@ class StaticKeys:
         if kid is None:
             found = snapshot.all_serving(algorithm)
         else:
-            unnamed = snapshot.by_kid.get(None, ())
-            found = snapshot.named(kid, algorithm) + tuple(
-                key for key in unnamed if key.may_serve(algorithm)
-            )
+            found = snapshot.named(kid, algorithm)
+            if unnamed := snapshot.by_kid.get(None):
+                found += tuple(key for key in unnamed if key.may_serve(algorithm))
         if not found:
             raise KeyUnknown("no configured key fits the header")
         return found[:MAX_CANDIDATES]
@@ -40,11 +47,19 @@ class StaticKeys:
 
     def distrust(self, kid: str | None = None) -> None:
         """Withdraw one key, or all of them, for good."""
-        kept = tuple(key for key in self.snapshot.keys if kid is not None and key.kid != kid)
-        self.snapshot = Snapshot(kept, generation=self.snapshot.generation + 1)
+        held = self.snapshot
+        self.distrusted.add(kid, held.keys)
+        kept = self.distrusted.without(held.keys)
+        self.snapshot = Snapshot(kept, generation=held.generation + 1)
 
     def signature_failed(self) -> None:
         """Do nothing: the keys do not change."""
+
+    def export(self) -> None:
+        """Return nothing: the configuration holds the keys already."""
+
+    def start_warming(self) -> None:
+        """Do nothing: the keys are here."""
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
         """Do nothing: the keys are here."""

@@ -2,10 +2,28 @@
 
 from dataclasses import dataclass
 
+from jwt_middleware.errors import refusals
+from jwt_middleware.request.view import RequestView
+from jwt_middleware.rules.table import Ruling
+from jwt_middleware.verdict import Allow, Deny
+
+CHECKS = (
+    "method and path",
+    "token source",
+    "shape and claims",
+    "key and signature",
+    "revocation",
+    "origin",
+    "requirement",
+)
+"""The checks of the guard, in their order."""
+
+_FAILS_AT = {kind.code: kind.check for kind in refusals()}
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The view of a method, a path and maybe a token."""
+    """The view of a method, a path and maybe a token, as an honest page of ours would send it."""
 
     method: str
     path: str
@@ -19,11 +37,13 @@ class Question:
         return self.method == "WEBSOCKET"
 
     def headers(self, name: str) -> list[str]:
+        if name == "sec-fetch-site":
+            return ["same-origin"]
         is_asked_for = name == "authorization" and self.token is not None
         return [f"Bearer {self.token}"] if is_asked_for else []
 
     def cookies(self, name: str) -> list[str]:
-        return []
+        return [] if self.token is None else [self.token]
 
     def query(self, name: str) -> list[str]:
         return []
@@ -31,7 +51,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What decides a request, and what would come back. ``str()`` tells it."""
+    """What decides a request, how far it gets, and what comes back. ``str()`` tells it."""
 
     method: str
     path: str
@@ -39,10 +59,50 @@ class Explanation:
     """The rule of each reading of the path, the path as sent first."""
     asks: tuple[str, ...]
     """What they ask of a principal beyond a valid token."""
+    checks: tuple[tuple[str, str], ...]
+    """Each check in its order, and its outcome: ``holds``, a code, or ``not reached``."""
     outcome: str
 
     def __str__(self) -> str:
-        lines = [f"{self.method} {self.path}"]
+        lines = [f"{_printable(self.method)} {_printable(self.path)}"]
         lines += [f"  falls under  {rule}" for rule in self.rules]
         lines += [f"  asks for     {requirement}" for requirement in self.asks]
+        lines += [f"  {check:<18} {outcome}" for check, outcome in self.checks]
         return "\n".join([*lines, f"  comes to     {self.outcome}"])
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else repr(text)
+
+
+def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Deny) -> Explanation:
+    """Put a verdict into words. Decides nothing.
+
+    :param ruling: what the table says; ``None`` where the path cannot be read.
+    """
+    deciders = () if ruling is None else ruling.deciders
+    demands = () if ruling is None else ruling.demands
+    return Explanation(
+        view.method,
+        view.path,
+        rules=tuple(str(decider.rule) for decider in deciders),
+        asks=tuple(str(requirement) for requirement, _ in demands),
+        checks=tuple(_course(verdict)),
+        outcome=str(verdict),
+    )
+
+
+def _course(verdict: Allow | Deny) -> list[tuple[str, str]]:
+    """Return what became of each check."""
+    if isinstance(verdict, Deny):
+        # A code of somebody's own comes from a requirement.
+        failed = CHECKS.index(_FAILS_AT.get(verdict.code, "requirement"))
+        outcomes = ["holds"] * failed + [f"fails: {verdict.code}"]
+        outcomes += ["not reached"] * (len(CHECKS) - len(outcomes))
+    elif verdict.principal.is_authenticated:
+        outcomes = ["holds"] * len(CHECKS)
+    else:
+        refusal = verdict.principal.refusal
+        outcomes = ["holds", "not asked for" if refusal is None else f"forgiven: {refusal}"]
+        outcomes += ["not reached"] * (len(CHECKS) - len(outcomes))
+    return list(zip(CHECKS, outcomes, strict=True))

@@ -5,6 +5,8 @@ from urllib.parse import parse_qsl
 
 from jwt_middleware.rules.paths import strip_prefix
 
+SUBPROTOCOLS = "sec-websocket-protocol"
+
 
 class RequestView(Protocol):
     """A request, as far as a decision may depend on it."""
@@ -99,6 +101,10 @@ class ASGIView:
         return str(client[0]) if client else None
 
     def headers(self, name: str) -> list[str]:
+        if name == SUBPROTOCOLS and self.is_websocket:
+            # What the application will see, whatever a server does with the header itself.
+            offered = self._scope.get("subprotocols")
+            return [", ".join(offered)] if offered else []
         wanted = name.encode("latin-1")
         # The specification has names in lower case; a server that forgets must not hide a token.
         return [

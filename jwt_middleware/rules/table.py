@@ -213,6 +213,8 @@ class Ruling:
     forgives_invalid: bool
     demands: tuple[tuple[Requirement, Match], ...]
     """What a principal must meet beyond a valid token."""
+    names_options: bool
+    """Whether a deciding rule speaks of OPTIONS by name."""
 
 
 def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
@@ -228,6 +230,7 @@ def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
             for decider in guarded
             if type(decider.rule.requires) is not Authenticated
         ),
+        names_options=any("OPTIONS" in (decider.rule.methods or ()) for decider in deciders),
     )
 
 

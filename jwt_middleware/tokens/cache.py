@@ -73,6 +73,14 @@ class TokenCache:
                 self._bytes += weight
             self._entries[token] = entry
 
+    def forget(self, trust: object) -> None:
+        """Forget every token of an issuer that is no longer in service."""
+        with self._lock:
+            for token in [text for text, entry in self._entries.items() if entry.trust is trust]:
+                del self._entries[token]
+                self._bytes -= _weight(token)
+            self._queue = deque(text for text in self._queue if text in self._entries)
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

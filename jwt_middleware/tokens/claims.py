@@ -118,10 +118,10 @@ class ClaimPolicy:
         if not self.accept_bound_as_bearer and "cnf" in claims:
             raise TokenBound
 
-    def valid_until(self, claims: Mapping[str, Any]) -> float:
-        """Return the POSIX time at which checked ``claims`` stop being valid, leeway included."""
-        expires = _numeric_date(claims, "exp")
-        return math.inf if expires is None else math.floor(expires) + self.leeway
+    def valid_until(self, principal: Principal) -> float:
+        """Return the POSIX time at which its token stops being valid, leeway included."""
+        expires = principal.expires_at
+        return math.inf if expires is None else expires + self.leeway
 
     def principal(
         self,
@@ -135,19 +135,18 @@ class ClaimPolicy:
         trusted.
         :param expand_roles: adds the roles that a role brings with it.
         """
-        claims = Claims(members)
-        subject = claims.get("sub")
-        expires = _numeric_date(members, "exp")
+        subject = members.get("sub")
+        expires = members.get("exp")
         return Principal(
             subject=subject,
-            issuer=claims.get("iss"),
+            issuer=members.get("iss"),
             audience=audience_of(members) if "aud" in members else (),
-            scopes=_names(claims, self.scopes_claims, separator=" "),
-            roles=expand_roles(_names(claims, self.roles_claims)),
-            permissions=_names(claims, self.permissions_claims),
-            claims=claims,
+            scopes=_names(members, self.scopes_claims, separator=" "),
+            roles=expand_roles(_names(members, self.roles_claims)),
+            permissions=_names(members, self.permissions_claims),
+            claims=Claims(members),
             expires_at=None if expires is None else math.floor(expires),
-            token_id=claims.get("jti"),
+            token_id=members.get("jti"),
             identity=(subject or "") if issuer is None else f"{issuer}|{subject or ''}",
         )
 
@@ -158,31 +157,40 @@ def audience_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
     :raises ClaimInvalid: if it is anything else.
     """
     value = claims["aud"]
-    named = (value,) if isinstance(value, str) else value
-    if not isinstance(named, list | tuple) or not all(isinstance(name, str) for name in named):
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ClaimInvalid("aud")
-    return tuple(named)
+    return tuple(value)
 
 
 def _numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     """Return a NumericDate (RFC 7519 §2): a number, not text, not a boolean, not ``null``."""
-    if name not in claims:
+    value = claims.get(name, ABSENT)
+    if value is ABSENT:
         return None
-    value = claims[name]
-    if type(value) not in (int, float) or not -_GREATEST_INTEGER < value < _GREATEST_INTEGER:
+    if type(value) not in _NUMBERS or not -_GREATEST_INTEGER < value < _GREATEST_INTEGER:
         raise ClaimInvalid(name)
     return value  # type: ignore[no-any-return]
 
 
+# Exactly these: a boolean is an int to Python and no number to JSON.
+_NUMBERS = frozenset({int, float})
+
+
 def _names(
-    claims: Claims, paths: tuple[ClaimPath, ...], separator: str | None = None
+    members: Mapping[str, Any], paths: tuple[ClaimPath, ...], separator: str | None = None
 ) -> frozenset[str]:
     """Return the names that claims list; a claim of another shape grants nothing."""
-    found: set[str] = set()
+    found: list[str] = []
     for path in paths:
-        value = claim_at(claims, path)
+        value = claim_at(members, path)
         if isinstance(value, str):
-            found.update(value.split(separator) if separator else (value,))
-        elif isinstance(value, tuple):
-            found.update(item for item in value if isinstance(item, str))
-    return frozenset(found - {""})
+            found += value.split(separator) if separator else (value,)
+        elif isinstance(value, list):
+            found += (item for item in value if isinstance(item, str))
+    # Most tokens name no roles or no permissions: one empty set serves them all.
+    return frozenset(filter(None, found)) if found else _NO_NAMES
+
+
+_NO_NAMES: frozenset[str] = frozenset()

@@ -27,7 +27,8 @@ class Header:
     """In lower case and without ``application/`` (RFC 7515 §4.1.9)."""
 
 
-@dataclass(frozen=True, slots=True)
+# One is made for each new token and handed to nobody outside: freezing it would double its cost.
+@dataclass(slots=True, eq=False)
 class Compact:
     """A compact JWS that has its form; nothing of it is verified."""
 

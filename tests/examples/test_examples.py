@@ -214,3 +214,22 @@ def test_an_example_says_how_to_run_and_ask_it(file: Path) -> None:
     text = file.read_text(encoding="utf-8").partition('"""\n\n')[0]
     assert "curl -i http://127.0.0.1:8000/" in text
     assert "export JWT_SECRET=" in text
+
+
+def test_the_demo_ends_well() -> None:
+    """Every answer of the walk is the expected one, and its table is plain when piped."""
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.demo"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "SERVE": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith(("starlette", "flask"))]
+    assert rows
+    assert all(line.endswith(" ok") for line in rows)
+    assert done.stdout.endswith(f"{len(rows)} of {len(rows)} answers are as expected.\n")
+    assert "\x1b" not in done.stdout

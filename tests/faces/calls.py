@@ -71,7 +71,10 @@ def wsgi_environ(
     """Return the environment that a server makes of a request (PEP 3333)."""
     environ = {"REQUEST_METHOD": method, "PATH_INFO": path.encode().decode("latin-1")}
     for name, value in headers:
-        environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+        key = f"HTTP_{name.upper().replace('-', '_')}"
+        # RFC 9113 §8.2.3 joins cookies with a semicolon, RFC 9110 §5.3 the rest with a comma.
+        joint = "; " if key == "HTTP_COOKIE" else ","
+        environ[key] = f"{environ[key]}{joint}{value}" if key in environ else value
     return {**environ, "SCRIPT_NAME": "", "wsgi.url_scheme": "http", **more}
 
 
@@ -107,12 +110,19 @@ class InProcess:
     """Both faces of one guard."""
 
     def __init__(self, guard: Guard) -> None:
+        self.guard = guard
         self.asgi = JWTMiddleware(asgi_app, guard=guard)
         self.wsgi = JWTWSGIMiddleware(wsgi_app, guard=guard)
 
     async def ask(
-        self, face: str, method: str, path: str, headers: Iterable[tuple[str, str]] = ()
+        self,
+        face: str,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[str, str]] = (),
+        query: str = "",
     ) -> Answer:
         if face == "asgi":
-            return await through_asgi(self.asgi, http_scope(method, path, headers))
-        return through_wsgi(self.wsgi, wsgi_environ(method, path, headers))
+            scope = http_scope(method, path, headers, query_string=query.encode())
+            return await through_asgi(self.asgi, scope)
+        return through_wsgi(self.wsgi, wsgi_environ(method, path, headers, QUERY_STRING=query))

@@ -1,12 +1,19 @@
-"""The scenario table: what is asked, and what every face must answer."""
+"""The scenario table's words, its guards, and the rows of a plain API.
 
-from collections.abc import Callable
+``table.py`` puts the rows of all modules together.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jwt_middleware import (
+    BearerHeader,
+    CookieToken,
     Guard,
+    HeaderToken,
     Issuer,
+    QueryToken,
     any_of,
     capture,
     has_claim,
@@ -34,16 +41,47 @@ RULES = (
     protect("/reports", requires=any_of(has_scope("reports"), has_role("auditor"))),
     protect("/billing", requires=has_permission("billing:pay") & has_scope("billing")),
     protect("/caf\u00e9", requires=has_role("barista")),
+    protect("/explicit", requires=has_scope("orders:read"), methods=["GET", "OPTIONS"]),
+    protect("/claims/present", requires=has_claim("plan")),
+    protect("/claims/pro", requires=has_claim("plan", "pro")),
+    protect("/claims/deep", requires=has_claim(("https://ns.example/x", "level"), 3)),
+    protect("/claims/not-guest", requires=~has_role("guest")),
+    protect("/claims/both", requires=has_scope("a", "b")),
+    protect("/users/{id}/posts/{post}", requires=has_claim("sub", capture("id"))),
 )
 
+SOURCES = (
+    BearerHeader(),
+    HeaderToken("X-Token"),
+    CookieToken("session", clear_on_invalid=True),
+    CookieToken("legacy", csrf=False),
+    QueryToken("token", http=True),
+)
+BROWSER: Mapping[str, Any] = {
+    "token_sources": SOURCES,
+    "trusted_origins": ["https://app.example"],
+    "cors_preflight": True,
+}
+GUARDS: Mapping[str, Mapping[str, Any]] = {"plain": {}, "browser": BROWSER, "two issuers": {}}
+VARY = {
+    "plain": "Authorization",
+    "browser": "Authorization, X-Token, Cookie",
+    "two issuers": "Authorization",
+}
+"""What every refusal of a guard depends on."""
 
-def build_guard(issuer_url: str, **options: Any) -> Guard:
-    """Return the guard that every row is asked of."""
+
+def build_guard(name: str, issuer_url: str, other_url: str) -> Guard:
+    """Return one of the guards that rows are asked of."""
+    settings = {"audience": AUDIENCE, "permissions_claim": "can.do"}
+    issuers = [Issuer(issuer_url, **settings)]  # type: ignore[arg-type]
+    if name == "two issuers":
+        issuers.append(Issuer(other_url, audience="partner", algorithms=["ES256"]))
     return Guard(
-        issuers=Issuer(issuer_url, audience=AUDIENCE, permissions_claim="can.do"),
+        issuers=issuers,
         rules=RULES,
         role_hierarchy={"owner": ["admin", "owner"], "admin": ["auditor"]},
-        **options,
+        **GUARDS[name],
     )
 
 
@@ -64,6 +102,14 @@ class Scenario:
     """Whom the application sees, where the request passes; ``None`` for the anonymous."""
     sees: dict[str, Any] = field(default_factory=dict)
     """More of what the application sees."""
+    guard: str = "plain"
+    query: str = ""
+    token_in: str = "header"
+    """Where the token goes: ``header``, ``query``, or the name of a cookie."""
+    is_others: bool = False
+    """Whether the other issuer makes the token."""
+    answers: dict[str, str | None] = field(default_factory=dict)
+    """Headers of the answer, by name in lower case; ``None`` for none of that name."""
 
 
 def good(**claims: Any) -> TokenMaker:
@@ -94,6 +140,11 @@ REQUEST = 'error="invalid_request"'
 SCOPE = 'error="insufficient_scope"'
 
 BAD_TOKEN_ROWS = [
+    Scenario(f"a token {kind}", 401, code, token=bad(kind), challenge=INVALID)
+    for kind, (code, _) in BAD_TOKENS.items()
+]
+
+ROWS = [
     Scenario(f"a token {kind}", 401, code, token=bad(kind), challenge=INVALID)
     for kind, (code, _) in BAD_TOKENS.items()
 ]
@@ -266,5 +317,4 @@ ROWS = [
         sees={"refusal": "header_malformed"},
     ),
     *BAD_TOKEN_ROWS,
-    *PATH_ROWS,
 ]

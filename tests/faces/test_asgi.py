@@ -7,7 +7,9 @@ import pytest
 from jwt_middleware import (
     ConfigurationError,
     Guard,
+    Issuer,
     JWTMiddleware,
+    KeysUnavailable,
     Principal,
     current_principal,
     has_role,
@@ -15,7 +17,9 @@ from jwt_middleware import (
     public,
 )
 from jwt_middleware.asgi import Message, Receive, Scope, Send
-from jwt_middleware.testing import KeyPair
+from jwt_middleware.options import WarmUp
+from jwt_middleware.testing import FakeIssuer, KeyPair
+from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.faces.calls import asgi_app, http_scope, through_asgi
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
@@ -257,3 +261,63 @@ async def test_two_authorization_headers_are_refused() -> None:
     answer = await through_asgi(middleware, scope)
 
     assert answer.json()["code"] == "token_repeated"
+
+
+class Lifespan:
+    """An application that counts how often it is started."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.events = [(await receive())["type"] for _ in range(2)]
+
+
+START, STOP = {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}
+
+
+@pytest.mark.parametrize(("warm_up", "fetches"), [("lazy", 0), ("try", 1), ("require", 1)])
+async def test_keys_are_fetched_before_the_application_starts(
+    warm_up: WarmUp, fetches: int
+) -> None:
+    """Where the guard wants that; the application sees its own events all the same."""
+    app = Lifespan()
+    with FakeIssuer(["ES256"]) as issuer:
+        wanted = Guard(issuers=Issuer(issuer.url, audience="me"), warm_up=warm_up)
+
+        await exchange(JWTMiddleware(app, guard=wanted), {"type": "lifespan"}, START, STOP)
+
+        assert app.events == [START["type"], STOP["type"]]
+        assert issuer.requests[JWKS_PATH] == fetches
+        assert (await wanted.averify(issuer.token(aud="me"))).subject == "alice"
+        assert issuer.requests[JWKS_PATH] == 1
+
+
+@pytest.mark.parametrize(("warm_up", "starts"), [("try", True), ("require", False)])
+async def test_an_outage_at_the_start_stops_only_what_requires_keys(
+    warm_up: WarmUp, starts: bool
+) -> None:
+    """The server is told why, with the issuer's name."""
+    app = Lifespan()
+    sent: list[Message] = []
+    waiting = [STOP, START]
+    with FakeIssuer(["ES256"]) as issuer:
+        issuer.outage()
+        wanted = Guard(issuers=Issuer(issuer.url, audience="me"), warm_up=warm_up)
+        middleware = JWTMiddleware(app, guard=wanted)
+
+        async def receive() -> Message:
+            return waiting.pop()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        if starts:
+            await middleware({"type": "lifespan"}, receive, send)
+        else:
+            with pytest.raises(KeysUnavailable):
+                await middleware({"type": "lifespan"}, receive, send)
+
+    assert bool(app.events) is starts
+    assert [message["type"] for message in sent] == ([] if starts else ["lifespan.startup.failed"])
+    assert starts or issuer.url in sent[0]["message"]

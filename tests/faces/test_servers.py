@@ -8,8 +8,8 @@ import pytest
 
 from jwt_middleware.testing import FakeIssuer
 from tests.faces.calls import Answer
-from tests.faces.scenarios import ROWS
-from tests.faces.test_scenarios import check, request_headers
+from tests.faces.table import ROWS
+from tests.faces.test_scenarios import Issuers, check, request_of
 from tests.serving import NotServing, serve
 
 pytestmark = pytest.mark.server
@@ -25,47 +25,62 @@ SERVERS = {
     "hypercorn": [*HYPERCORN, "tests.faces.served:asgi"],
     "gunicorn": [*GUNICORN, "--threads", "4", "tests.faces.served:wsgi"],
 }
-SAMPLE = [
-    "public needs nothing",
-    "no token",
-    "a good token",
-    "an EdDSA token",
-    "Bearer alone",
-    "a scope is missing",
-    "a role implied",
-    "optional, nobody",
-    "lenient, bad token",
-    "a token expired",
-    "a token tampered",
-    "a token unsigned",
-    "a path that is no ASCII",
-]
-CHOSEN = [row for row in ROWS if row.name in SAMPLE]
+SAMPLE = {
+    "plain": [
+        "public needs nothing",
+        "no token",
+        "a good token",
+        "an EdDSA token",
+        "Bearer alone",
+        "a scope is missing",
+        "a role implied",
+        "optional, nobody",
+        "lenient, bad token",
+        "a token expired",
+        "a token tampered",
+        "a token unsigned",
+        "a path that is no ASCII",
+    ],
+    "browser": [
+        "a cookie",
+        "a POST across sites",
+        "a POST of our own page",
+        "a POST of our own origin",
+        "an expired token in a cookie",
+        "two cookies that differ",
+        "a token in the query",
+        "lenient and forged",
+        "a preflight",
+    ],
+}
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[FakeIssuer]:
-    with FakeIssuer() as issuer:
-        yield issuer
+def issuers() -> Iterator[Issuers]:
+    with FakeIssuer() as own, FakeIssuer() as other:
+        yield Issuers(own, other)
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_real_server_answers_as_the_table_says(server: str, issuer: FakeIssuer) -> None:
+def test_a_real_server_answers_as_the_table_says(server: str, issuers: Issuers) -> None:
     """The same rows, over a socket; and a path with dots that are escaped."""
-    with (
-        serve(SERVERS[server], {"ISSUER_URL": issuer.url}) as base,
-        httpx.Client(base_url=base, trust_env=False) as client,
-    ):
-        for row in CHOSEN:
-            headers = request_headers(row, issuer)
-            response = client.request(row.method, row.path, headers=headers)
-            check(
-                row, Answer(response.status_code, tuple(response.headers.items()), response.content)
-            )
-        dots = client.get("/docs/%2e%2e/admin")
-
-    assert len(CHOSEN) == len(SAMPLE)
-    assert (dots.status_code, dots.json()["code"]) == (400, "path_invalid")
+    for guard, names in SAMPLE.items():
+        chosen = [row for row in ROWS if row.name in names]
+        assert len(chosen) == len(names)
+        env = {"GUARD": guard, "ISSUER_URL": issuers.own.url, "OTHER_URL": issuers.other.url}
+        with (
+            serve(SERVERS[server], env) as base,
+            httpx.Client(base_url=base, trust_env=False) as client,
+        ):
+            for row in chosen:
+                sent = request_of(row, issuers)
+                response = client.request(
+                    sent.method, sent.path, headers=sent.headers, params=sent.query or None
+                )
+                headers = tuple(response.headers.items())
+                check(row, Answer(response.status_code, headers, response.content))
+            dots = client.get("/docs/%2e%2e/admin")
+        assert (dots.status_code, dots.json()["code"]) == (400, "path_invalid")
 
 
 @pytest.mark.parametrize(
@@ -80,4 +95,19 @@ def test_a_real_server_answers_as_the_table_says(server: str, issuer: FakeIssuer
 def test_a_wrong_option_stops_a_real_server(command: list[str]) -> None:
     """At start-up, with the sentence."""
     with pytest.raises(NotServing, match="did you mean 'issuers'"), serve(command, {}):
+        pass
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [*UVICORN, "tests.faces.mistaken:keyless"],
+        [*HYPERCORN, "tests.faces.mistaken:keyless"],
+        [*GUNICORN, "tests.faces.mistaken:keyless_wsgi()"],
+    ],
+    ids=["uvicorn", "hypercorn", "gunicorn"],
+)
+def test_a_server_that_requires_keys_does_not_start_without(command: list[str]) -> None:
+    """It says whose keys cannot be had."""
+    with pytest.raises(NotServing, match=r"the keys of http://127\.0\.0\.1:9"), serve(command, {}):
         pass

@@ -5,8 +5,18 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware import Guard, JWTWSGIMiddleware, current_principal, optional, public
-from jwt_middleware.testing import KeyPair
+from jwt_middleware import (
+    Guard,
+    Issuer,
+    JWTWSGIMiddleware,
+    KeysUnavailable,
+    current_principal,
+    optional,
+    public,
+)
+from jwt_middleware.options import WarmUp
+from jwt_middleware.testing import FakeIssuer, KeyPair
+from jwt_middleware.testing.issuer import JWKS_PATH
 from jwt_middleware.wsgi import Environ, StartResponse
 from tests.faces.calls import through_wsgi, wsgi_app, wsgi_environ
 
@@ -171,3 +181,24 @@ def test_a_head_request_gets_no_body() -> None:
 
     assert (answer.status, answer.body) == (401, b"")
     assert answer.header("content-length") != "0"
+
+
+@pytest.mark.parametrize(("warm_up", "fetches"), [("lazy", 0), ("try", 1), ("require", 1)])
+def test_keys_are_fetched_when_the_application_is_built(warm_up: WarmUp, fetches: int) -> None:
+    """Where the guard wants that: a WSGI server has no event for its start."""
+    with FakeIssuer(["ES256"]) as issuer:
+        guard = Guard(issuers=Issuer(issuer.url, audience="me"), warm_up=warm_up)
+        JWTWSGIMiddleware(wsgi_app, guard=guard)
+
+        assert issuer.requests[JWKS_PATH] == fetches
+
+
+def test_an_outage_stops_only_what_requires_keys() -> None:
+    """At construction, where a server ends with the sentence."""
+    with FakeIssuer(["ES256"]) as issuer:
+        issuer.outage()
+        trusted = Issuer(issuer.url, audience="me")
+
+        JWTWSGIMiddleware(wsgi_app, issuers=trusted, warm_up="try")
+        with pytest.raises(KeysUnavailable, match=issuer.url):
+            JWTWSGIMiddleware(wsgi_app, issuers=trusted, warm_up="require")

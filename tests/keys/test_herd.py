@@ -354,3 +354,24 @@ def test_a_warm_look_up_takes_no_lock_and_reads_nothing(
     assert first is again
     assert publisher.fetches == 0
     assert not record.of(KeyFetchStarted)
+
+
+def test_a_set_that_arrived_meanwhile_is_not_asked_for_again(
+    source: JWKSResolver, publisher: Publisher
+) -> None:
+    """Between a look at the empty set and the lock, another thread may bring one (P1, P18)."""
+    lock = source._ledger.lock
+
+    class Overtaken:
+        def __enter__(self) -> None:
+            source._ledger.lock = lock
+            assert outcome(source, "a") == "found"
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    source._ledger.lock = Overtaken()  # type: ignore[assignment]
+
+    assert outcome(source, "a") == "found"
+    assert publisher.fetches == 1

@@ -16,7 +16,6 @@ from cryptography.x509.oid import NameOID
 
 from jwt_middleware import Guard, Issuer
 from jwt_middleware.errors import (
-    ConfigurationError,
     IssuerUntrusted,
     SignatureInvalid,
     TokenError,
@@ -26,39 +25,13 @@ from jwt_middleware.keys.addresses import is_public, pinned
 from jwt_middleware.keys.discovery import discovery_urls
 from jwt_middleware.keys.document import Rejected
 from jwt_middleware.keys.fetch import HTTPFetcher, Request, Response
-from jwt_middleware.keys.flight import MAX_FLIGHTS, FlightLimit
 from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.keys.options import ResolverOptions
-from jwt_middleware.keys.pool import ResolverPool
 from jwt_middleware.testing import Answer, Clock, FakeIssuer, KeyPair
 from jwt_middleware.testing.issuer import JWKS_PATH, OAUTH_PATH, OIDC_PATH
 from jwt_middleware.testing.misbehaviour import flapping
-from tests.keys.publisher import ES256, SOON, Publisher, Steady, outcome, resolver_of
-
-NAME = "https://id.example"
-
-
-class Web:
-    """A fetcher with an answer for each address."""
-
-    def __init__(self, **documents: Any) -> None:
-        self.answers: dict[str, Response] = {}
-        self.asked: list[str] = []
-
-    def put(self, url: str, document: Any, status: int = 200) -> None:
-        self.answers[url] = Response(status, {}, json.dumps(document).encode())
-
-    def fetch(self, request: Request) -> Response:
-        self.asked.append(request.url)
-        return self.answers.get(request.url, Response(404))
-
-
-def web_of(key: KeyPair, issuer: str = NAME, jwks_uri: str = f"{NAME}/keys") -> Web:
-    web = Web()
-    oidc, _ = discovery_urls(issuer)
-    web.put(oidc, {"issuer": issuer, "jwks_uri": jwks_uri})
-    web.put(jwks_uri, {"keys": [key.jwk]})
-    return web
+from tests.keys.publisher import Publisher, Steady, outcome, resolver_of
+from tests.keys.web import NAME, Web, web_of
 
 
 @pytest.fixture
@@ -76,21 +49,6 @@ def test_an_issuer_that_is_not_trusted_costs_nothing(monkeypatch: pytest.MonkeyP
                 guard.verify(issuer.token(iss=name, aud="api"))
 
     assert not issuer.requests
-
-
-def test_an_admission_rule_is_given_the_name_alone(key: KeyPair) -> None:
-    """Dynamic issuers: the rule sees one string; a name that it refuses leaves nothing (P55)."""
-    seen: list[Any] = []
-
-    def admit(name: str, limit: FlightLimit) -> None:
-        seen.append(name)
-
-    pool = ResolverPool(admit)
-    for number in range(1_000):
-        assert pool.get(f"https://{number}.example") is None
-
-    assert seen[:2] == ["https://0.example", "https://1.example"]
-    assert len(pool) == 0
 
 
 def test_one_kid_at_two_issuers_is_two_keys() -> None:
@@ -426,61 +384,3 @@ def authority_for(name: str) -> tuple[bytes, bytes]:
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return private, certificate.public_bytes(Encoding.PEM)
-
-
-def pool_of(publisher: Publisher, clock: Clock, **bounds: int) -> ResolverPool:
-    def admit(name: str, limit: FlightLimit) -> JWKSResolver | None:
-        return JWKSResolver(f"{name}/keys", fetcher=publisher, clock=clock, limit=limit)
-
-    return ResolverPool(admit, **bounds)
-
-
-def test_a_pool_keeps_so_many_issuers(publisher: Publisher, clock: Clock) -> None:
-    """The least recently used issuers make room, and each name has one resolver (P61)."""
-    pool = pool_of(publisher, clock, most=10, max_flights=2)
-    first = pool.get("https://0.example")
-    assert first is not None
-    for number in range(1, 10):
-        pool.get(f"https://{number}.example")
-    assert pool.get("https://0.example") is first
-    pool.get("https://new.example")
-
-    assert len(pool) == 10
-    assert pool.get("https://0.example") is first
-    pool.close()
-    assert first.health().state == "closed"
-
-
-def test_a_resolver_that_is_fetching_is_not_dropped(publisher: Publisher, clock: Clock) -> None:
-    """Eviction passes over issuers with a fetch under way (P61)."""
-    pool = pool_of(publisher, clock, most=3, max_flights=2)
-    busy = pool.get("https://busy.example")
-    assert busy is not None
-    busy.plan("a", ES256)
-    for number in range(20):
-        pool.get(f"https://{number}.example")
-
-    assert len(pool) == 3
-    assert pool.get("https://busy.example") is busy
-
-
-def test_a_pool_flies_so_many_at_once(publisher: Publisher, clock: Clock) -> None:
-    """Fetches under way are capped over all issuers; the next must wait, and is not lost (P61)."""
-    pool = pool_of(publisher, clock)
-    sources = [pool.get(f"https://{number}.example") for number in range(MAX_FLIGHTS + 1)]
-    gaps = [source.plan("a", ES256) for source in sources[:-1] if source is not None]
-    last = sources[-1]
-    assert last is not None
-    assert outcome(last, "a") == "keys_unavailable"
-    flight: Any = gaps[0]
-    flight.effect.flight.claim()
-    flight.effect.flight.fly()
-    flight.effect.flight.future.result(SOON)
-
-    assert outcome(last, "a") == "found"
-
-
-def test_a_pool_must_be_larger_than_what_flies() -> None:
-    """Otherwise every resolver could be busy and none could make room (P61)."""
-    with pytest.raises(ConfigurationError, match="most=8"):
-        ResolverPool(lambda name, limit: None, most=8)

@@ -102,7 +102,7 @@ def test_what_is_valid_stays_so_until_its_end(
     """Between now and the stated end the check passes; at the end it does not."""
     with suppress(TokenError):
         policy.check(claims, NOW)
-        end = policy.valid_until(claims)
+        end = policy.valid_until(policy.principal(claims, None, frozenset))
         assert end > NOW
         if NOW + later < end:
             policy.check(claims, NOW + later)
@@ -184,8 +184,11 @@ def test_without_exp_a_token_never_ends() -> None:
     """Where the policy does not ask for it."""
     policy = replace(POLICY, require_exp=False)
     policy.check({"aud": "me"}, NOW)
-    assert policy.valid_until({"aud": "me"}) == float("inf")
-    assert policy.valid_until({"exp": 10.9}) == 40
+    forever = policy.principal({"aud": "me"}, None, frozenset)
+    until = policy.principal({"exp": 10.9}, None, frozenset)
+
+    assert policy.valid_until(forever) == float("inf")
+    assert policy.valid_until(until) == 40
 
 
 def test_checked_claims_become_a_principal() -> None:

@@ -1,0 +1,135 @@
+"""Whose token it is: from memory where that still stands, else by verifying it.
+
+A token that was verified before answers at once only if the key set is still the very object that
+it was verified with, and younger than its soft age, and the token has not expired. Otherwise the
+key is asked for again; if it is the same key object, nothing needs to be verified a second time.
+"""
+
+from dataclasses import replace
+
+from jwt_middleware.clock import Clock
+from jwt_middleware.crypto.algorithms import Algorithm
+from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.effects import Flight, Gap
+from jwt_middleware.errors import AlgorithmNotAllowed, SignatureInvalid, TokenExpired
+from jwt_middleware.principal import Principal
+from jwt_middleware.rules.roles import RoleHierarchy
+from jwt_middleware.tokens.cache import Entry, TokenCache
+from jwt_middleware.tokens.compact import KnownHeaders, parse
+from jwt_middleware.tokens.verifier import check_signature
+from jwt_middleware.trust.registry import Registry
+from jwt_middleware.trust.trust import Trust
+
+Learnt = dict[str, tuple[Flight, bool]]
+"""What was waited for: by slot, the flight and whether it landed."""
+
+
+class Owners:
+    """Finds the owners of tokens, and remembers them."""
+
+    def __init__(
+        self,
+        issuers: Registry,
+        tokens: TokenCache,
+        roles: RoleHierarchy,
+        max_token_size: int,
+        clock: Clock,
+    ) -> None:
+        """
+        :param issuers: whom we trust.
+        :param tokens: the memory of tokens verified before.
+        :param roles: the roles that a role brings with it.
+        :param max_token_size: characters that a token may have.
+        """
+        self._issuers = issuers
+        self._tokens = tokens
+        self._roles = roles
+        self._max_token_size = max_token_size
+        self._clock = clock
+        self._headers = KnownHeaders()
+
+    def find(self, token: str, learnt: Learnt) -> Principal | Gap:
+        """Return who owns a token, or what must be asked to tell.
+
+        :raises TokenError: if it cannot be trusted.
+        :raises KeysUnavailable: if that cannot be told at the moment.
+        """
+        entry = self._tokens.get(token)
+        if entry is None:
+            return self._verified(token, learnt)
+        if self._clock.now() >= entry.valid_until:
+            raise TokenExpired
+        if (
+            entry.trust.source.snapshot is entry.snapshot
+            and self._clock.monotonic() < entry.soft_at
+        ):
+            entry.was_used = True
+            return entry.principal
+        return self._renewed(token, entry, learnt)
+
+    def _renewed(self, token: str, entry: Entry, learnt: Learnt) -> Principal | Gap:
+        """Ask for the key of a known token again; the same key object needs no second check."""
+        if not self._issuers.still_trusts(entry.trust):
+            return self._verified(token, learnt)
+        snapshot = entry.trust.source.snapshot
+        keys = self._keys(entry.trust, entry.kid, entry.algorithm, learnt)
+        if isinstance(keys, Gap):
+            return keys
+        if entry.key not in keys:
+            return self._verified(token, learnt)
+        if snapshot is entry.trust.source.snapshot:
+            fresh = replace(entry, snapshot=snapshot, soft_at=entry.trust.soft_at(snapshot))
+            self._tokens.put(token, fresh)
+        return entry.principal
+
+    def _verified(self, token: str, learnt: Learnt) -> Principal | Gap:
+        compact = parse(token, self._max_token_size, self._headers)
+        header = compact.header
+        if header.alg not in self._issuers.algorithms:
+            raise AlgorithmNotAllowed("no issuer signs with it")
+        claims = compact.claims()
+        trust = self._issuers.choose(claims)
+        algorithm = trust.check_header(header)
+        trust.check(claims, self._clock.now())
+        snapshot = trust.source.snapshot
+        keys = self._keys(trust, header.kid, algorithm, learnt)
+        if isinstance(keys, Gap):
+            return keys
+        try:
+            key = check_signature(compact, trust.serving(keys, claims), algorithm)
+        except SignatureInvalid:
+            trust.source.signature_failed()
+            raise
+        self._issuers.proved(trust)
+        self._headers.learn(compact.header_segment, header)
+        principal = trust.principal(
+            claims, self._roles.expand, is_one_of_several=self._issuers.has_several
+        )
+        # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
+        if snapshot is not None and snapshot is trust.source.snapshot:
+            until = trust.policy.valid_until(principal)
+            soft_at = trust.soft_at(snapshot)
+            self._tokens.put(
+                token,
+                Entry(principal, trust, key, algorithm, header.kid, snapshot, soft_at, until),
+            )
+        return principal
+
+    def _keys(
+        self, trust: Trust, kid: str | None, algorithm: Algorithm, learnt: Learnt
+    ) -> tuple[VerificationKey, ...] | Gap:
+        if "keys" in learnt:
+            return trust.source.settle(kid, algorithm, *learnt["keys"])
+        return trust.source.plan(kid, algorithm)
+
+    def seconds_left(self, principal: Principal) -> float:
+        """Return how long the token of a principal is still valid, leeway included.
+
+        :raises KeysUnavailable: if the rule that admitted its issuer cannot tell.
+        """
+        policy = self._issuers.choose(principal.claims).policy
+        return max(0.0, policy.valid_until(principal) - self._clock.now())
+
+    def forget(self) -> None:
+        """Forget every token."""
+        self._tokens.clear()

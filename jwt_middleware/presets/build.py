@@ -1,0 +1,75 @@
+"""From what a preset knows and what its user says to an issuer."""
+
+import re
+from collections.abc import Collection
+
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.issuers import Audience, Issuer, IssuerOptions
+
+# Names are compared byte for byte, and providers write hosts in lower case.
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
+
+# Each says where keys come from; a user who sets one wants none of the others.
+_SOURCES = ("keys", "jwks_uri", "discovery")
+
+
+def build(name: str, audience: Audience, known: IssuerOptions, given: IssuerOptions) -> Issuer:
+    """Return an issuer.
+
+    :param known: what the preset sets.
+    :param given: what its user sets, which counts more; but a value that the preset requires of a
+        claim stays required.
+    :raises ConfigurationError: if the user wants another value of such a claim.
+    """
+    merged = IssuerOptions(**known)
+    if any(source in given for source in _SOURCES):
+        merged.pop("jwks_uri", None)
+        merged.pop("discovery", None)
+    if "keys" in given:
+        merged.pop("fetcher", None)
+    merged.update(given)
+    wanted, fixed = given.get("required_values", {}), known.get("required_values", {})
+    for path in fixed:
+        if path in wanted:
+            raise ConfigurationError(
+                f"required_values: {path!r} is what this preset checks itself: leave it out"
+            )
+    merged["required_values"] = {**wanted, **fixed}
+    return Issuer(name, audience=audience, **merged)
+
+
+def host(setting: str, value: object) -> str:
+    """Return the name of a host.
+
+    :raises ConfigurationError: for an address, a path, or capital letters.
+    """
+    if not isinstance(value, str) or not _HOST.fullmatch(value):
+        raise ConfigurationError(
+            f"{setting}={value!r} must be the name of a host in lower case, such as 'id.example', "
+            "without https:// and without a path"
+        )
+    return value
+
+
+def segment(setting: str, value: object) -> str:
+    """Return a name that stands in a path.
+
+    :raises ConfigurationError: for what would change the path around it.
+    """
+    if not isinstance(value, str) or not _SEGMENT.fullmatch(value):
+        raise ConfigurationError(
+            f"{setting}={value!r} must be one name of letters, digits and . _ ~ -"
+        )
+    return value
+
+
+def listed(setting: str, value: str | Collection[str]) -> tuple[str, ...]:
+    """Return one name or several as several.
+
+    :raises ConfigurationError: for none.
+    """
+    names = (value,) if isinstance(value, str) else tuple(value)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError(f"{setting}={value!r} must be a name, or a list of names")
+    return names

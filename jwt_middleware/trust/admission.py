@@ -1,0 +1,169 @@
+"""Issuers that a rule admits: asked for when a token names them, and dropped when others need room.
+
+A name that the rule refuses leaves nothing behind. A name that it admits costs a place, a key set
+and perhaps a fetch, and anybody can write it into a token; so the places of issuers that have shown
+a good token are the last to be taken, and fetches over all of them are limited.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from traceback import extract_tb
+from weakref import WeakValueDictionary
+
+from jwt_middleware.clock import Clock
+from jwt_middleware.errors import KeysUnavailable
+from jwt_middleware.events import Observer
+from jwt_middleware.issuers import AdmittedIssuers, Issuer
+from jwt_middleware.keys.distrust import Distrusted
+from jwt_middleware.keys.flight import FlightLimit, TinyLock, renew_after_fork
+from jwt_middleware.trust.trust import KeySource, Trust, source_of
+
+_log = logging.getLogger("jwt_middleware")
+
+
+class Admissions:
+    """The issuers that one rule has admitted and that are in service."""
+
+    def __init__(
+        self,
+        rule: AdmittedIssuers,
+        clock: Clock,
+        observers: tuple[Observer, ...],
+        forget: Callable[[Trust], None],
+    ) -> None:
+        """:param forget: told of an issuer that is no longer in service."""
+        self._rule = rule
+        self._clock = clock
+        self._observers = observers
+        self._forget = forget
+        self._limit = FlightLimit(rule.max_flights)
+        self._is_closed = False
+        self._trusts: OrderedDict[str, Trust] = OrderedDict()
+        """By name; of those that have shown a good token, the latest to do so stands last."""
+        self._proven: set[str] = set()
+        self._withdrawn: dict[str, Distrusted] = {}
+        """What an operator has withdrawn of issuers that are not in service."""
+        # An issuer may lose its place while requests still wait for its keys. As long as anybody
+        # holds them they are found here, and whoever waited is served.
+        self._sources: WeakValueDictionary[object, KeySource] = WeakValueDictionary()
+        self._lock = TinyLock()
+        renew_after_fork(self)
+
+    def live(self) -> list[Trust]:
+        """Return the issuers in service."""
+        with self._lock:
+            return list(self._trusts.values())
+
+    def get(self, issuer: str) -> Trust | None:
+        """Return the issuer of that name; ``None`` if the rule does not admit it.
+
+        :raises KeysUnavailable: if the rule cannot tell, or this is closed.
+        """
+        known = self._trusts.get(issuer)
+        if known is not None and self._clock.monotonic() < known.admitted_until:
+            return known
+        if known is None and self._is_closed:
+            raise KeysUnavailable("the guard is closed")
+        try:
+            settings = self._asked(issuer)
+            made = None if settings is None else self._in_service(settings, known)
+        except Exception as problem:  # noqa: BLE001 - the rule is foreign code
+            raise _undecided(problem) from None
+        return self._exchange(issuer, known, made)
+
+    def _asked(self, issuer: str) -> Issuer | None:
+        settings = self._rule.admit(issuer)
+        if settings is None:
+            return None
+        if not isinstance(settings, Issuer):
+            raise TypeError("the rule returned neither an Issuer nor None")
+        # To trust one name with the keys of another is what nobody means.
+        if settings.issuer != issuer or settings.aliases:
+            raise ValueError("the rule returned an Issuer of another name")
+        return settings
+
+    def _in_service(self, settings: Issuer, known: Trust | None) -> Trust:
+        if known is None:
+            return Trust(settings, self._source(settings, None))
+        if known.settings.key_settings != settings.key_settings:
+            return Trust(settings, self._source(settings, known.source.distrusted))
+        if known.settings.token_settings != settings.token_settings:
+            return Trust(settings, known.source)
+        return known
+
+    def _source(self, settings: Issuer, distrusted: Distrusted | None) -> KeySource:
+        with self._lock:
+            kept = self._sources.get(settings.key_settings)
+            distrusted = distrusted or self._withdrawn.get(settings.issuer or "")
+        if kept is not None:
+            return kept
+        made = source_of(settings, self._clock, self._observers, self._limit, distrusted)
+        with self._lock:
+            return self._sources.setdefault(settings.key_settings, made)
+
+    def _exchange(self, issuer: str, known: Trust | None, made: Trust | None) -> Trust | None:
+        """Put what the rule said in the place of what was known, unless another was faster."""
+        with self._lock:
+            current = self._trusts.get(issuer)
+            if current is not known and current is not None:
+                return current
+            gone = self._retire(issuer) if current is not None and made is not current else []
+            if made is not None:
+                made.admitted_until = self._clock.monotonic() + self._rule.readmit_after
+                self._trusts[issuer] = made
+                gone += self._make_room(issuer)
+        for trust in gone:
+            self._forget(trust)
+        return made
+
+    def _make_room(self, newest: str) -> list[Trust]:
+        if len(self._trusts) <= self._rule.most:
+            return []
+        others = [name for name in self._trusts if name != newest]
+        # A name can be written into a token by anybody; a good signature cannot.
+        for name in sorted(others, key=self._proven.__contains__):
+            if not self._trusts[name].source.health().is_fetching:
+                return self._retire(name)
+        return []
+
+    def _retire(self, issuer: str) -> list[Trust]:
+        trust = self._trusts.pop(issuer)
+        self._proven.discard(issuer)
+        # For good means for good: the next time this issuer is in service, too.
+        if trust.source.distrusted:
+            self._withdrawn[issuer] = trust.source.distrusted
+        return [trust]
+
+    def proved(self, trust: Trust) -> None:
+        """Take note of a good token: its issuer keeps its place the longest."""
+        name = trust.issuer or ""
+        with self._lock:
+            if self._trusts.get(name) is trust:
+                self._proven.add(name)
+                self._trusts.move_to_end(name)
+
+    def open(self) -> None:
+        """Admit again, after :meth:`close`."""
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Admit nobody any more, and close what is in service."""
+        self._is_closed = True
+        for trust in self.live():
+            trust.source.close()
+
+    def after_fork(self) -> None:
+        """Start over in a forked child, with the keys of its parent."""
+        self._lock = TinyLock()
+
+
+def _undecided(problem: Exception) -> KeysUnavailable:
+    """Return the refusal for a rule that failed, and log where it did.
+
+    Not its message, which may quote the name that a token carries.
+    """
+    kind = type(problem).__name__
+    place = extract_tb(problem.__traceback__)[-1]
+    _log.error("issuer_admission_failed: %s at %s:%s", kind, place.filename, place.lineno)
+    return KeysUnavailable(f"the rule for admitted issuers failed ({kind})")

@@ -1,0 +1,242 @@
+"""Where a token may be: each source alone, and several in their order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from jwt_middleware import (
+    BearerHeader,
+    ConfigurationError,
+    CookieToken,
+    HeaderToken,
+    QueryToken,
+    SubprotocolToken,
+)
+from jwt_middleware.errors import HeaderMalformed, RequestError, TokenRepeated
+from jwt_middleware.request.sources import Sources, TokenSource, without_token
+from jwt_middleware.request.view import cookie_values
+
+TOKEN = "eyJ.eyJ.c2ln"
+
+
+@dataclass(frozen=True)
+class View:
+    """A request, as far as a source looks at it."""
+
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    is_websocket: bool = False
+    method: str = "GET"
+    path: str = "/"
+    scheme: str = "https"
+    host: str | None = None
+    client: str | None = None
+
+    def headers(self, name: str) -> list[str]:
+        return list(self.fields.get(name, ()))
+
+    def cookies(self, name: str) -> list[str]:
+        return cookie_values(self.headers("cookie"), name)
+
+    def query(self, name: str) -> list[str]:
+        return list(self.parameters.get(name, ()))
+
+
+def cookies(*headers: str) -> View:
+    return View({"cookie": headers})
+
+
+def sockets(*headers: str) -> View:
+    return View({"sec-websocket-protocol": headers}, is_websocket=True)
+
+
+def test_a_cookie_is_taken_as_it_is() -> None:
+    """Split on semicolons, trimmed, cut at the first equals sign; others do not matter."""
+    source = CookieToken("session")
+
+    assert source.read(cookies(f"a=b; session={TOKEN} ;c")) == TOKEN
+    assert source.read(cookies("a=b", f"session={TOKEN}")) == TOKEN
+    assert source.read(cookies(f"xsession={TOKEN}; session2={TOKEN}")) is None
+    assert source.read(cookies("session")) is None
+    assert source.read(View()) is None
+
+
+def test_an_empty_cookie_is_no_token() -> None:
+    """A logout leaves one behind."""
+    assert CookieToken("session").read(cookies("session=")) is None
+
+
+def test_equal_cookies_are_one_and_differing_ones_are_too_many() -> None:
+    """Of two different ones, who knows which a page meant."""
+    source = CookieToken("session")
+
+    assert source.read(cookies(f"session={TOKEN}; session={TOKEN}")) == TOKEN
+    with pytest.raises(TokenRepeated):
+        source.read(cookies(f"session={TOKEN}; session=other"))
+    with pytest.raises(TokenRepeated):
+        source.read(cookies(f"session={TOKEN}; session="))
+
+
+@pytest.mark.parametrize("value", [f'"{TOKEN}"', "a b", "%61", "a,b", "\xe9"])
+def test_a_cookie_that_is_no_token_is_malformed(value: str) -> None:
+    """Quotes and escapes are never undone."""
+    with pytest.raises(HeaderMalformed):
+        CookieToken("session").read(cookies(f"session={value}"))
+
+
+def test_a_cookie_is_expired_as_it_was_set() -> None:
+    """Same name, path and domain, or a browser would keep it."""
+    host = CookieToken()
+    wide = CookieToken("token", path="/api", domain="example.org")
+
+    assert host.expiry == "__Host-token=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"
+    assert wide.expiry.startswith("token=; Path=/api; Domain=example.org; Max-Age=0;")
+
+
+def test_a_subprotocol_brings_the_token_that_follows_bearer() -> None:
+    """Wherever the two stand among the others, and in however many headers."""
+    source = SubprotocolToken()
+
+    assert source.read(sockets(f"chat, bearer, {TOKEN}, other")) == TOKEN
+    assert source.read(sockets("chat,bearer", TOKEN)) == TOKEN
+    assert source.read(sockets("chat")) is None
+    assert source.read(sockets()) is None
+    assert source.read(View({"sec-websocket-protocol": [f"bearer, {TOKEN}"]})) is None
+
+
+def test_a_subprotocol_without_one_token_is_refused() -> None:
+    """Nothing behind ``bearer``, or ``bearer`` twice."""
+    with pytest.raises(HeaderMalformed):
+        SubprotocolToken().read(sockets("chat, bearer"))
+    with pytest.raises(TokenRepeated):
+        SubprotocolToken().read(sockets(f"bearer, {TOKEN}, bearer, {TOKEN}"))
+
+
+def test_the_application_sees_neither_bearer_nor_token() -> None:
+    """Nor a second of each."""
+    assert without_token(["chat", "bearer", TOKEN, "v2"]) == ["chat", "v2"]
+    assert without_token(["bearer", TOKEN, "bearer", "other"]) == []
+    assert without_token(["bearer", "bearer", TOKEN, "chat"]) == ["chat"]
+    assert without_token(["chat", "bearer"]) == ["chat"]
+
+
+def test_a_query_token_is_for_sockets_unless_allowed_elsewhere() -> None:
+    """Logs and histories keep an address."""
+    plain = View(parameters={"access_token": [TOKEN]})
+    socket = View(parameters={"access_token": [TOKEN]}, is_websocket=True)
+
+    assert QueryToken("access_token").read(plain) is None
+    assert QueryToken("access_token").read(socket) == TOKEN
+    assert QueryToken("access_token", http=True).read(plain) == TOKEN
+    assert QueryToken("access_token", http=True).read(View()) is None
+
+
+def test_a_query_token_is_one_token() -> None:
+    """Twice the same is one; different ones, or none in it, are refused."""
+    source = QueryToken("t", http=True)
+
+    assert source.read(View(parameters={"t": [TOKEN, TOKEN]})) == TOKEN
+    with pytest.raises(TokenRepeated):
+        source.read(View(parameters={"t": [TOKEN, "x"]}))
+    with pytest.raises(HeaderMalformed):
+        source.read(View(parameters={"t": [""]}))
+
+
+def test_the_first_source_that_is_present_decides() -> None:
+    """A bad token never falls through to the next."""
+    sources = Sources([BearerHeader(), CookieToken("session")])
+    both = View({"authorization": ["Bearer a"], "cookie": ["session=b"]})
+    bad = View({"authorization": ["Bearer a b"], "cookie": ["session=b"]})
+
+    assert sources.find(both) == ("a", BearerHeader())
+    assert sources.find(cookies("session=b")) == ("b", CookieToken("session"))
+    assert sources.find(View()) is None
+    with pytest.raises(HeaderMalformed):
+        sources.find(bad)
+
+
+@pytest.mark.parametrize("query", [["a"], ["b"], ["a", "b"], [""]])
+def test_a_token_in_two_ways_at_once_is_refused(query: list[str]) -> None:
+    """RFC 6750 §2: header or query, never both, whatever they hold."""
+    sources = Sources([BearerHeader(), QueryToken("t", http=True), CookieToken("session")])
+    view = View({"authorization": ["Bearer a"]}, {"t": query})
+
+    with pytest.raises(TokenRepeated):
+        sources.find(view)
+    assert sources.find(View({"cookie": ["session=c"]})) == ("c", CookieToken("session"))
+
+
+def test_an_answer_varies_with_every_source_that_is_a_header() -> None:
+    """Each once, in the order of the sources."""
+    sources = Sources([HeaderToken("X-A"), BearerHeader(), CookieToken("a"), CookieToken("b")])
+
+    assert sources.vary == "X-A, Authorization, Cookie"
+    assert Sources([QueryToken("t")]).vary == ""
+
+
+def test_only_the_cookie_that_was_refused_expires() -> None:
+    """And only where that is asked for."""
+    clearing = CookieToken("a", clear_on_invalid=True)
+    sources = Sources([BearerHeader(), clearing, CookieToken("b")])
+
+    assert sources.expiry(cookies("a=x; b=y")) == clearing.expiry
+    assert sources.expiry(cookies("a=x y; b=y")) == clearing.expiry
+    assert sources.expiry(cookies("b=y")) is None
+    assert sources.expiry(View({"authorization": ["Bearer x"], "cookie": ["a=x"]})) is None
+    assert sources.expiry(View()) is None
+    assert Sources([CookieToken("a")]).expiry(cookies("a=x")) is None
+
+
+def test_bearer_is_answered_only_where_it_was_offered() -> None:
+    """To a socket, by a guard that reads subprotocols."""
+    sources = Sources([SubprotocolToken()])
+
+    assert sources.subprotocol(sockets(f"bearer, {TOKEN}")) == "bearer"
+    assert sources.subprotocol(sockets("chat")) is None
+    assert sources.subprotocol(View({"sec-websocket-protocol": ["bearer"]})) is None
+    assert Sources([BearerHeader()]).subprotocol(sockets(f"bearer, {TOKEN}")) is None
+
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "a cookie name with a space": (lambda: CookieToken("a b"), "name='a b'"),
+    "a cookie name that is none": (lambda: CookieToken(""), "that is no name"),
+    "a CSRF header that is none": (lambda: CookieToken(csrf_header="a:"), "csrf_header='a:'"),
+    "a __Host- cookie with a domain": (lambda: CookieToken(domain="a.example"), "no domain"),
+    "a __Host- cookie with a path": (lambda: CookieToken(path="/a"), "path='/'"),
+    "a path that is none": (lambda: CookieToken("a", path="a"), "such as '/'"),
+    "a path that ends the attribute": (lambda: CookieToken("a", path="/;x"), "such as '/'"),
+    "a domain that is none": (lambda: CookieToken("a", domain="a;b"), "a host name"),
+    "a parameter that is none": (lambda: QueryToken("a b"), "QueryToken('a b')"),
+    "a cookie before a header": (
+        lambda: Sources([CookieToken("a"), QueryToken("t"), BearerHeader()]),
+        "put the header first",
+    ),
+    "a class for a source": (lambda: Sources([CookieToken]), "write BearerHeader()"),  # type: ignore[list-item]
+    "no source": (lambda: Sources([]), "finds no token"),
+}
+
+
+@pytest.mark.parametrize("kind", MISTAKES)
+def test_a_mistake_is_a_sentence(kind: str) -> None:
+    """At construction, with the way out."""
+    build, sentence = MISTAKES[kind]
+    with pytest.raises(ConfigurationError) as caught:
+        build()
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source", [BearerHeader(), CookieToken("t"), HeaderToken("X-T"), QueryToken("t", http=True)]
+)
+@pytest.mark.parametrize("text", ["", " ", ",", "\x00", "=" * 9, "\ud800", "a b", "é" * 99])
+def test_rubbish_is_refused_or_no_token(source: TokenSource, text: str) -> None:
+    """Nothing but a refusal of ours comes out."""
+    view = View(
+        {"authorization": [f"Bearer {text}"], "cookie": [f"t={text}"], "x-t": [text]}, {"t": [text]}
+    )
+    try:
+        found = source.read(view)
+    except RequestError:
+        return
+    assert found is None

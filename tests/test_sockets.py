@@ -1,0 +1,284 @@
+"""WebSockets: tokens among subprotocols, cookies, and an end in time."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from jwt_middleware import (
+    BearerHeader,
+    CookieToken,
+    Guard,
+    Issuer,
+    JWTMiddleware,
+    QueryToken,
+    SubprotocolToken,
+    optional,
+    public,
+)
+from jwt_middleware.asgi import Message, Receive, Scope, Send
+from jwt_middleware.sockets import SocketExpired
+from jwt_middleware.testing import Clock, KeyPair
+from tests.faces.calls import http_scope
+
+PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
+SOURCES = [BearerHeader(), SubprotocolToken(), CookieToken("session"), QueryToken("token")]
+RULES = [public("/open"), optional("/feed")]
+CONNECT = {"type": "websocket.connect"}
+
+
+def token(**claims: Any) -> str:
+    return PAIR.sign({"iss": "https://a/", "sub": "alice", "exp": 4_000_000_000, **claims})
+
+
+def guard(**options: Any) -> Guard:
+    given = {"token_sources": SOURCES, "rules": RULES, **options}
+    return Guard(key=PAIR.private, algorithms=["HS256"], issuer="https://a/", **given)
+
+
+class Socket:
+    """An application that accepts and then does as it is told; and the server around it."""
+
+    def __init__(self, *then: Message, accept: Message | None = None) -> None:
+        self.accept: Message = accept or {"type": "websocket.accept"}
+        self.then = then
+        self.scope: Scope = {}
+        self.sent: list[Message] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        await receive()
+        await send(self.accept)
+        for message in self.then:
+            await send(message)
+
+    async def opened(self, middleware: Any, scope: Scope) -> list[Message]:
+        async def receive() -> Message:
+            return CONNECT
+
+        async def send(message: Message) -> None:
+            self.sent.append(message)
+
+        await middleware(scope, receive, send)
+        return self.sent
+
+
+def handshake(
+    *offered: str, path: str = "/ws", headers: tuple[tuple[str, str], ...] = (), query: str = ""
+) -> Scope:
+    """Return the scope of an opening, with the header that servers leave in it."""
+    more = (("Sec-WebSocket-Protocol", ", ".join(offered)),) if offered else ()
+    scope = http_scope("GET", path, (*headers, *more), query_string=query.encode())
+    del scope["method"]
+    return {**scope, "type": "websocket", "scheme": "ws", "subprotocols": list(offered)}
+
+
+async def test_a_token_among_subprotocols_opens_a_socket_and_is_hidden() -> None:
+    """``bearer`` is answered where the application chooses none; the token is never seen again."""
+    app = Socket()
+    text = token()
+
+    sent = await app.opened(
+        JWTMiddleware(app, guard=guard()), handshake("chat", "bearer", text, "v2")
+    )
+
+    assert app.scope["user"].subject == "alice"
+    assert app.scope["subprotocols"] == ["chat", "v2"]
+    assert (b"sec-websocket-protocol", b"chat, v2") in app.scope["headers"]
+    assert text not in str(app.scope["headers"])
+    assert sent == [{"type": "websocket.accept", "subprotocol": "bearer"}]
+
+
+async def test_what_an_application_chooses_is_answered() -> None:
+    """Of the others that were offered."""
+    app = Socket(accept={"type": "websocket.accept", "subprotocol": "chat"})
+
+    sent = await app.opened(JWTMiddleware(app, guard=guard()), handshake("chat", "bearer", token()))
+
+    assert sent == [{"type": "websocket.accept", "subprotocol": "chat"}]
+
+
+@pytest.mark.parametrize("path", ["/open", "/feed", "/ws"])
+async def test_a_browser_that_offers_bearer_is_answered_on_every_path(path: str) -> None:
+    """It would give up otherwise, also where nobody asked for the token."""
+    app = Socket()
+
+    sent = await app.opened(
+        JWTMiddleware(app, guard=guard()), handshake("bearer", token(), path=path)
+    )
+
+    assert sent == [{"type": "websocket.accept", "subprotocol": "bearer"}]
+    assert app.scope["subprotocols"] == []
+    assert all(name != b"sec-websocket-protocol" for name, _ in app.scope["headers"])
+    assert app.scope["user"].is_authenticated is (path != "/open")
+
+
+async def test_without_bearer_nothing_is_changed() -> None:
+    """What was offered stands, and nothing is answered for the application."""
+    app = Socket()
+    bearer = (("Authorization", f"Bearer {token()}"),)
+
+    sent = await app.opened(JWTMiddleware(app, guard=guard()), handshake("chat", headers=bearer))
+
+    assert sent == [{"type": "websocket.accept"}]
+    assert app.scope["subprotocols"] == ["chat"]
+
+
+@pytest.mark.parametrize(
+    ("offered", "code"),
+    [
+        (("bearer",), "header_malformed"),
+        (("bearer", "a.b"), "token_malformed"),
+        (("bearer", "x", "bearer", "y"), "token_repeated"),
+        (("chat",), "token_missing"),
+        ((), "token_missing"),
+    ],
+)
+async def test_a_bad_subprotocol_opens_nothing(offered: tuple[str, ...], code: str) -> None:
+    """Closed with 1008 and the code, before it is open."""
+    app = Socket()
+
+    sent = await app.opened(JWTMiddleware(app, guard=guard()), handshake(*offered))
+
+    assert sent == [{"type": "websocket.close", "code": 1008, "reason": code}]
+
+
+@pytest.mark.parametrize(
+    ("origin", "opens"),
+    [("https://api.example", True), ("https://evil.example", False), (None, False)],
+)
+async def test_a_cookie_opens_a_socket_only_to_our_own_pages(
+    origin: str | None, opens: bool
+) -> None:
+    """Cross-site WebSocket hijacking: a foreign page can open one, and cookies go along."""
+    app = Socket()
+    headers = [("Host", "api.example"), ("Cookie", f"session={token()}")]
+    if origin is not None:
+        headers.append(("Origin", origin))
+
+    sent = await app.opened(JWTMiddleware(app, guard=guard()), handshake(headers=tuple(headers)))
+
+    assert sent[0]["type"] == ("websocket.accept" if opens else "websocket.close")
+    if not opens:
+        assert sent[0]["reason"] == "csrf_refused"
+
+
+async def test_a_query_token_opens_a_socket() -> None:
+    """Where a browser can set no header."""
+    app = Socket()
+
+    await app.opened(JWTMiddleware(app, guard=guard()), handshake(query=f"token={token()}"))
+
+    assert app.scope["user"].subject == "alice"
+
+
+class Lasting(Socket):
+    """An application that listens until its client is gone."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        self.refusal: OSError | None = None
+        try:
+            await send({"type": "websocket.send", "text": "too late"})
+        except OSError as refusal:
+            self.refusal = refusal
+        await send({"type": "websocket.close"})
+
+    async def opened(self, middleware: Any, scope: Scope) -> list[Message]:
+        """Be a server that reports a socket as gone once it was closed."""
+        closed = asyncio.Event()
+        waiting = [CONNECT]
+
+        async def receive() -> Message:
+            if waiting:
+                return waiting.pop()
+            await closed.wait()
+            return {"type": "websocket.disconnect", "code": 1008}
+
+        async def send(message: Message) -> None:
+            self.sent.append(message)
+            if message["type"] == "websocket.close":
+                closed.set()
+
+        await asyncio.wait_for(middleware(scope, receive, send), 10)
+        return self.sent
+
+
+def expiring(seconds: float, **options: Any) -> tuple[Guard, Scope]:
+    """Return a guard, and the opening with a token that lasts so long, leeway included."""
+    clock = Clock(now=1_750_000_030 - seconds)
+    text = token(exp=1_750_000_000)
+    headers = (("Authorization", f"Bearer {text}"),)
+    return guard(clock=clock, close_on_expiry=True, **options), handshake(headers=headers)
+
+
+async def test_an_open_socket_closes_when_its_token_expires() -> None:
+    """With 1008; the application is told, may send nothing more, and may close without harm."""
+    app = Lasting()
+    wanted, scope = expiring(0.01)
+
+    sent = await app.opened(JWTMiddleware(app, guard=wanted), scope)
+
+    assert sent == [
+        {"type": "websocket.accept"},
+        {"type": "websocket.close", "code": 1008, "reason": "token_expired"},
+    ]
+    assert isinstance(app.refusal, SocketExpired)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"type": "websocket.close", "code": 1000},
+        {"type": "websocket.http.response.start", "status": 404, "headers": []},
+    ],
+)
+async def test_a_socket_that_has_ended_is_not_closed_again(end: Message) -> None:
+    """Neither after the application's own end, nor after its own refusal."""
+    app = Socket(end)
+    wanted, scope = expiring(0.01)
+    stay = asyncio.Event()
+
+    async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        asyncio.get_running_loop().call_later(0.05, stay.set)
+        await stay.wait()
+
+    sent = await app.opened(JWTMiddleware(lingering, guard=wanted), scope)
+
+    assert sent == [{"type": "websocket.accept"}, end]
+
+
+@pytest.mark.parametrize("claims", [{}, {"exp": None}])
+async def test_a_socket_stays_open_where_nothing_ends_it(claims: dict[str, Any]) -> None:
+    """A token far from its end, or without one: no close, and no timer is left behind."""
+    app = Socket()
+    endless = {name: value for name, value in ({"exp": 4_000_000_000} | claims).items() if value}
+    text = PAIR.sign({"iss": "https://a/", "sub": "alice", **endless})
+    headers = (("Authorization", f"Bearer {text}"),)
+    issuer = Issuer(
+        "https://a/", audience=None, keys=PAIR.private, algorithms=["HS256"], require_exp=False
+    )
+    wanted = Guard(issuers=issuer, close_on_expiry=True)
+
+    sent = await app.opened(JWTMiddleware(app, guard=wanted), handshake(headers=headers))
+
+    assert sent == [{"type": "websocket.accept"}]
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_without_the_option_an_open_socket_outlives_its_token() -> None:
+    """As it does everywhere else; nobody is surprised by a new close."""
+    app = Socket()
+    clock = Clock(now=1_750_000_030)
+    text = token(exp=1_750_000_001)
+    headers = (("Authorization", f"Bearer {text}"),)
+
+    sent = await app.opened(
+        JWTMiddleware(app, guard=guard(clock=clock)), handshake(headers=headers)
+    )
+
+    assert sent == [{"type": "websocket.accept"}]
