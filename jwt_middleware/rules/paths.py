@@ -37,12 +37,15 @@ def readings(path: str, prefixes: Iterable[str] = ()) -> tuple[str, ...]:
     :param prefixes: mount points that the application may strip, each giving one more reading.
     :raises PathInvalid: if the path cannot be read with certainty.
     """
-    if path in {"", "*"}:
-        return (path or "/",)
+    if path == "*":
+        # OPTIONS * (RFC 9112 §3.2.4) is no path, but Flask and Bottle serve it as one.
+        return ("*", "/*")
+    if not path:
+        return ("/",)
     found = [path] if _ORDINARY.fullmatch(path) else _closure(path)
     if any(_DOT_SEGMENT.search(reading) for reading in found):
         raise PathInvalid("the path has a dot segment")
-    stripped = (strip_prefix(reading, prefix) for reading in found for prefix in prefixes)
+    stripped = (_below(reading, prefix) for reading in found for prefix in prefixes)
     return tuple(dict.fromkeys([*found, *stripped]))
 
 
@@ -71,7 +74,7 @@ def _one_step(path: str) -> tuple[str, ...]:
     return unquote(path), path.replace("\\", "/"), _PARAMETERS.sub("", path)
 
 
-def strip_prefix(path: str, prefix: str) -> str:
+def _below(path: str, prefix: str) -> str:
     """Return ``path`` below ``prefix``; the path itself where it does not lie below."""
     if not prefix or prefix == "/" or not path.startswith(prefix):
         return path
@@ -79,9 +82,36 @@ def strip_prefix(path: str, prefix: str) -> str:
     return (rest or "/") if rest[:1] in {"", "/"} else path
 
 
+def strip_prefix(path: str, root: str) -> str:
+    """Return ``path`` below the mount point that its server names.
+
+    A server that follows ASGI begins each path with its ``root_path``. Where another begins in the
+    middle of a segment (``/apiadmin``, also what a server makes of a target without a slash), Quart
+    serves ``/admin``, and wherever the mount point stands inside, Litestar serves what comes after.
+
+    :raises PathInvalid: if the mount point stands in the path without being its beginning.
+    """
+    below = _below(path, root)
+    if below is path and root not in {"", "/"} and root in path:
+        raise PathInvalid("the mount point stands inside the path")
+    return below
+
+
 def segments(path: str) -> tuple[str, ...]:
     """Return the segments of a path; empty ones do not count, so ``//a/`` is ``/a``."""
     return tuple(segment for segment in path.split("/") if segment)
+
+
+def with_empty_segments(path: str) -> tuple[tuple[str, ...], ...]:
+    """Return the segments for a router that fills holes with nothing, as Falcon does.
+
+    There ``/orgs//members`` is ``/orgs/{org}/members``. One slash at the end is no empty segment:
+    that is how others write the page itself.
+    """
+    kept = tuple(path.lstrip("/").split("/"))
+    if "" not in kept[:-1]:
+        return ()
+    return (kept, kept[:-1]) if not kept[-1] else (kept,)
 
 
 def normal_method(method: str) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.principal import Principal
-from jwt_middleware.rules.paths import normal_method, readings, segments
+from jwt_middleware.rules.paths import normal_method, readings, segments, with_empty_segments
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
 from jwt_middleware.rules.requirements import (
     NO_CAPTURES,
@@ -282,11 +282,10 @@ class RuleTable:
     ) -> Ruling:
         upper = normal_method(method)
         every = readings(path, (*self._prefixes, *prefixes))
-        deciders: list[Decider] = []
-        for reading in every:
-            if (decider := self.decider(upper, reading)) not in deciders:
-                deciders.append(decider)
-        ruling = _ruling(tuple(deciders))
+        deciders = [self.decider(upper, reading) for reading in every]
+        deciders += self._where_nothing_fills_a_hole(upper, every)
+        distinct = [one for place, one in enumerate(deciders) if one not in deciders[:place]]
+        ruling = _ruling(tuple(distinct))
         if len(path) <= MEMO_PATH_LENGTH and len(method) <= MEMO_PATH_LENGTH:
             if len(self._memo) >= MEMO_ENTRIES:
                 self._memo.clear()
@@ -295,9 +294,16 @@ class RuleTable:
 
     def decider(self, method: str, reading: str) -> Decider:
         """Return the first rule that matches one reading of a path."""
-        if reading == "*":
-            return _UNDECIDED
-        path = segments(reading)
+        return _UNDECIDED if reading == "*" else self._decider(method, segments(reading))
+
+    def _where_nothing_fills_a_hole(self, method: str, every: Iterable[str]) -> Iterable[Decider]:
+        """Yield what decides where an empty segment stands in a hole, if any rule has one there."""
+        for reading in every:
+            for path in with_empty_segments(reading):
+                if (decider := self._decider(method, path)) != _UNDECIDED:
+                    yield decider
+
+    def _decider(self, method: str, path: tuple[str, ...]) -> Decider:
         found = self._candidates(path)
         named = any(rule.methods and method in rule.methods for _, rule, _ in found)
         deciding = min(

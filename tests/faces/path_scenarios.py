@@ -102,7 +102,21 @@ ROWS = [
     Scenario(
         "a hole and another owner", 403, "requirement_not_met", "/users/bob/posts/1", token=good()
     ),
-    Scenario("a hole is never empty", 200, path="/users//posts/1", token=good(), subject="alice"),
+    # Falcon would serve it with nothing for the owner.
+    Scenario(
+        "a hole that is filled with nothing",
+        403,
+        "requirement_not_met",
+        "/users//posts/1",
+        token=good(),
+    ),
+    Scenario(
+        "nothing at the end fills no hole",
+        200,
+        path="/users/bob/posts/",
+        token=good(),
+        subject="alice",
+    ),
     Scenario(
         "a hole does not take two segments",
         200,

@@ -5,14 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jwt_middleware.errors import PathInvalid
-from jwt_middleware.rules.paths import MAX_READINGS, normal_method, readings, strip_prefix
+from jwt_middleware.rules.paths import (
+    MAX_READINGS,
+    normal_method,
+    readings,
+    strip_prefix,
+    with_empty_segments,
+)
 
 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
         ("", {"/"}),
-        ("*", {"*"}),
+        ("*", {"*", "/*"}),
         ("/a//b/", {"/a//b/"}),
         ("/caf\u00e9 x", {"/caf\u00e9 x"}),
         ("/a...b/.c", {"/a...b/.c"}),
@@ -58,7 +64,33 @@ def test_prefixes_come_off_at_a_boundary() -> None:
     """Each that fits gives one more reading."""
     assert readings("/v1/a", ["/v1", "/v"]) == ("/v1/a", "/a")
     assert strip_prefix("/v1", "/v1") == "/"
-    assert strip_prefix("/a", "/") == "/a"
+    assert strip_prefix("/v1//a", "/v1") == "//a"
+    assert strip_prefix("/a", "/") == strip_prefix("/a", "") == strip_prefix("/a", "/v1") == "/a"
+
+
+@pytest.mark.parametrize("path", ["/apiadmin", "/public/api/admin", "/public/apiadmin", "/a/api"])
+def test_a_mount_point_inside_a_path_is_refused(path: str) -> None:
+    """Litestar serves ``/admin`` for each of these below ``/api``, Quart for the first."""
+    with pytest.raises(PathInvalid):
+        strip_prefix(path, "/api")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/a/b/", ()),
+        ("//a/b", ()),
+        ("/", ()),
+        ("/a//b", (("a", "", "b"),)),
+        ("/a//", (("a", "", ""), ("a", ""))),
+        ("/a//b/", (("a", "", "b", ""), ("a", "", "b"))),
+    ],
+)
+def test_empty_segments_count_where_they_may_fill_a_hole(
+    path: str, expected: tuple[tuple[str, ...], ...]
+) -> None:
+    """Not in front, and not one alone at the end."""
+    assert with_empty_segments(path) == expected
 
 
 @given(st.text(alphabet="/.;%\\25ae\u00e9", max_size=24).map(lambda text: "/" + text))

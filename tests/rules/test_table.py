@@ -256,3 +256,23 @@ def test_readings_that_fall_to_one_rule_ask_for_it_once() -> None:
 
     assert [decider.rule for decider in table.ruling("GET", "/a/%62").deciders] == [rule]
     assert [decider.rule for decider in table.ruling("GET", "/%61").deciders] == [NO_RULE, rule]
+
+
+def test_a_hole_that_a_router_fills_with_nothing_is_judged_too() -> None:
+    """Falcon serves ``/orgs//members`` as the members of an organisation without a name."""
+    members = protect("/orgs/{org}/members", requires=has_role("auditor"))
+    table = RuleTable([public("/orgs/{org}"), members, public("/a/b")])
+
+    assert not table.ruling("GET", "/orgs//members").is_public
+    assert table.ruling("GET", "/orgs//members").demands[0][0] == has_role("auditor")
+    assert table.ruling("GET", "/orgs/members/").is_public
+    # Where no hole is filled with nothing, a path may have as many slashes as it likes.
+    assert table.ruling("GET", "//a//b//").is_public
+
+
+def test_the_asterisk_is_also_a_path_of_one_segment() -> None:
+    """Flask serves ``OPTIONS *`` where a route has a hole, so the rule of that hole counts too."""
+    asking = protect("/{page}", requires=has_role("editor"))
+
+    assert RuleTable([asking]).ruling("OPTIONS", "*").demands[0][0] == has_role("editor")
+    assert not RuleTable([public("/**")]).ruling("OPTIONS", "*").is_public

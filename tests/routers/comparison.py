@@ -1,0 +1,328 @@
+"""Real routers held against the guard, spelling by spelling.
+
+The bare application says which handler a spelling reaches. The guarded application is then asked
+by somebody who has everything except what that handler's rule asks for. Whoever reaches it, or any
+other handler that asks for what they lack, has found a path that guard and router read differently.
+"""
+
+import asyncio
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from jwt_middleware import Guard, JWTMiddleware, JWTWSGIMiddleware
+from tests.routers import asgi_apps, django_apps, wsgi_apps
+from tests.routers.handlers import HANDLERS, TURNED_OVER, Handler, build_guard, served
+from tests.routers.servers import (
+    Headers,
+    asgi_scope,
+    bare_bytes,
+    bare_text,
+    gunicorn_path,
+    h11_path,
+    httptools_path,
+    wsgi_environ,
+)
+from tests.routers.spellings import MOUNT, Spelling, spellings
+
+Outcome = tuple[list[str], int]
+"""Which handlers ran, and the status."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One framework, in one way of standing behind a server."""
+
+    name: str
+    face: Literal["asgi", "wsgi"]
+    build: Callable[[], Any]
+    root: str = ""
+    """``root_path`` or ``SCRIPT_NAME``."""
+    joins: bool = False
+    """Whether the server puts ``root_path`` in front of the path, as uvicorn does."""
+    mounted: bool = False
+    """Whether the guard stands inside a mount of an outer application."""
+    limits: frozenset[str] = frozenset()
+    """Handlers that this subject serves in a way that no path tells; docs/security.md says why."""
+
+
+litestar, quart = asgi_apps.litestar_app, asgi_apps.quart_app
+PAGE = frozenset({"page"})
+LAST_HOLES = frozenset({"org", "user"})
+MOUNTED = frozenset({"sub_open", "sub_secret"})
+
+SUBJECTS = (
+    Subject("Starlette", "asgi", asgi_apps.starlette_app),
+    Subject("Starlette, guard inside a mount", "asgi", asgi_apps.starlette_app, mounted=True),
+    Subject("Starlette, uvicorn --root-path", "asgi", asgi_apps.starlette_app, MOUNT, joins=True),
+    Subject("Starlette, hypercorn --root-path", "asgi", asgi_apps.starlette_app, MOUNT),
+    Subject("FastAPI", "asgi", asgi_apps.fastapi_app),
+    Subject("FastAPI(root_path=...)", "asgi", lambda: asgi_apps.fastapi_app(MOUNT)),
+    # A mount of Litestar's takes what begins with its letters: /subsecret is /secret below /sub.
+    Subject("Litestar", "asgi", litestar, limits=MOUNTED),
+    Subject("Litestar, uvicorn --root-path", "asgi", litestar, MOUNT, joins=True, limits=MOUNTED),
+    Subject("Litestar, hypercorn --root-path", "asgi", litestar, MOUNT, limits=MOUNTED),
+    Subject("Quart", "asgi", quart),
+    # For what is not below its root_path Quart fills a hole of the first segment with a space.
+    Subject("Quart, uvicorn --root-path", "asgi", quart, MOUNT, joins=True, limits=PAGE),
+    Subject("Quart, hypercorn --root-path", "asgi", quart, MOUNT, limits=PAGE),
+    Subject("Falcon (ASGI)", "asgi", asgi_apps.falcon_app),
+    Subject("Django (ASGI), functions", "asgi", django_apps.django_asgi_app),
+    Subject("Django (ASGI), classes", "asgi", lambda: django_apps.django_asgi_app(classes=True)),
+    Subject("Django (ASGI), --root-path", "asgi", django_apps.django_asgi_app, MOUNT, joins=True),
+    Subject("Flask", "wsgi", wsgi_apps.flask_app),
+    Subject("Flask, SCRIPT_NAME", "wsgi", wsgi_apps.flask_app, MOUNT),
+    Subject("Flask, guard inside a mount", "wsgi", wsgi_apps.flask_app, mounted=True),
+    Subject("Falcon (WSGI)", "wsgi", asgi_apps.falcon_wsgi_app),
+    # As it comes, Falcon fills a hole with the nothing after a slash at the end.
+    Subject("Falcon (WSGI), slash kept", "wsgi", asgi_apps.falcon_as_it_comes, limits=LAST_HOLES),
+    Subject("Django (WSGI), functions", "wsgi", django_apps.django_wsgi_app),
+    Subject("Django (WSGI), classes", "wsgi", lambda: django_apps.django_wsgi_app(classes=True)),
+    Subject("Django (WSGI), SCRIPT_NAME", "wsgi", django_apps.django_wsgi_app, MOUNT),
+    Subject("Bottle", "wsgi", wsgi_apps.bottle_app),
+    Subject("Pyramid", "wsgi", wsgi_apps.pyramid_app),
+)
+
+
+@dataclass
+class Figures:
+    """What came of one subject."""
+
+    requests: int = 0
+    """Spellings, times the ways in which servers hand them over."""
+    reached: int = 0
+    """Requests that some handler of the bare application served."""
+    attacks: int = 0
+    """Requests to the guarded application without what the handler's rule asks for."""
+    refused: int = 0
+    """Those that were answered 400; all others that were stopped got 401 or 403."""
+    slashes: int = 0
+    """Those that an earlier rule let pass, because rules know no empty segments."""
+    holes: dict[str, list[str]] = field(default_factory=dict)
+    """By handler, how it was reached under a weaker rule than its own."""
+
+    def add_hole(self, handler: str, how: str) -> None:
+        self.holes.setdefault(handler, []).append(how)
+
+
+def guard_it(app: Any, subject: Subject, guard: Guard) -> Any:
+    """Return the application behind the guard, where the subject has its guard."""
+    if subject.face == "asgi":
+        return mount(JWTMiddleware(app, guard=guard), subject)
+    return mount(JWTWSGIMiddleware(app, guard=guard), subject)
+
+
+def mount(app: Any, subject: Subject) -> Any:
+    if not subject.mounted:
+        return app
+    if subject.face == "asgi":
+        return Starlette(routes=[Mount(MOUNT, app=app)])
+    return DispatcherMiddleware(_nothing, {MOUNT: app})
+
+
+def _nothing(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("404 Not Found", [])
+    return []
+
+
+class Table:
+    """The handlers under one set of rules, and an application guarded by it."""
+
+    def __init__(self, subject: Subject, handlers: tuple[Handler, ...]) -> None:
+        self.by_name = {handler.name: handler for handler in handlers}
+        self.order = list(self.by_name)
+        self.app = guard_it(subject.build(), subject, build_guard(handlers))
+
+
+class Runner:
+    """Asks one subject, bare and guarded."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self._loop = asyncio.new_event_loop()
+        self._bare = mount(subject.build(), subject)
+        self._tables = [Table(subject, HANDLERS), Table(subject, TURNED_OVER)]
+        self.figures = Figures()
+
+    def close(self) -> None:
+        self._loop.run_until_complete(_cancel_what_waits())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def compare(self, spelling: Spelling) -> None:
+        """Ask one spelling in every way in which a server may hand it over."""
+        for path in self._paths(spelling.target):
+            self.figures.requests += 1
+            reached, _ = self._ask(self._bare, spelling, path, None)
+            if not reached:
+                continue
+            self.figures.reached += 1
+            for table in self._tables:
+                for credentials in table.by_name[reached[0]].weak:
+                    self._attack(table, spelling, path, credentials)
+
+    def both(self, spelling: Spelling, credentials: str) -> Iterator[tuple[Outcome, Outcome]]:
+        """Yield what the bare application makes of a spelling, and each guarded one."""
+        for path in self._paths(spelling.target):
+            bare = self._ask(self._bare, spelling, path, None)
+            for table in self._tables:
+                yield bare, self._ask(table.app, spelling, path, credentials)
+
+    def _attack(self, table: Table, spelling: Spelling, path: str, credentials: str | None) -> None:
+        self.figures.attacks += 1
+        reached, status = self._ask(table.app, spelling, path, credentials)
+        self.figures.refused += status == 400
+        for name in reached:
+            if credentials not in table.by_name[name].weak:
+                continue
+            if self._is_slash_twin(table, name, spelling, path):
+                self.figures.slashes += 1
+                continue
+            who = "nobody" if credentials is None else "somebody without its role"
+            self.figures.add_hole(name, f"{who}, by {spelling} as {path!r}")
+        if not reached and status not in {400, 401, 403}:
+            self.figures.add_hole("", f"{spelling} as {path!r} was answered {status}")
+
+    def _is_slash_twin(self, table: Table, name: str, spelling: Spelling, path: str) -> bool:
+        """Return whether an earlier rule decides for the same path with other slashes.
+
+        A route that takes a whole path is given ``/admin/users/`` where the page is
+        ``/admin/users``. To the rules both are one, and the first rule that matches it decides.
+        """
+        if not table.by_name[name].path.endswith("/**"):
+            return False
+        page = re.sub("/+", "/", path).rstrip("/")
+        for twin in (page, f"{page}/"):
+            others, _ = self._ask(self._bare, spelling, twin, None)
+            if others and table.order.index(others[0]) < table.order.index(name):
+                return all(
+                    not self._ask(table.app, spelling, path, credentials)[0]
+                    for credentials in table.by_name[others[0]].weak
+                )
+        return False
+
+    def _paths(self, target: bytes) -> Iterable[str]:
+        if self.subject.face == "wsgi":
+            ways = [bare_bytes]
+            if not target.startswith(b"http://["):
+                ways.insert(0, gunicorn_path)
+        else:
+            ways = [h11_path, httptools_path, bare_text]
+        paths = [way(self._mounted(target)) for way in ways]
+        if self.subject.joins:
+            paths = [self.subject.root + path for path in paths]
+        return dict.fromkeys(paths)
+
+    def _mounted(self, target: bytes) -> bytes:
+        """Put a target below the outer application's mount, most of the time."""
+        is_outside = not target.startswith(b"/") or target.startswith(MOUNT.encode())
+        return target if not self.subject.mounted or is_outside else MOUNT.encode() + target
+
+    def _ask(self, app: Any, spelling: Spelling, path: str, credentials: str | None) -> Outcome:
+        """Return which handlers ran, and the status; 599 where the application raised."""
+        served.clear()
+        headers: Headers = () if spelling.header is None else (spelling.header,)
+        if credentials is not None:
+            headers = (*headers, ("Authorization", credentials))
+        if not any(name == "Host" for name, _ in headers):
+            headers = (*headers, ("Host", "testserver"))
+        query = spelling.target.partition(b"?")[2]
+        if self.subject.face == "wsgi":
+            status = _through_wsgi(
+                app, wsgi_environ(spelling.method, path, self.subject.root, query, headers)
+            )
+        else:
+            scope = asgi_scope(spelling.method, path, self.subject.root, query, headers)
+            status = self._loop.run_until_complete(_through_asgi(app, scope))
+        return list(served), status
+
+
+async def _cancel_what_waits() -> None:
+    """End the tasks that wait for a client that never leaves."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _through_asgi(app: Any, scope: Any) -> int:
+    statuses: list[int] = []
+    parts = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Any:
+        if parts:
+            return parts.pop()
+        # The client neither sends more nor leaves; whoever waits for that is cancelled.
+        return await asyncio.get_running_loop().create_future()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    try:
+        await app(scope, receive, send)
+    except Exception as problem:  # noqa: BLE001 - a router may choke on what a client may send
+        _refuse_ours(problem)
+    return statuses[0] if statuses else 599
+
+
+def _through_wsgi(app: Any, environ: dict[str, Any]) -> int:
+    statuses: list[int] = []
+
+    def start_response(status: str, *_: Any) -> Callable[[bytes], object]:
+        statuses.append(int(status[:3]))
+        return lambda _: None
+
+    try:
+        body = app(environ, start_response)
+        b"".join(body)
+        if hasattr(body, "close"):
+            body.close()
+    except Exception as problem:  # noqa: BLE001 - as above
+        _refuse_ours(problem)
+    return statuses[-1] if statuses else 599
+
+
+def _refuse_ours(problem: Exception) -> None:
+    """Raise what was raised in our own code: the guard never does."""
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None and "jwt_middleware" in trace.tb_frame.f_globals.get("__name__", ""):
+        raise problem
+
+
+def compare(subject: Subject, chosen: Iterable[Spelling]) -> Figures:
+    """Return what comes of every spelling."""
+    runner = Runner(subject)
+    logging.disable()
+    try:
+        for spelling in chosen:
+            runner.compare(spelling)
+    finally:
+        logging.disable(logging.NOTSET)
+        runner.close()
+    return runner.figures
+
+
+def rows(every: Iterable[tuple[Subject, Figures]]) -> Iterator[str]:
+    """Yield the rows of the table in docs/security.md."""
+    yield "| router | requests | served bare | attacks | answered 400 | slash twins | limits |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for subject, it in every:
+        limits = sum(map(len, it.holes.values()))
+        numbers = (it.requests, it.reached, it.attacks, it.refused, it.slashes, limits)
+        yield f"| {subject.name} | " + " | ".join(f"{number:,}" for number in numbers) + " |"
+
+
+if __name__ == "__main__":
+    chosen = spellings(int(sys.argv[1]))
+    for row in rows((subject, compare(subject, chosen)) for subject in SUBJECTS):
+        print(row, flush=True)  # noqa: T201 - a program prints
