@@ -418,7 +418,10 @@ class Guard:
 
 
 def _asks_for(view: RequestView, resource: ProtectedResource) -> bool:
-    return view.path == resource.path and view.method in {"GET", "HEAD"}
+    try:
+        return view.path == resource.path and view.method in {"GET", "HEAD"}
+    except PathInvalid:
+        return False
 
 
 def _is_preflight(view: RequestView, ruling: Ruling) -> bool:
