@@ -1,5 +1,6 @@
 """The ASGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from types import GeneratorType
 from typing import Any, Unpack
@@ -11,7 +12,7 @@ from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, reset_current, set_current
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.sockets import Deadline, Message, Receive, Scope, Send, answering
-from jwt_middleware.verdict import Allow, Headers, Reply
+from jwt_middleware.verdict import Allow, Headers, Reply, as_raw, missing_from
 
 __all__ = ["ASGIApp", "JWTMiddleware", "Message", "Receive", "Scope", "Send"]
 
@@ -20,6 +21,8 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
 _VERDICT_KEY = "jwt_middleware.verdict"
+
+_log = logging.getLogger("jwt_middleware")
 
 
 def guard_of(scope: Scope) -> Guard | None:
@@ -51,6 +54,7 @@ class JWTMiddleware:
         """
         self._app = app
         self._prefixes = _mount_points(app)
+        _warn_of_cors(app)
         self._mistake: ConfigurationError | None = None
         try:
             self._guard = chosen_guard(guard, options)
@@ -139,17 +143,12 @@ def _adding(wanted: Headers, send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = [(bytes(k), bytes(v)) for k, v in message.get("headers", ())]
-            message = {**message, "headers": _merged(present, wanted)}
+            texts = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in present]
+            added = as_raw(missing_from(texts, wanted))
+            message = {**message, "headers": [*present, *added]}
         await send(message)
 
     return send_with_headers
-
-
-def _merged(present: list[tuple[bytes, bytes]], wanted: Headers) -> list[tuple[bytes, bytes]]:
-    names = {key.lower() for key, _ in present}
-    added = [(name.lower().encode(), value.encode()) for name, value in wanted]
-    # Vary lists add up over several lines (RFC 9110 §5.3); of the others the application's stands.
-    return [*present, *(pair for pair in added if pair[0] == b"vary" or pair[0] not in names)]
 
 
 async def _fail_to_start(
@@ -181,12 +180,24 @@ async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
 
 def _mount_points(app: Any) -> tuple[str, ...]:
     """Return the ``root_path`` of each application inside, which it strips from a path itself."""
-    found: list[str] = []
-    seen: set[int] = set()
-    while app is not None and id(app) not in seen:
-        seen.add(id(app))
-        root = getattr(app, "root_path", None)
-        if isinstance(root, str) and root.startswith("/") and root.strip("/"):
-            found.append(root.rstrip("/"))
+    roots = [getattr(each, "root_path", None) for each in _inside(app)]
+    found = [root.rstrip("/") for root in roots if isinstance(root, str) and root[:1] == "/"]
+    return tuple(dict.fromkeys(root for root in found if root))
+
+
+def _warn_of_cors(app: Any) -> None:
+    """Warn where CORS is decided behind the guard, so that a browser hides every refusal."""
+    if any(type(each).__name__ == "CORSMiddleware" for each in _inside(app)):
+        _log.warning(
+            "CORSMiddleware stands behind JWTMiddleware: refusals carry no CORS headers, and "
+            "preflights need a token; add it after JWTMiddleware, so that it stands in front"
+        )
+
+
+def _inside(app: Any) -> list[Any]:
+    """Return an application and all that it wraps, as far as that shows."""
+    found: list[Any] = []
+    while app is not None and not any(app is each for each in found):
+        found.append(app)
         app = getattr(app, "app", None)
-    return tuple(dict.fromkeys(found))
+    return found

@@ -232,6 +232,25 @@ def private(vary: str) -> Headers:
     return (("Vary", vary), *own) if vary else own
 
 
+def missing_from(present: Iterable[tuple[str, str]], wanted: Headers) -> Headers:
+    """Return the headers that an application's response still needs.
+
+    ``Vary`` lists add up over several lines (RFC 9110 §5.3), each name once; of all other headers
+    the application's stands.
+    """
+    there = [(name.lower(), value) for name, value in present]
+    names = {name for name, _ in there}
+    lists = ",".join(value for name, value in there if name == "vary")
+    varies = {each.strip().lower() for each in lists.split(",")}
+    added: list[tuple[str, str]] = []
+    for name, value in wanted:
+        if name != "Vary":
+            added += [] if name.lower() in names else [(name, value)]
+        elif left := [each for each in value.split(", ") if each.lower() not in varies]:
+            added.append((name, ", ".join(left)))
+    return tuple(added)
+
+
 def as_raw(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
     """Return headers as ASGI takes them: names in lower case, all in latin-1."""
     return tuple(

@@ -9,7 +9,7 @@ from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, set_current
 from jwt_middleware.request.view import WSGIView
-from jwt_middleware.verdict import Allow, Headers, Reply
+from jwt_middleware.verdict import Allow, Headers, Reply, missing_from
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
@@ -102,10 +102,7 @@ def _adding(wanted: Headers, start_response: StartResponse) -> StartResponse:
     def start_with_headers(
         status: str, headers: list[tuple[str, str]], *exc_info: Any
     ) -> Callable[[bytes], object]:
-        names = {name.lower() for name, _ in headers}
-        # Vary lists add up over several lines (RFC 9110 §5.3); of the others the application's
-        # stands.
-        added = [pair for pair in wanted if pair[0] == "Vary" or pair[0].lower() not in names]
+        added = missing_from(headers, wanted)
         return start_response(status, [*headers, *added], *exc_info)
 
     return start_with_headers

@@ -19,7 +19,15 @@ from jwt_middleware.errors import (
     Unavailable,
     refusals,
 )
-from jwt_middleware.verdict import Answers, Deny, Problem, Refusal, as_raw, body_writer
+from jwt_middleware.verdict import (
+    Answers,
+    Deny,
+    Problem,
+    Refusal,
+    as_raw,
+    body_writer,
+    missing_from,
+)
 
 ANSWERS = Answers()
 
@@ -163,3 +171,16 @@ def test_a_realm_that_cannot_stand_in_a_header_is_refused(realm: str) -> None:
 def test_raw_headers_are_bytes_with_names_in_lower_case() -> None:
     """Values are kept as they are."""
     assert as_raw([("X-Name", "Välue")]) == ((b"x-name", b"V\xe4lue"),)
+
+
+def test_a_response_gets_what_it_lacks() -> None:
+    """Names of ``Vary`` once each; of other headers the application's stands."""
+    wanted = (("Vary", "Authorization, Cookie"), ("Cache-Control", "private"))
+
+    assert missing_from([], wanted) == wanted
+    assert missing_from([("vary", "Accept"), ("CACHE-CONTROL", "no-store")], wanted) == wanted[:1]
+    assert missing_from([("Vary", "cookie,Accept")], wanted) == (
+        ("Vary", "Authorization"),
+        ("Cache-Control", "private"),
+    )
+    assert missing_from([("Vary", "COOKIE"), ("Vary", "Authorization")], wanted) == wanted[1:]
