@@ -40,7 +40,7 @@ from jwt_middleware.rules.requirements import (
 )
 from jwt_middleware.rules.table import Rule, optional, protect, public
 from jwt_middleware.tokens.claims import ANY_AUDIENCE
-from jwt_middleware.verdict import Allow, Deny, Problem, Refusal
+from jwt_middleware.verdict import Allow, Deny, Problem, Refusal, Reply
 from jwt_middleware.wsgi import JWTWSGIMiddleware
 
 __version__ = "0.1.0"
@@ -92,6 +92,7 @@ __all__ = [
     "QueryToken",
     "Refusal",
     "Refused",
+    "Reply",
     "RequestView",
     "Requirement",
     "ResolverOptions",

@@ -11,7 +11,7 @@ from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, reset_current, set_current
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.sockets import Deadline, Message, Receive, Scope, Send, answering
-from jwt_middleware.verdict import Allow, Deny, Headers
+from jwt_middleware.verdict import Allow, Headers, Reply
 
 __all__ = ["ASGIApp", "JWTMiddleware", "Message", "Receive", "Scope", "Send"]
 
@@ -20,6 +20,12 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
 _VERDICT_KEY = "jwt_middleware.verdict"
+
+
+def guard_of(scope: Scope) -> Guard | None:
+    """Return the guard that let a connection pass; ``None`` if none stands in front."""
+    met = scope.get(_VERDICT_KEY)
+    return None if met is None else met[0]
 
 
 class AuthScopes:
@@ -73,20 +79,19 @@ class JWTMiddleware:
         if isinstance(verdict, GeneratorType):
             verdict = await arun(verdict)
 
-        if isinstance(verdict, Deny):
-            await _deny(verdict, scope, receive, send)
+        if isinstance(verdict, Reply):
+            await _reply(verdict, scope, receive, send)
         else:
             await self._allow(verdict, scope, receive, send)  # type: ignore[arg-type]
 
     def _has_met(self, scope: Scope) -> bool:
-        """Return whether this very guard let this very path pass further out."""
-        met = scope.get(_VERDICT_KEY)
-        return met is not None and met[0] is self._guard and met[1] == scope["path"]
+        """Return whether this very guard let this very request pass further out."""
+        return scope.get(_VERDICT_KEY) == (self._guard, scope.get("path"), scope.get("method"))
 
     async def _allow(self, verdict: Allow, scope: Scope, receive: Receive, send: Send) -> None:
         principal = verdict.principal
         _attach(scope, principal)
-        scope[_VERDICT_KEY] = (self._guard, scope["path"])
+        scope[_VERDICT_KEY] = (self._guard, scope["path"], scope.get("method"))
         if scope["type"] == "websocket":
             send = answering(verdict.subprotocol, scope, send)
         elif verdict.response_headers:
@@ -112,7 +117,7 @@ def _attach(scope: Scope, principal: Principal) -> None:
     scope[PRINCIPAL_KEY] = principal
 
 
-async def _deny(verdict: Deny, scope: Scope, receive: Receive, send: Send) -> None:
+async def _reply(verdict: Reply, scope: Scope, receive: Receive, send: Send) -> None:
     kind = "http.response"
     if scope["type"] == "websocket":
         # The first event is always the handshake; a server may wait until it is taken.

@@ -55,7 +55,8 @@ from jwt_middleware.request.csrf import OriginProof
 from jwt_middleware.request.question import Explanation, Question, explanation
 from jwt_middleware.request.sources import BearerHeader, CookieToken, Sources, TokenSource
 from jwt_middleware.request.view import RequestView
-from jwt_middleware.rules.requirements import Match, Requirement, curing_scopes
+from jwt_middleware.resource import ProtectedResource
+from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.rules.table import Rule, RuleTable, Ruling
 from jwt_middleware.tokens.cache import TokenCache
@@ -63,7 +64,16 @@ from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE
 from jwt_middleware.trust.registry import Registry
 from jwt_middleware.trust.trust import Trust
-from jwt_middleware.verdict import Allow, Answers, Deny, ErrorBody, Headers, Refusal, private
+from jwt_middleware.verdict import (
+    Allow,
+    Answers,
+    Deny,
+    ErrorBody,
+    Headers,
+    Refusal,
+    Reply,
+    private,
+)
 
 _log = logging.getLogger("jwt_middleware")
 
@@ -85,6 +95,7 @@ class Guard:
         token_sources: Sequence[TokenSource] = (BearerHeader(),),
         role_hierarchy: Mapping[str, Collection[str]] | None = None,
         realm: str | None = None,
+        resource: str | None = None,
         error_body: ErrorBody = "problem",
         trusted_origins: Collection[str] = (),
         cors_preflight: bool = False,
@@ -109,6 +120,8 @@ class Guard:
         :param token_sources: where a token may be; the first that is present decides.
         :param role_hierarchy: for each role those that it brings with it.
         :param realm: the realm of challenges; ``api`` if left out.
+        :param resource: the address of this service as clients use it. Its metadata (RFC 9728) is
+            then served at ``/.well-known/oauth-protected-resource`` and named in each challenge.
         :param error_body: ``problem`` (RFC 9457), ``oauth`` (RFC 6749), or a callable.
         :param trusted_origins: exact origins of other pages that may use a cookie's token, such as
             ``https://app.example``.
@@ -143,21 +156,25 @@ class Guard:
         self._cors_preflight = cors_preflight
         self._close_on_expiry = close_on_expiry
         self.warm_up: WarmUp = warm_up
-        self._answers = Answers(realm or "api", error_body, self._sources.vary)
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
         self._issuers = Registry(chosen, clock, self._observers, tokens.forget)
+        self.resource = None if resource is None else self._described(resource, chosen)
+        metadata = None if self.resource is None else self.resource.address
+        self._answers = Answers(realm or "api", error_body, self._sources.vary, metadata)
         self._owners = Owners(
             self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
         )
 
     def decide(
         self, view: RequestView, prefixes: tuple[str, ...] = ()
-    ) -> Allow | Deny | Steps[Allow | Deny]:
+    ) -> Allow | Reply | Steps[Allow | Reply]:
         """Return the verdict, or the steps that lead to it where memory does not suffice.
 
         :param prefixes: mount points of the application at hand, besides those of the guard.
         """
+        if self.resource is not None and _asks_for(view, self.resource):
+            return self.resource.reply
         step = self._judge(view, prefixes, {})
         if type(step) is not Gap:
             return step  # type: ignore[return-value]
@@ -253,11 +270,16 @@ class Guard:
         principal: Principal,
         refusal: Refusal,
     ) -> Deny:
+        deny = self._refusal_of(demand, principal, refusal)
+        return self._told(deny, view, ruling, refusal.detail)
+
+    def _refusal_of(
+        self, demand: tuple[Requirement, Match], principal: Principal, refusal: Refusal
+    ) -> Deny:
         scopes: Iterable[str] = ()
         if refusal.error == "insufficient_scope":
             scopes = curing_scopes(demand[0], principal, demand[1])
-        deny = self._answers.refuse_requirement(refusal, scopes)
-        return self._told(deny, view, ruling, refusal.detail)
+        return self._answers.refuse_requirement(refusal, scopes)
 
     def _told(self, deny: Deny, view: RequestView, ruling: Ruling | None, detail: str) -> Deny:
         if _log.isEnabledFor(logging.DEBUG):
@@ -266,6 +288,46 @@ class Guard:
             rule = "" if ruling is None else ruling.rule
             tell(self._observers, RequestRefused(deny.code, deny.status, rule, detail))
         return deny
+
+    def hold(
+        self,
+        principal: Principal,
+        requirement: Requirement,
+        captures: Mapping[str, str] = NO_CAPTURES.captures,
+    ) -> Deny | None:
+        """Hold a principal against more than the rule of its path asked, as a view does.
+
+        :param captures: what ``capture(...)`` refers to: the parameters of the route.
+        :return: the refusal: 401 for the anonymous, for others what the requirement says; ``None``
+            if it is met.
+        """
+        if not principal.is_authenticated:
+            # An ``optional`` rule may have let a bad token pass: then that is what was wrong.
+            deny = self._answers.refuse_code(principal.refusal or TokenMissing.code)
+            return self._told_by_view(deny, "")
+        match = Match(captures)
+        refusal = requirement.judge(principal, match)
+        if refusal is None:
+            return None
+        deny = self._refusal_of((requirement, match), principal, refusal)
+        return self._told_by_view(deny, refusal.detail)
+
+    def _told_by_view(self, deny: Deny, detail: str) -> Deny:
+        if self._observers:
+            tell(self._observers, RequestRefused(deny.code, deny.status, "a view", detail))
+        return deny
+
+    def _described(
+        self, resource: str, issuers: Iterable[Issuer | AdmittedIssuers]
+    ) -> ProtectedResource:
+        names = (each.issuer for each in issuers if isinstance(each, Issuer))
+        return ProtectedResource(
+            resource,
+            # A name with a hole is nowhere to get a token from.
+            [name for name in names if name and name.startswith("http") and "{" not in name],
+            self._table.scopes,
+            self._sources.methods,
+        )
 
     def verify(self, token: str) -> Principal:
         """Return who owns a token that came by another way than a request.
@@ -353,6 +415,13 @@ class Guard:
     async def aclose(self) -> None:
         """Do the same; nothing of it waits."""
         self.close()
+
+
+def _asks_for(view: RequestView, resource: ProtectedResource) -> bool:
+    try:
+        return view.path == resource.path and view.method in {"GET", "HEAD"}
+    except PathInvalid:
+        return False
 
 
 def _is_preflight(view: RequestView, ruling: Ruling) -> bool:

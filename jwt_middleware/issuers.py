@@ -20,6 +20,7 @@ from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.principal import ClaimPath, claim_path
 from jwt_middleware.tokens.claims import AnyAudience, ClaimPolicy
 from jwt_middleware.tokens.compact import normal_type
+from jwt_middleware.tokens.typed import TypedClaims
 
 ClaimPathOption = str | ClaimPath
 ClaimValue = str | int | bool
@@ -69,6 +70,7 @@ class IssuerOptions(TypedDict, total=False):
     scopes_claim: ClaimPathOption
     roles_claim: ClaimPathOption
     permissions_claim: ClaimPathOption
+    claims_type: Any
     aliases: Collection[str]
     tenants: Tenants | None
     resolver: ResolverOptions
@@ -99,6 +101,7 @@ class Issuer:
         scopes_claim: ClaimPathOption = "scope",
         roles_claim: ClaimPathOption = "roles",
         permissions_claim: ClaimPathOption = "permissions",
+        claims_type: Any = None,
         aliases: Collection[str] = (),
         tenants: Tenants | None = None,
         resolver: ResolverOptions = _DEFAULT_RESOLVER,
@@ -127,6 +130,8 @@ class Issuer:
         :param scopes_claim: where scopes stand: text separated by spaces, or an array.
         :param roles_claim: where roles stand, such as ``realm_access.roles``.
         :param permissions_claim: where permissions stand.
+        :param claims_type: a dataclass, TypedDict, msgspec Struct or pydantic model;
+            ``principal.typed`` is the claims as a value of it, and a misfit is refused.
         :param aliases: other spellings of its name that its tokens may carry; the principal has
             the name.
         :param tenants: for an issuer with tenants, those that are trusted: GUIDs, or
@@ -152,6 +157,7 @@ class Issuer:
         self.seed = seed
         self.aliases = _aliases(issuer, aliases)
         self.tenants = _tenants(issuer, tenants, self.aliases)
+        self.typed_claims = None if claims_type is None else TypedClaims(claims_type)
         self.required_values = tuple(_values(required_values))
         self.policy = ClaimPolicy(
             audience=_audience(audience),
@@ -195,7 +201,9 @@ class Issuer:
     def token_settings(self) -> tuple[Any, ...]:
         """What its tokens must be like, as a value that can be compared."""
         names = (self.issuer, self.aliases, self.tenants)
-        return (*names, tuple(self.algorithms), self.token_types, self.policy, self.required_values)
+        typed = None if self.typed_claims is None else self.typed_claims.claims_type
+        policy = (self.policy, self.required_values, typed)
+        return (*names, tuple(self.algorithms), self.token_types, *policy)
 
     def __repr__(self) -> str:
         return f"Issuer({self.issuer!r}, algorithms={list(self.algorithms)})"

@@ -29,6 +29,7 @@ class GuardOptions(TypedDict, total=False):
     token_sources: Sequence[TokenSource]
     role_hierarchy: Mapping[str, Collection[str]] | None
     realm: str | None
+    resource: str | None
     error_body: ErrorBody
     trusted_origins: Collection[str]
     cors_preflight: bool

@@ -64,7 +64,7 @@ class Owners:
             and self._clock.monotonic() < entry.soft_at
         ):
             entry.was_used = True
-            return entry.principal
+            return entry.principal if entry.is_shared else _fresh(entry)
         return self._renewed(token, entry, learnt)
 
     def _renewed(self, token: str, entry: Entry, learnt: Learnt) -> Principal | Gap:
@@ -80,7 +80,7 @@ class Owners:
         if snapshot is entry.trust.source.snapshot:
             fresh = replace(entry, snapshot=snapshot, soft_at=entry.trust.soft_at(snapshot))
             self._tokens.put(token, fresh)
-        return entry.principal
+        return entry.principal if entry.is_shared else _fresh(entry)
 
     def _verified(self, token: str, learnt: Learnt) -> Principal | Gap:
         compact = parse(token, self._max_token_size, self._headers)
@@ -107,11 +107,19 @@ class Owners:
         )
         # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
         if snapshot is not None and snapshot is trust.source.snapshot:
-            until = trust.policy.valid_until(principal)
-            soft_at = trust.soft_at(snapshot)
             self._tokens.put(
                 token,
-                Entry(principal, trust, key, algorithm, header.kid, snapshot, soft_at, until),
+                Entry(
+                    principal,
+                    trust,
+                    key,
+                    algorithm,
+                    header.kid,
+                    snapshot,
+                    soft_at=trust.soft_at(snapshot),
+                    valid_until=trust.policy.valid_until(principal),
+                    is_shared=trust.may_share(principal),
+                ),
             )
         return principal
 
@@ -133,3 +141,9 @@ class Owners:
     def forget(self) -> None:
         """Forget every token."""
         self._tokens.clear()
+
+
+def _fresh(entry: Entry) -> Principal:
+    """Return the principal for one request, which may change its typed claims."""
+    trust: Trust = entry.trust
+    return trust.with_own_claims(entry.principal)

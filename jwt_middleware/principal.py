@@ -7,9 +7,19 @@ read-only at every depth, scopes and roles are frozen sets.
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from jwt_middleware.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    # With a default (PEP 696), so that plain ``Principal`` needs no brackets under strict checks.
+    from typing_extensions import TypeVar
+
+    Typed_co = TypeVar("Typed_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    Typed_co = TypeVar("Typed_co", covariant=True)
 
 ClaimPath = tuple[str, ...]
 ABSENT: Any = object()
@@ -108,8 +118,11 @@ NO_CLAIMS = Claims({})
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is calling, and what the token says of them. Fits Starlette's ``BaseUser``."""
+class Principal(Generic[Typed_co]):
+    """Who is calling, and what the token says of them. Fits Starlette's ``BaseUser``.
+
+    ``Principal[MyClaims]`` is one whose issuer reads its claims into ``claims_type=MyClaims``.
+    """
 
     subject: str | None = None
     """``sub``, or ``None`` where the token has none."""
@@ -128,6 +141,8 @@ class Principal:
     identity: str = ""
     """The subject; ``issuer|subject`` where several issuers are trusted (OIDC Core §5.7)."""
     is_authenticated: bool = True
+    typed: Typed_co = None  # type: ignore[assignment]
+    """The claims as the type that the issuer names with ``claims_type=``; ``None`` without."""
     refusal: str | None = None
     """For the anonymous only: the code of the token that an ``optional`` rule let pass."""
 
@@ -141,7 +156,7 @@ class Principal:
         return self.identity
 
 
-ANONYMOUS = Principal(is_authenticated=False)
+ANONYMOUS: Principal = Principal(is_authenticated=False)
 """Who is calling where no token was asked for or sent."""
 
 

@@ -54,13 +54,14 @@ class Allow:
 
 
 @dataclass(frozen=True, slots=True)
-class Deny:
-    """The request is refused with this answer."""
+class Reply:
+    """The request is answered with this, and the application never sees it."""
 
     status: int
     headers: Headers
     body: bytes
     code: str
+    """What a refusal is refused for; of any other answer, what it is."""
     raw_headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False, compare=False)
     """The headers as ASGI takes them."""
 
@@ -71,6 +72,11 @@ class Deny:
     def reason(self) -> str:
         """The phrase of the status line."""
         return HTTPStatus(self.status).phrase
+
+
+@dataclass(frozen=True, slots=True)
+class Deny(Reply):
+    """The request is refused with this answer."""
 
     def plus(self, name: str, value: str) -> "Deny":
         """Return the same answer with one more header."""
@@ -143,25 +149,36 @@ class Answers:
     """Renders refusals for one guard."""
 
     def __init__(
-        self, realm: str = "api", error_body: ErrorBody = "problem", vary: str = ""
+        self,
+        realm: str = "api",
+        error_body: ErrorBody = "problem",
+        vary: str = "",
+        metadata: str | None = None,
     ) -> None:
         """
         :param realm: the realm of every challenge (RFC 9110 §11.5).
         :param error_body: ``problem``, ``oauth``, or a callable from a problem to type and bytes.
         :param vary: the headers that a refusal depends on; ``Authorization`` if left out.
+        :param metadata: where the metadata of the protected resource is (RFC 9728 §5.1).
         :raises ConfigurationError: if the realm cannot stand in a header.
         """
-        self._realm = f'realm="{_quoted("realm", realm)}"'
+        self._first = [f'realm="{_quoted("realm", realm)}"']
+        self._last = [] if metadata is None else [f'resource_metadata="{metadata}"']
         self._body = body_writer(error_body)
         self._vary = vary or "Authorization"
         self._fixed = {
             kind: self._render(_specimen(kind)) for kind in refusals() if _is_fixed(kind)
         }
+        self._by_code = {kind.code: deny for kind, deny in self._fixed.items()}
 
     def refuse(self, problem: Refused) -> Deny:
         """Return the answer for a refusal of the error tree."""
         fixed = self._fixed.get(type(problem))
         return self._render(problem) if fixed is None else fixed
+
+    def refuse_code(self, code: str) -> Deny:
+        """Return the answer for a code of the error tree whose words are fixed."""
+        return self._by_code[code]
 
     def refuse_requirement(self, refusal: Refusal, scopes: Iterable[str] = ()) -> Deny:
         """Return the answer for a requirement that is not met.
@@ -186,13 +203,13 @@ class Answers:
     def _challenge(
         self, problem: Problem, parameters: Iterable[tuple[str, str]]
     ) -> tuple[str, str]:
-        parts = [self._realm]
+        parts = [*self._first]
         # RFC 6750 §3.1: without credentials the challenge says nothing of an error.
         if problem.error is not None:
             parts.append(f'error="{problem.error}"')
             parts.append(f'error_description="{_quoted("detail", _printable(problem.detail))}"')
         parts += [f'{name}="{_quoted(name, _printable(value))}"' for name, value in parameters]
-        return "WWW-Authenticate", f"Bearer {', '.join(parts)}"
+        return "WWW-Authenticate", f"Bearer {', '.join(parts + self._last)}"
 
     def _answer(self, problem: Problem, headers: list[tuple[str, str]]) -> Deny:
         media_type, body = self._body(problem)

@@ -9,7 +9,7 @@ from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, set_current
 from jwt_middleware.request.view import WSGIView
-from jwt_middleware.verdict import Allow, Deny, Headers
+from jwt_middleware.verdict import Allow, Headers, Reply
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
@@ -39,8 +39,7 @@ class JWTWSGIMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        met = environ.get(_VERDICT_KEY)
-        if met is not None and met[0] is self._guard and met[1] == _whole_path(environ):
+        if environ.get(_VERDICT_KEY) == (self._guard, *_target(environ)):
             return self._app(environ, start_response)
 
         view = WSGIView(environ)
@@ -48,8 +47,8 @@ class JWTWSGIMiddleware:
         if isinstance(verdict, GeneratorType):
             verdict = run(verdict)
 
-        if isinstance(verdict, Deny):
-            return _deny(verdict, environ, start_response)
+        if isinstance(verdict, Reply):
+            return _reply(verdict, environ, start_response)
         return self._allow(verdict, environ, start_response)  # type: ignore[arg-type]
 
     def _allow(
@@ -57,7 +56,7 @@ class JWTWSGIMiddleware:
     ) -> Iterable[bytes]:
         principal = verdict.principal
         _attach(environ, principal)
-        environ[_VERDICT_KEY] = (self._guard, _whole_path(environ))
+        environ[_VERDICT_KEY] = (self._guard, *_target(environ))
         if verdict.response_headers:
             start_response = _adding(verdict.response_headers, start_response)
         set_current(principal)
@@ -69,8 +68,15 @@ class JWTWSGIMiddleware:
         return _forgetting(body, environ)
 
 
-def _whole_path(environ: Environ) -> str:
-    return f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+def guard_of(environ: Environ) -> Guard | None:
+    """Return the guard that let a request pass; ``None`` if none stands in front."""
+    met = environ.get(_VERDICT_KEY)
+    return None if met is None else met[0]
+
+
+def _target(environ: Environ) -> tuple[str, str]:
+    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+    return path, environ["REQUEST_METHOD"]
 
 
 def _attach(environ: Environ, principal: Principal) -> None:
@@ -85,7 +91,7 @@ def _attach(environ: Environ, principal: Principal) -> None:
             environ["REMOTE_USER"] = principal.identity.encode().decode("latin-1")
 
 
-def _deny(verdict: Deny, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+def _reply(verdict: Reply, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     start_response(f"{verdict.status} {verdict.reason}", list(verdict.headers))
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [verdict.body]
 

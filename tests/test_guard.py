@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,13 +29,17 @@ from jwt_middleware import (
     ResolverOptions,
     Secret,
     TokenError,
+    capture,
+    has_claim,
     has_role,
+    has_scope,
     optional,
     protect,
     public,
 )
 from jwt_middleware.errors import KeyUnknown, SignatureInvalid, TokenExpired
 from jwt_middleware.events import Event, RequestRefused
+from jwt_middleware.principal import ANONYMOUS
 from jwt_middleware.rules.requirements import Match
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair, bad_token
 from jwt_middleware.testing.issuer import JWKS_PATH
@@ -689,6 +694,33 @@ def test_the_log_explains_a_refusal_in_the_same_words(
     with caplog.at_level(logging.INFO, "jwt_middleware"):
         guard.explain("GET", "/admin", text)
     assert not caplog.messages
+
+
+def test_a_view_may_ask_for_more_than_its_rule(clock: Clock) -> None:
+    """One implementation for every framework: 401 for the anonymous, 403 for the others."""
+    seen: list[Event] = []
+    guard = short_guard(clock=clock, observers=[seen.append])
+    alice = guard.verify(token(clock, scope="a", tenant="acme"))
+    nobody, forgiven = ANONYMOUS, replace(ANONYMOUS, refusal="token_expired")
+    owns = has_claim("tenant", capture("tenant"))
+
+    assert guard.hold(alice, has_scope("a")) is None
+    assert guard.hold(alice, owns, {"tenant": "acme"}) is None
+    refusals = [
+        guard.hold(alice, has_scope("b")),
+        guard.hold(alice, owns, {"tenant": "other"}),
+        guard.hold(nobody, has_scope("a")),
+        guard.hold(forgiven, has_scope("a")),
+    ]
+
+    assert [(deny.status, deny.code) for deny in refusals if deny is not None] == [
+        (403, "requirement_not_met"),
+        (403, "requirement_not_met"),
+        (401, "token_missing"),
+        (401, "token_expired"),
+    ]
+    assert 'scope="b"' in str(refusals[0] and refusals[0].headers)
+    assert [event.rule for event in seen if isinstance(event, RequestRefused)] == ["a view"] * 4
 
 
 def test_the_front_door_is_whole() -> None:

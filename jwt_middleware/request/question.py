@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from jwt_middleware.errors import refusals
+from jwt_middleware.errors import PathInvalid, refusals
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.rules.table import Ruling
-from jwt_middleware.verdict import Allow, Deny
+from jwt_middleware.verdict import Allow, Deny, Reply
 
 CHECKS = (
     "method and path",
@@ -71,11 +71,18 @@ class Explanation:
         return "\n".join([*lines, f"  comes to     {self.outcome}"])
 
 
+def _path_of(view: RequestView) -> str:
+    try:
+        return view.path
+    except PathInvalid:
+        return "(a path that cannot be read)"
+
+
 def _printable(text: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Deny) -> Explanation:
+def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Reply) -> Explanation:
     """Put a verdict into words. Decides nothing.
 
     :param ruling: what the table says; ``None`` where the path cannot be read.
@@ -84,7 +91,7 @@ def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Deny)
     demands = () if ruling is None else ruling.demands
     return Explanation(
         view.method,
-        view.path,
+        _path_of(view),
         rules=tuple(str(decider.rule) for decider in deciders),
         asks=tuple(str(requirement) for requirement, _ in demands),
         checks=tuple(_course(verdict)),
@@ -92,13 +99,15 @@ def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Deny)
     )
 
 
-def _course(verdict: Allow | Deny) -> list[tuple[str, str]]:
+def _course(verdict: Allow | Reply) -> list[tuple[str, str]]:
     """Return what became of each check."""
     if isinstance(verdict, Deny):
         # A code of somebody's own comes from a requirement.
         failed = CHECKS.index(_FAILS_AT.get(verdict.code, "requirement"))
         outcomes = ["holds"] * failed + [f"fails: {verdict.code}"]
         outcomes += ["not reached"] * (len(CHECKS) - len(outcomes))
+    elif isinstance(verdict, Reply):
+        outcomes = ["not reached"] * len(CHECKS)
     elif verdict.principal.is_authenticated:
         outcomes = ["holds"] * len(CHECKS)
     else:

@@ -271,6 +271,16 @@ class Sources:
         names = dict.fromkeys(source.vary for source in self.every if source.vary)
         return ", ".join(names)
 
+    @property
+    def methods(self) -> list[str]:
+        """How a plain request may carry a token, by the names of RFC 9728 §2."""
+        names = [
+            "header" if isinstance(each, BearerHeader) else "query"
+            for each in self._methods
+            if isinstance(each, BearerHeader) or (isinstance(each, QueryToken) and each.http)
+        ]
+        return list(dict.fromkeys(names))
+
     def find(self, view: RequestView) -> tuple[str, TokenSource] | None:
         """Return the token of the first source that is present, and that source.
 

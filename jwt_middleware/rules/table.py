@@ -18,6 +18,7 @@ from jwt_middleware.rules.requirements import (
     NO_CAPTURES,
     Authenticated,
     Capture,
+    Has,
     HasClaim,
     Match,
     Not,
@@ -255,6 +256,13 @@ class RuleTable:
         for rule in self.rules:
             _warn_of_open_children(self, rule)
             _warn_of_mere_negation(rule)
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Every scope that some rule asks for."""
+        parts = (part for rule in self.rules for part in every_part(rule.requires))
+        asked = (part.names for part in parts if isinstance(part, Has) and part.kind == "scope")
+        return frozenset().union(*asked)
 
     def ruling(self, method: str, path: str, prefixes: tuple[str, ...] = ()) -> Ruling:
         """Return what decides a request.

@@ -38,6 +38,8 @@ class Entry:
     """The monotonic instant from which the key set wants to be asked."""
     valid_until: float
     """``exp`` and the leeway, in POSIX seconds; infinite for a token without ``exp``."""
+    is_shared: bool = True
+    """Whether several requests may see the very principal."""
     was_used: bool = False
 
 

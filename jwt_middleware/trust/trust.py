@@ -169,7 +169,24 @@ class Trust:
         name = claims["iss"] if self.settings.is_template else self.issuer
         prefix = name if is_one_of_several else None
         principal = self.policy.principal(claims, prefix, expand_roles)
-        return principal if principal.issuer == name else replace(principal, issuer=name)
+        if principal.issuer != name:
+            principal = replace(principal, issuer=name)
+        return self.with_own_claims(principal)
+
+    def with_own_claims(self, principal: Principal) -> Principal:
+        """Return the principal with typed claims that no other request has.
+
+        :raises ClaimsTypeMismatch: if they do not fit the type.
+        """
+        typed = self.settings.typed_claims
+        return (
+            principal if typed is None else replace(principal, typed=typed.read(principal.claims))
+        )
+
+    def may_share(self, principal: Principal) -> bool:
+        """Return whether several requests may see one principal."""
+        typed = self.settings.typed_claims
+        return typed is None or typed.may_share(principal.typed)
 
     def soft_at(self, snapshot: Snapshot) -> float:
         """Return until when a token that ``snapshot`` verified needs no second look."""

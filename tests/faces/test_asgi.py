@@ -321,3 +321,29 @@ async def test_an_outage_at_the_start_stops_only_what_requires_keys(
     assert bool(app.events) is starts
     assert [message["type"] for message in sent] == ([] if starts else ["lifespan.startup.failed"])
     assert starts or issuer.url in sent[0]["message"]
+
+
+async def test_a_path_that_cannot_be_read_is_refused_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where the mount point stands in the middle of it, with every option that looks at paths."""
+    wanted = guard(resource="https://api.example", rules=[public("/**")])
+    scope = http_scope("GET", "/x/api/admin", root_path="/api")
+    with caplog.at_level("DEBUG", "jwt_middleware"):
+        answer = await through_asgi(JWTMiddleware(asgi_app, guard=wanted), scope)
+
+    assert (answer.status, answer.json()["code"]) == (400, "path_invalid")
+    assert "GET (a path that cannot be read)" in caplog.text
+
+
+async def test_a_method_that_changed_is_decided_again() -> None:
+    """Something between two middlewares of one guard may rewrite it."""
+    wanted = guard(rules=[public("/", methods=["GET"])])
+    inner = JWTMiddleware(asgi_app, guard=wanted)
+
+    async def overriding(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner({**scope, "method": "DELETE"}, receive, send)
+
+    answer = await through_asgi(JWTMiddleware(overriding, guard=wanted), http_scope("GET", "/"))
+
+    assert answer.status == 401

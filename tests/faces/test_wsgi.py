@@ -202,3 +202,16 @@ def test_an_outage_stops_only_what_requires_keys() -> None:
         JWTWSGIMiddleware(wsgi_app, issuers=trusted, warm_up="try")
         with pytest.raises(KeysUnavailable, match=issuer.url):
             JWTWSGIMiddleware(wsgi_app, issuers=trusted, warm_up="require")
+
+
+def test_a_method_that_changed_is_decided_again() -> None:
+    """Something between two middlewares of one guard may rewrite it."""
+    wanted = guard(rules=[public("/", methods=["GET"])])
+    inner = JWTWSGIMiddleware(wsgi_app, guard=wanted)
+
+    def overriding(environ: Environ, start_response: StartResponse) -> Any:
+        return inner({**environ, "REQUEST_METHOD": "DELETE"}, start_response)
+
+    answer = through_wsgi(JWTWSGIMiddleware(overriding, guard=wanted), wsgi_environ("GET", "/"))
+
+    assert answer.status == 401

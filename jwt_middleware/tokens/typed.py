@@ -1,0 +1,98 @@
+"""Claims as a type of the application's own: checked once, and never shared where they can change.
+
+Reading plain data into dataclasses, typed dictionaries, structs and models is the work of msgspec
+and pydantic; either one will do, and neither is imported unless a type is asked for.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from importlib import import_module
+from typing import Any, is_typeddict
+
+from jwt_middleware.errors import ClaimsTypeMismatch, ConfigurationError
+from jwt_middleware.principal import Claims
+
+Reader = Callable[[dict[str, Any]], Any]
+
+
+class TypedClaims:
+    """Reads claims into one type."""
+
+    def __init__(self, claims_type: Any) -> None:
+        """
+        :param claims_type: a dataclass, TypedDict, msgspec Struct or pydantic model.
+        :raises ConfigurationError: if it is none of these, or the library that reads it is missing.
+        """
+        if not isinstance(claims_type, type):
+            raise ConfigurationError(
+                f"claims_type={claims_type!r} must be a class: a dataclass, a TypedDict, a msgspec "
+                "Struct or a pydantic model"
+            )
+        self.claims_type = claims_type
+        self._read = _reader(claims_type)
+        self._is_frozen = _is_frozen(claims_type)
+
+    def read(self, claims: Claims) -> Any:
+        """Return the claims as a value of the type, made from a copy.
+
+        :raises ClaimsTypeMismatch: if they do not fit.
+        """
+        try:
+            return self._read(claims.to_dict())
+        except (ValueError, TypeError):
+            # Both libraries quote what they were given; a refusal must not.
+            raise ClaimsTypeMismatch(f"not a {self.claims_type.__name__}") from None
+
+    def may_share(self, value: Any) -> bool:
+        """Return whether several requests may see one value: it can not change at any depth."""
+        try:
+            hash(value)
+        except TypeError:
+            # A frozen value that holds a list.
+            return False
+        return self._is_frozen
+
+
+def _reader(claims_type: type) -> Reader:
+    if hasattr(claims_type, "model_validate"):
+        return claims_type.model_validate  # type: ignore[no-any-return]
+    if not (
+        is_dataclass(claims_type)
+        or is_typeddict(claims_type)
+        or hasattr(claims_type, "__struct_fields__")
+    ):
+        raise ConfigurationError(
+            f"claims_type={claims_type.__name__} is no dataclass, TypedDict, msgspec Struct or "
+            "pydantic model: make it one, as with @dataclass(frozen=True)"
+        )
+    return _read_by_msgspec(claims_type) or _read_by_pydantic(claims_type)
+
+
+def _read_by_msgspec(claims_type: type) -> Reader | None:
+    try:
+        convert = import_module("msgspec").convert
+    except ImportError:
+        return None
+    return lambda claims: convert(claims, claims_type)
+
+
+def _read_by_pydantic(claims_type: type) -> Reader:
+    try:
+        adapter = import_module("pydantic").TypeAdapter(claims_type)
+    except ImportError:
+        raise ConfigurationError(
+            f"claims_type={claims_type.__name__} is read by msgspec or pydantic, and neither is "
+            "installed: pip install 'asgi-wsgi-jwt[typed]'"
+        ) from None
+    # As JSON, since strict reading of Python data asks for an instance of the type itself.
+    return lambda claims: adapter.validate_json(json.dumps(claims), strict=True)
+
+
+def _is_frozen(claims_type: Any) -> bool:
+    if hasattr(claims_type, "__struct_config__"):
+        return bool(claims_type.__struct_config__.frozen)
+    if hasattr(claims_type, "model_config"):
+        return bool(claims_type.model_config.get("frozen"))
+    # A TypedDict is a dictionary, and has no such parameters.
+    return bool(getattr(getattr(claims_type, "__dataclass_params__", None), "frozen", False))

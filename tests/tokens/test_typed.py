@@ -1,0 +1,192 @@
+"""Claims as a type of the application's own."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+import msgspec
+import pydantic
+import pytest
+
+from jwt_middleware import ConfigurationError, Guard, Issuer, Principal
+from jwt_middleware.errors import ClaimsTypeMismatch
+from jwt_middleware.principal import Claims
+from jwt_middleware.testing import KeyPair
+from jwt_middleware.tokens.typed import TypedClaims
+
+PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    sub: str
+    tenant: int
+
+
+@dataclass
+class Loose:
+    sub: str
+    tenant: int
+
+
+@dataclass(frozen=True)
+class Holding:
+    sub: str
+    tenant: int
+    groups: list[str] = field(default_factory=list)
+
+
+class Dictionary(TypedDict):
+    sub: str
+    tenant: int
+
+
+class Struct(msgspec.Struct, frozen=True):
+    sub: str
+    tenant: int
+
+
+class LooseStruct(msgspec.Struct):
+    sub: str
+    tenant: int
+
+
+class Model(pydantic.BaseModel):
+    model_config = {"frozen": True, "strict": True}
+    sub: str
+    tenant: int
+
+
+class LooseModel(pydantic.BaseModel):
+    model_config = {"strict": True}
+    sub: str
+    tenant: int
+
+
+SHARED: list[Any] = [Frozen, Struct, Model]
+FRESH: list[Any] = [Loose, Holding, Dictionary, LooseStruct, LooseModel]
+
+
+def token(**claims: Any) -> str:
+    return PAIR.sign({"iss": "https://a/", "exp": 4_000_000_000, "sub": "alice", **claims})
+
+
+def guard(claims_type: Any, **options: Any) -> Guard:
+    issuer = Issuer(
+        "https://a/",
+        audience=None,
+        keys=PAIR.private,
+        algorithms=["HS256"],
+        claims_type=claims_type,
+    )
+    return Guard(issuers=issuer, **options)
+
+
+def value(typed: Any, name: str) -> Any:
+    return typed[name] if isinstance(typed, dict) else getattr(typed, name)
+
+
+@pytest.mark.parametrize("claims_type", SHARED + FRESH, ids=lambda each: each.__name__)
+def test_claims_are_read_into_the_type(claims_type: Any) -> None:
+    """Further claims do not matter to it, and stand where they stood."""
+    principal: Principal[Any] = guard(claims_type).verify(token(tenant=7, groups=["a"], more=1))
+
+    assert value(principal.typed, "tenant") == 7
+    assert principal.claims["more"] == 1
+    assert isinstance(principal.typed, dict if claims_type is Dictionary else claims_type)
+
+
+@pytest.mark.parametrize("claims_type", SHARED + FRESH, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("claims", [{}, {"tenant": "7"}, {"tenant": None}, {"tenant": [7]}])
+def test_a_misfit_is_refused(claims_type: Any, claims: dict[str, Any]) -> None:
+    """With a code, and without the claims in the detail; every time it comes."""
+    wanted = guard(claims_type)
+    text = token(note="s3cret", **claims)
+    for _ in range(2):
+        with pytest.raises(ClaimsTypeMismatch) as refusal:
+            wanted.verify(text)
+        assert (refusal.value.code, refusal.value.status) == ("claims_type_mismatch", 401)
+        assert refusal.value.detail == f"not a {claims_type.__name__}"
+        assert refusal.value.__cause__ is None
+
+
+@pytest.mark.parametrize("claims_type", SHARED, ids=lambda each: each.__name__)
+def test_what_can_not_change_is_shared(claims_type: Any) -> None:
+    """The very principal comes back for a known token."""
+    wanted = guard(claims_type)
+    text = token(tenant=7)
+
+    assert wanted.verify(text) is wanted.verify(text)
+
+
+@pytest.mark.parametrize("claims_type", FRESH, ids=lambda each: each.__name__)
+def test_what_can_change_is_made_anew_for_each_request(claims_type: Any) -> None:
+    """What one request does to it no other sees; a frozen value that holds a list included."""
+    wanted = guard(claims_type)
+    text = token(tenant=7, groups=["a"])
+    first = wanted.verify(text).typed
+    if claims_type is Holding:
+        first.groups.append("admin")
+    elif isinstance(first, dict):
+        first["tenant"] = 8
+    else:
+        first.tenant = 8
+
+    again = wanted.verify(text).typed
+
+    assert value(again, "tenant") == 7
+    assert claims_type is not Holding or again.groups == ["a"]
+
+
+def test_without_a_type_there_is_none() -> None:
+    """``principal.claims`` is all there is."""
+    assert guard(None).verify(token()).typed is None
+
+
+class Undecided(pydantic.BaseModel):
+    """A model whose own check fails by mistake."""
+
+    sub: str
+
+    @pydantic.field_validator("sub")
+    @classmethod
+    def check(cls, sub: str) -> str:
+        raise ValueError(sub)
+
+
+def test_what_a_models_own_check_says_is_not_told() -> None:
+    """It may quote the claim."""
+    with pytest.raises(ClaimsTypeMismatch) as refusal:
+        guard(Undecided).verify(token())
+    assert "alice" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("claims_type", [int, "Claims", dict[str, int], object])
+def test_a_type_that_is_none_is_a_sentence(claims_type: Any) -> None:
+    """At construction."""
+    with pytest.raises(ConfigurationError, match="claims_type="):
+        TypedClaims(claims_type)
+
+
+def test_pydantic_reads_a_dataclass_where_msgspec_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As strictly; and with neither, a sentence says what to install."""
+    monkeypatch.setitem(sys.modules, "msgspec", None)
+    typed = TypedClaims(Frozen)
+
+    assert typed.read(Claims({"sub": "alice", "tenant": 7})) == Frozen("alice", 7)
+    with pytest.raises(ClaimsTypeMismatch):
+        typed.read(Claims({"sub": "alice", "tenant": "7"}))
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    with pytest.raises(ConfigurationError, match=r"asgi-wsgi-jwt\[typed\]"):
+        TypedClaims(Frozen)
+
+
+def test_neither_library_is_imported_for_nothing() -> None:
+    """Importing the package imports none of them."""
+    code = "import sys, jwt_middleware; print({'msgspec', 'pydantic'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "set()"
