@@ -59,7 +59,9 @@ pieces += [
     b"?",
     b" ",
 ]
-paths = st.lists(st.sampled_from(pieces) | raw, max_size=8).map(b"".join)
+places = [b"/open/", b"/admin/", b"/orgs/a/", b"/post", b"/feed", b"/lenient", b"/", b""]
+ends = st.lists(st.sampled_from(pieces) | raw, max_size=4).map(b"".join)
+paths = st.builds(bytes.__add__, st.sampled_from(places), ends)
 methods = st.sampled_from(["GET", "HEAD", "POST", "post", "OPTIONS", "BREW", "DELETE", "", "G T"])
 methods |= st.text(max_size=6)
 roots = st.sampled_from(["", "/", "/m", "/open", "/m/"])

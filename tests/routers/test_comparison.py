@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from jwt_middleware.rules import paths, table
-from tests.routers.comparison import SUBJECTS, Subject, compare
+from tests.routers.comparison import compare
 from tests.routers.handlers import HANDLERS, TURNED_OVER
 from tests.routers.spellings import Spelling, sample, spellings
+from tests.routers.subjects import SUBJECTS, Subject
 
 ALL = 24_000
 COUNT = int(os.environ.get("SPELLINGS", "2000"))

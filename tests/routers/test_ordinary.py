@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.routers.comparison import SUBJECTS, Runner, Subject
+from tests.routers.comparison import Runner
 from tests.routers.handlers import HANDLERS, WITH_EVERY_ROLE
 from tests.routers.spellings import Spelling
+from tests.routers.subjects import SUBJECTS, Subject
 
 # What applications in documentation are sent, and what clients write into a path on a good day.
 ORDINARY = [

@@ -47,11 +47,13 @@ def bottle_app() -> Any:
 
     app, sub = bottle.Bottle(), bottle.Bottle()
     for handler, path in inside():
-        sub.route(spelt(path), methods_of(handler), _view(handler.name))
+        for method in methods_of(handler):
+            sub.route(spelt(path), method, _view(handler.name))
     for handler in outside():
         if handler.name == "page":
             app.mount(f"{SUB}/", sub)
-        app.route(spelt(handler.path), methods_of(handler), _view(handler.name))
+        for method in methods_of(handler):
+            app.route(spelt(handler.path), method, _view(handler.name))
     return app
 
 

@@ -1,0 +1,63 @@
+"""Each framework, in each way in which it may stand behind a server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tests.routers import asgi_apps, django_apps, wsgi_apps
+from tests.routers.spellings import MOUNT
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One framework, in one way of standing behind a server."""
+
+    name: str
+    face: Literal["asgi", "wsgi"]
+    build: Callable[[], Any]
+    root: str = ""
+    """``root_path`` or ``SCRIPT_NAME``."""
+    joins: bool = False
+    """Whether the server puts ``root_path`` in front of the path, as uvicorn does."""
+    mounted: bool = False
+    """Whether the guard stands inside a mount of an outer application."""
+    limits: frozenset[str] = frozenset()
+    """Handlers that this subject serves in a way that no path tells; docs/security.md says why."""
+
+
+litestar, quart = asgi_apps.litestar_app, asgi_apps.quart_app
+PAGE = frozenset({"page"})
+LAST_HOLES = frozenset({"org", "user"})
+MOUNTED = frozenset({"sub_open", "sub_secret"})
+
+SUBJECTS = (
+    Subject("Starlette", "asgi", asgi_apps.starlette_app),
+    Subject("Starlette, guard inside a mount", "asgi", asgi_apps.starlette_app, mounted=True),
+    Subject("Starlette, uvicorn --root-path", "asgi", asgi_apps.starlette_app, MOUNT, joins=True),
+    Subject("Starlette, hypercorn --root-path", "asgi", asgi_apps.starlette_app, MOUNT),
+    Subject("FastAPI", "asgi", asgi_apps.fastapi_app),
+    Subject("FastAPI(root_path=...)", "asgi", lambda: asgi_apps.fastapi_app(MOUNT)),
+    # A mount of Litestar's takes what begins with its letters: /subsecret is /secret below /sub.
+    Subject("Litestar", "asgi", litestar, limits=MOUNTED),
+    Subject("Litestar, uvicorn --root-path", "asgi", litestar, MOUNT, joins=True, limits=MOUNTED),
+    Subject("Litestar, hypercorn --root-path", "asgi", litestar, MOUNT, limits=MOUNTED),
+    Subject("Quart", "asgi", quart),
+    # For what is not below its root_path Quart fills a hole of the first segment with a space.
+    Subject("Quart, uvicorn --root-path", "asgi", quart, MOUNT, joins=True, limits=PAGE),
+    Subject("Quart, hypercorn --root-path", "asgi", quart, MOUNT, limits=PAGE),
+    Subject("Falcon (ASGI)", "asgi", asgi_apps.falcon_app),
+    Subject("Django (ASGI), functions", "asgi", django_apps.django_asgi_app),
+    Subject("Django (ASGI), classes", "asgi", lambda: django_apps.django_asgi_app(classes=True)),
+    Subject("Django (ASGI), --root-path", "asgi", django_apps.django_asgi_app, MOUNT, joins=True),
+    Subject("Flask", "wsgi", wsgi_apps.flask_app),
+    Subject("Flask, SCRIPT_NAME", "wsgi", wsgi_apps.flask_app, MOUNT),
+    Subject("Flask, guard inside a mount", "wsgi", wsgi_apps.flask_app, mounted=True),
+    Subject("Falcon (WSGI)", "wsgi", asgi_apps.falcon_wsgi_app),
+    # As it comes, Falcon fills a hole with the nothing after a slash at the end.
+    Subject("Falcon (WSGI), slash kept", "wsgi", asgi_apps.falcon_as_it_comes, limits=LAST_HOLES),
+    Subject("Django (WSGI), functions", "wsgi", django_apps.django_wsgi_app),
+    Subject("Django (WSGI), classes", "wsgi", lambda: django_apps.django_wsgi_app(classes=True)),
+    Subject("Django (WSGI), SCRIPT_NAME", "wsgi", django_apps.django_wsgi_app, MOUNT),
+    Subject("Bottle", "wsgi", wsgi_apps.bottle_app),
+    Subject("Pyramid", "wsgi", wsgi_apps.pyramid_app),
+)
