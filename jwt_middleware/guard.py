@@ -167,18 +167,19 @@ class Guard:
         )
 
     def decide(
-        self, view: RequestView, prefixes: tuple[str, ...] = ()
+        self, view: RequestView, prefixes: tuple[str, ...] = (), root: str = ""
     ) -> Allow | Reply | Steps[Allow | Reply]:
         """Return the verdict, or the steps that lead to it where memory does not suffice.
 
         :param prefixes: mount points of the application at hand, besides those of the guard.
+        :param root: the server's mount point, where the path does not begin with it.
         """
         if self.resource is not None and _asks_for(view, self.resource):
             return self.resource.reply
-        step = self._judge(view, prefixes, {})
+        step = self._judge(view, prefixes, root, {})
         if type(step) is not Gap:
             return step  # type: ignore[return-value]
-        return self._ask(partial(self._judge, view, prefixes), step)
+        return self._ask(partial(self._judge, view, prefixes, root), step)
 
     def _ask(self, judge: Callable[[Learnt], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
         """Have each gap filled and judge again. Decides nothing."""
@@ -190,10 +191,10 @@ class Guard:
         return gap
 
     def _judge(
-        self, view: RequestView, prefixes: tuple[str, ...], learnt: Learnt
+        self, view: RequestView, prefixes: tuple[str, ...], root: str, learnt: Learnt
     ) -> Allow | Deny | Gap:
         try:
-            ruling = self._table.ruling(view.method, view.path, prefixes)
+            ruling = self._table.ruling(view.method, view.path, prefixes, root)
         except PathInvalid as problem:
             return self._refuse(problem, view)
         if ruling.is_public or (self._cors_preflight and _is_preflight(view, ruling)):
@@ -418,10 +419,7 @@ class Guard:
 
 
 def _asks_for(view: RequestView, resource: ProtectedResource) -> bool:
-    try:
-        return view.path == resource.path and view.method in {"GET", "HEAD"}
-    except PathInvalid:
-        return False
+    return view.path == resource.path and view.method in {"GET", "HEAD"}
 
 
 def _is_preflight(view: RequestView, ruling: Ruling) -> bool:

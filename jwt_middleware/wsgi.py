@@ -74,9 +74,8 @@ def guard_of(environ: Environ) -> Guard | None:
     return None if met is None else met[0]
 
 
-def _target(environ: Environ) -> tuple[str, str]:
-    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-    return path, environ["REQUEST_METHOD"]
+def _target(environ: Environ) -> tuple[object, ...]:
+    return environ.get("PATH_INFO"), environ.get("SCRIPT_NAME", ""), environ["REQUEST_METHOD"]
 
 
 def _attach(environ: Environ, principal: Principal) -> None:
