@@ -58,7 +58,7 @@ from jwt_middleware.request.view import RequestView
 from jwt_middleware.resource import ProtectedResource
 from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
-from jwt_middleware.rules.table import Rule, RuleTable, Ruling
+from jwt_middleware.rules.table import NO_RULE, Rule, RuleTable, Ruling
 from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE
@@ -290,6 +290,19 @@ class Guard:
             tell(self._observers, RequestRefused(deny.code, deny.status, rule, detail))
         return deny
 
+    def has_rule(self, view: RequestView) -> bool:
+        """Return whether any rule speaks of a request, so that the default does not decide it."""
+        try:
+            deciders = self._table.ruling(view.method, view.path).deciders
+        except PathInvalid:
+            return True
+        return any(decider.rule is not NO_RULE for decider in deciders)
+
+    @property
+    def varies_with(self) -> list[str]:
+        """The names of the request headers that an answer behind this guard may depend on."""
+        return self._sources.vary.split(", ") if self._sources.vary else []
+
     def hold(
         self,
         principal: Principal,
@@ -312,6 +325,10 @@ class Guard:
             return None
         deny = self._refusal_of((requirement, match), principal, refusal)
         return self._told_by_view(deny, refusal.detail)
+
+    def missing_token(self) -> Deny:
+        """Return the refusal of whoever sends no token where one is required."""
+        return self._answers.refuse_code(TokenMissing.code)
 
     def _told_by_view(self, deny: Deny, detail: str) -> Deny:
         if self._observers:
