@@ -460,6 +460,32 @@ def test_distrust_of_a_held_key_outlives_a_new_value(clock: Clock) -> None:
     assert code_of(guard, known) == "key_unknown"
 
 
+def test_a_source_that_was_put_aside_brings_no_withdrawn_key_back(world: World) -> None:
+    """Settings that change and change back, while somebody still holds the first keys."""
+    name = world.name("a")
+    addresses = [f"{name}/keys", f"{name}/keys?2", f"{name}/keys"]
+    world.web.put(addresses[1], {"keys": [world.keys[name].jwk]})
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(asked, audience="api", jwks_uri=addresses[0], fetcher=world)
+
+    guard = world.guard(rule, readmit_after=60)
+    known = world.token(name)
+    guard.verify(known)
+    first = next(iter(guard._issuers)).source
+    del addresses[0]
+    world.clock.tick(61)
+    assert code_of(guard, known) == "passed"
+    guard.distrust(name, "k")
+    del addresses[0]
+    world.clock.tick(61)
+    assert code_of(guard, known) == "key_unknown"
+    assert next(iter(guard._issuers)).settings.jwks_uri == f"{name}/keys"
+
+    assert first.snapshot is not None
+    assert code_of(guard, world.token(name, sub="43")) == "key_unknown"
+
+
 def test_a_closed_guard_admits_nobody_until_it_is_warmed(world: World) -> None:
     """Neither an issuer that was there nor a new one; ``warm`` opens and fetches those in service."""
     name, new = world.name("a"), world.name("b")
