@@ -99,6 +99,8 @@ def test_a_seed_serves_without_a_fetch(clock: Clock, key: KeyPair) -> None:
 
     assert second.verify(token(key, clock)).subject == "alice"
     assert web.asked == []
+    fixed = Guard(issuers=Issuer(NAME, audience="api", keys=key.jwk), clock=clock)
+    assert fixed.export_keys(NAME) is None
     with pytest.raises(ConfigurationError, match="export_keys"):
         first.export_keys("https://nobody.example")
 
@@ -187,6 +189,20 @@ def test_a_setting_that_contradicts_is_refused(options: dict[str, Any], says: st
     """With a sentence that names it."""
     with pytest.raises(ConfigurationError, match=says):
         Issuer(NAME, audience="api", **options)
+
+
+def test_aliases_need_a_name() -> None:
+    """Of what would they be other spellings?"""
+    with pytest.raises(ConfigurationError, match="need an issuer"):
+        Issuer(None, audience="api", jwks_uri=NAME, aliases=["x"])
+
+
+def test_a_value_says_what_it_is() -> None:
+    """And nothing secret."""
+    assert repr(Issuer(NAME, audience="api", algorithms=["ES256"])) == (
+        f"Issuer('{NAME}', algorithms=['ES256'])"
+    )
+    assert "most=20" in repr(AdmittedIssuers(lambda _: None, most=20))
 
 
 @pytest.mark.parametrize(

@@ -120,19 +120,23 @@ class Admissions:
     def _make_room(self, newest: str) -> list[Trust]:
         if len(self._trusts) <= self._rule.most:
             return []
-        others = [name for name in self._trusts if name != newest]
+        others = (name for name in self._trusts if name != newest)
         # A name can be written into a token by anybody; a good signature cannot.
-        for name in sorted(others, key=self._proven.__contains__):
-            if not self._trusts[name].source.health().is_fetching:
-                return self._retire(name)
-        return []
+        by_worth = sorted(others, key=self._proven.__contains__)
+        idle = (name for name in by_worth if not self._trusts[name].source.health().is_fetching)
+        # There are more places than fetches, so one is idle; if none were, the last would go.
+        return self._retire(next(idle, newest))
 
     def _retire(self, issuer: str) -> list[Trust]:
+        """Take an issuer out of service; return it if there may be tokens to forget."""
         trust = self._trusts.pop(issuer)
-        self._proven.discard(issuer)
         # For good means for good: the next time this issuer is in service, too.
         if trust.source.distrusted:
             self._withdrawn[issuer] = trust.source.distrusted
+        if issuer not in self._proven:
+            # No token of it was ever good, and to look for one would cost whoever comes next.
+            return []
+        self._proven.discard(issuer)
         return [trust]
 
     def proved(self, trust: Trust) -> None:
