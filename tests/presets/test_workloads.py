@@ -108,7 +108,22 @@ def test_github_actions(provider: Provider) -> None:
     ]
     for changed, code in changes:
         assert code_of(guard, provider.token({**claims, **changed})) == code
-    assert github_actions(audience="a", owner="b", enterprise="e").issuer == f"{name}/e"
+
+
+def test_github_actions_of_an_enterprise(provider: Provider) -> None:
+    """It has a name of its own, and a discovery document below it."""
+    name = "https://token.actions.githubusercontent.com/acme"
+    issuer = github_actions(
+        audience="deploy", owner="acme", enterprise="acme", fetcher=provider.web
+    )
+    provider.discover(f"{name}/.well-known/openid-configuration", name, f"{name}/keys")
+    provider.publish(f"{name}/keys")
+    guard = provider.guard(issuer)
+    claims = {"iss": name, "aud": "deploy", "repository_owner": "acme"}
+
+    assert code_of(guard, provider.token(claims)) == "passed"
+    public = {**claims, "iss": "https://token.actions.githubusercontent.com"}
+    assert code_of(guard, provider.token(public)) == "issuer_untrusted"
 
 
 @pytest.mark.parametrize("whose", [{}, {"owner": []}, {"repository": ""}])
