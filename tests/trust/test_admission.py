@@ -232,7 +232,7 @@ def test_a_rule_that_is_overtaken_changes_nothing(world: World) -> None:
 
     assert guard.verify(world.token(name, sub="43")).issuer == name
     assert world.web.asked == [f"{name}/keys"]
-    assert guard._tokens.get(known) is not None
+    assert guard._owners._tokens.get(known) is not None
 
 
 def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent(world: World) -> None:
