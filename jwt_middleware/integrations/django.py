@@ -28,7 +28,7 @@ from jwt_middleware.effects import arun, run
 from jwt_middleware.guard import Guard
 from jwt_middleware.integrations.django_settings import Configured, JWTConfig, UserOf, configured
 from jwt_middleware.principal import ANONYMOUS, Principal, reset_current, set_current
-from jwt_middleware.request.view import WSGIView
+from jwt_middleware.request.view import ASGIView, WSGIView
 from jwt_middleware.verdict import Allow, Deny, Reply, missing_from
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 
@@ -73,14 +73,19 @@ class JWTUser:
         return self.principal.display_name
 
 
-class DjangoView(WSGIView):
-    """The view of a Django request, whichever server carries it: ``META`` is an environment."""
+class DjangoView:
+    """The view of a Django request: as it was sent, but with the path that Django will resolve."""
 
-    __slots__ = ("_request",)
+    __slots__ = ("_request", "_sent", "method")
+
+    is_websocket = False
 
     def __init__(self, request: HttpRequest) -> None:
-        super().__init__(request.META)
         self._request = request
+        # Not META where there is a scope: Django joins two Cookie headers with a comma there.
+        scope = getattr(request, "scope", None)
+        self._sent = WSGIView(request.META) if scope is None else ASGIView(scope)
+        self.method = self._sent.method
 
     @property
     def path(self) -> str:
@@ -90,6 +95,23 @@ class DjangoView(WSGIView):
     @property
     def scheme(self) -> str:
         return self._request.scheme or "http"
+
+    @property
+    def host(self) -> str | None:
+        return self._sent.host
+
+    @property
+    def client(self) -> str | None:
+        return self._sent.client
+
+    def headers(self, name: str) -> list[str]:
+        return self._sent.headers(name)
+
+    def cookies(self, name: str) -> list[str]:
+        return self._sent.cookies(name)
+
+    def query(self, name: str) -> list[str]:
+        return self._sent.query(name)
 
 
 class JWTMiddleware:

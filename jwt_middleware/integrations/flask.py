@@ -92,8 +92,10 @@ def _options(settings: dict[str, Any]) -> dict[str, Any]:
         if name in _ELSEWHERE:
             raise ConfigurationError(f"{name} is Flask-JWT-Extended's: write {_ELSEWHERE[name]}")
         if name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            # Without the prefix that all have in common.
+            bare = {each.removeprefix(PREFIX): each for each in known}
+            near = get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.6)
+            hint = f"did you mean {bare[near[0]]!r}?" if near else f"known are {', '.join(known)}"
             raise ConfigurationError(f"app.config[{name!r}] is no option: {hint}")
     return {known[name]: value for name, value in settings.items()}
 

@@ -1,5 +1,6 @@
 """One request through each face, in process, with nothing between the face and the application."""
 
+import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,8 +82,11 @@ def wsgi_environ(
 async def through_asgi(app: Any, scope: Scope) -> Answer:
     sent: list[Message] = []
 
+    waiting: list[Message] = [{"type": "http.request", "body": b""}]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": b""}
+        # After the request there is nothing more until the client hangs up, which it does not.
+        return waiting.pop() if waiting else await asyncio.get_running_loop().create_future()
 
     async def send(message: Message) -> None:
         sent.append(message)
