@@ -74,6 +74,14 @@ def test_headers_of_a_fetcher_go_out(clock: Clock) -> None:
         assert {asked.headers["authorization"] for asked in issuer.asked} == {"Bearer machine"}
 
 
+def test_an_algorithm_that_must_be_named_serves_fetched_keys_too(clock: Clock) -> None:
+    """ES256K is not among the defaults; an issuer that names it has its keys resolved for it."""
+    key = KeyPair.generate("ES256K", "k")
+    issuer = Issuer(NAME, audience="api", algorithms=["ES256K"], fetcher=web_of(key))
+
+    assert Guard(issuers=issuer, clock=clock).verify(token(key, clock)).subject == "alice"
+
+
 def test_a_fetcher_that_raises_anything_is_an_outage(clock: Clock, key: KeyPair) -> None:
     """No exception of foreign code escapes."""
 

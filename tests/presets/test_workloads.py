@@ -69,6 +69,9 @@ def test_cognito_id_tokens(provider: Provider) -> None:
 
     assert guard.verify(identity).audience == ("app",)
     assert code_of(guard, access) == "claim_missing"
+    named = {"iss": POOL, "aud": "app"}
+    assert code_of(guard, provider.token({**named, "token_use": "access"})) == "claim_invalid"
+    assert code_of(guard, provider.token(named)) == "claim_missing"
     other = provider.token({"iss": POOL, "aud": "evil", "token_use": "id"})
     assert code_of(guard, other) == "audience_mismatch"
 
