@@ -23,7 +23,7 @@ def answering(subprotocol: str | None, scope: Scope, send: Send) -> Send:
     """
     if subprotocol is None:
         return send
-    scope["subprotocols"] = without_token(scope["subprotocols"])
+    scope["subprotocols"] = without_token(split_list(scope["subprotocols"]))
     scope["headers"] = _without_token_in_headers(scope["headers"])
 
     async def send_with_subprotocol(message: Message) -> None:

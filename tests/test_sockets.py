@@ -89,6 +89,17 @@ async def test_a_token_among_subprotocols_opens_a_socket_and_is_hidden() -> None
     assert sent == [{"type": "websocket.accept", "subprotocol": "bearer"}]
 
 
+async def test_a_token_is_hidden_however_the_server_splits_the_list() -> None:
+    """What the guard reads as a list the application sees as that list."""
+    app = Socket()
+    scope = {**handshake(), "subprotocols": ["chat", " bearer", f" {token()}, v2"]}
+
+    await app.opened(JWTMiddleware(app, guard=guard()), scope)
+
+    assert app.scope["user"].subject == "alice"
+    assert app.scope["subprotocols"] == ["chat", "v2"]
+
+
 async def test_what_an_application_chooses_is_answered() -> None:
     """Of the others that were offered."""
     app = Socket(accept={"type": "websocket.accept", "subprotocol": "chat"})

@@ -29,7 +29,7 @@ from jwt_middleware.guard import Guard
 from jwt_middleware.integrations.django_settings import Configured, JWTConfig, UserOf, configured
 from jwt_middleware.principal import ANONYMOUS, Principal, reset_current, set_current
 from jwt_middleware.request.view import ASGIView, WSGIView
-from jwt_middleware.verdict import Allow, Deny, Reply, missing_from
+from jwt_middleware.verdict import Allow, Deny, Reply, missing_from, private
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 
 __all__ = ["JWTConfig", "JWTMiddleware", "JWTUser", "principal_of"]
@@ -146,6 +146,18 @@ class JWTMiddleware:
             reset_current(token)
         return _finished(response, settings.guard, allow)
 
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """Refuse where the view is another than the exempt one that was expected.
+
+        A middleware behind us may have set ``request.urlconf``, or rewritten the path.
+        """
+        deny: Deny | None = getattr(request, "_jwt_refusal", None)
+        if deny is None or not getattr(view, "login_required", True):
+            return None
+        return _as_response(request, deny)
+
     async def _serve(self, request: HttpRequest) -> HttpResponseBase:
         settings = configured()
         verdict = settings.guard.decide(DjangoView(request))
@@ -178,8 +190,10 @@ def _exempted(guard: Guard, request: HttpRequest, verdict: Any) -> Allow | Reply
         view = resolve(request.path_info, getattr(request, "urlconf", None)).func
     except Resolver404:
         return decided
-    is_exempt = not getattr(view, "login_required", True)
-    return Allow(ANONYMOUS, "login_not_required") if is_exempt else decided
+    if getattr(view, "login_required", True):
+        return decided
+    request._jwt_refusal = decided  # type: ignore[attr-defined]
+    return Allow(ANONYMOUS, "login_not_required", private(", ".join(guard.varies_with)))
 
 
 def _attach(request: HttpRequest, settings: Configured, allow: Allow) -> Any:

@@ -10,7 +10,7 @@ from functools import wraps
 from inspect import iscoroutinefunction, signature
 from typing import Any, ParamSpec, TypeVar, cast
 
-from jwt_middleware.asgi import guard_of
+from jwt_middleware.asgi import PRINCIPAL_KEY, guard_of
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.rules.requirements import Requirement
 from jwt_middleware.verdict import Deny
@@ -103,7 +103,8 @@ def refusal_of(connection: HTTPConnection, requirement: Requirement) -> Deny | N
             "app.add_middleware(JWTMiddleware, guard=guard)"
         )
     captures = {name: str(value) for name, value in connection.path_params.items()}
-    return guard.hold(connection.user, requirement, captures)
+    # Not ``connection.user``, which any middleware in between may have set to somebody of its own.
+    return guard.hold(connection.scope[PRINCIPAL_KEY], requirement, captures)
 
 
 def as_response(deny: Deny) -> Response:

@@ -46,18 +46,24 @@ class OriginProof:
         :param source: where its token was.
         :param principal: who owns the verified token.
         """
-        if not source.csrf or (view.method.upper() in _SAFE and not view.is_websocket):
+        is_socket = _opens_socket(view)
+        if not source.csrf or (view.method.upper() in _SAFE and not is_socket):
             return True
         origin = _only(view, "origin")
         if origin in self._trusted:
             return True
         site = _only(view, "sec-fetch-site")
-        if view.is_websocket:
+        if is_socket:
             # A socket is not bound by the same-origin policy, so the origin itself must be ours.
             return site in {None, "same-origin"} and _is_own(origin, view)
         if site is None and _is_own(origin, view):
             return True
         return site in {"same-origin", "none"} or _repeats_claim(view, source, principal)
+
+
+def _opens_socket(view: RequestView) -> bool:
+    """Return whether a WebSocket is to be opened, also below WSGI, where that is a plain GET."""
+    return view.is_websocket or "websocket" in (_only(view, "upgrade") or "").lower()
 
 
 def _repeats_claim(view: RequestView, source: CookieToken, principal: Principal) -> bool:

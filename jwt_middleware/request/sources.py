@@ -288,6 +288,9 @@ class Sources:
         """
         for source in self.every:
             if (token := source.read(view)) is not None:
+                if not isinstance(token, str):
+                    # A source of somebody's own.
+                    raise HeaderMalformed("the source returned no text")
                 if len(self._methods) > 1:
                     self._check_single(view, source)
                 return token, source

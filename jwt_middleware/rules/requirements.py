@@ -183,7 +183,8 @@ class Not(Requirement):
     part: Requirement
 
     def judge(self, principal: Principal, match: Match) -> Refusal | None:
-        if principal.is_authenticated and self.part.judge(principal, match) is not None:
+        # Exactly a refusal: what a requirement of somebody's own returns by mistake opens nothing.
+        if principal.is_authenticated and isinstance(self.part.judge(principal, match), Refusal):
             return None
         return Refusal(str(self))
 

@@ -5,10 +5,14 @@ and pydantic; either one will do, and neither is imported unless a type is asked
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import is_dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from importlib import import_module
 from typing import Any, is_typeddict
+from uuid import UUID
 
 from jwt_middleware.errors import ClaimsTypeMismatch, ConfigurationError
 from jwt_middleware.principal import Claims
@@ -31,7 +35,6 @@ class TypedClaims:
             )
         self.claims_type = claims_type
         self._read = _reader(claims_type)
-        self._is_frozen = _is_frozen(claims_type)
 
     def read(self, claims: Claims) -> Any:
         """Return the claims as a value of the type, made from a copy.
@@ -46,12 +49,7 @@ class TypedClaims:
 
     def may_share(self, value: Any) -> bool:
         """Return whether several requests may see one value: it can not change at any depth."""
-        try:
-            hash(value)
-        except TypeError:
-            # A frozen value that holds a list.
-            return False
-        return self._is_frozen
+        return _cannot_change(value)
 
 
 def _reader(claims_type: type) -> Reader:
@@ -87,6 +85,26 @@ def _read_by_pydantic(claims_type: type) -> Reader:
         ) from None
     # As JSON, since strict reading of Python data asks for an instance of the type itself.
     return lambda claims: adapter.validate_json(json.dumps(claims), strict=True)
+
+
+def _cannot_change(value: Any) -> bool:
+    # A hash would not tell: that of a dataclass may leave fields out, or all of them.
+    if isinstance(value, _UNCHANGING):
+        return True
+    if isinstance(value, tuple | frozenset):
+        return all(map(_cannot_change, value))
+    return _is_frozen(type(value)) and all(map(_cannot_change, _fields_of(value)))
+
+
+_UNCHANGING = (str, int, float, bytes, date, time, timedelta, Decimal, UUID, Enum, type(None))
+
+
+def _fields_of(value: Any) -> Iterable[Any]:
+    if is_dataclass(value):
+        return [getattr(value, each.name) for each in fields(value)]
+    if hasattr(value, "__struct_fields__"):
+        return [getattr(value, name) for name in value.__struct_fields__]
+    return [*vars(value).values(), *(value.__pydantic_extra__ or {}).values()]
 
 
 def _is_frozen(claims_type: Any) -> bool:

@@ -173,6 +173,8 @@ def test_login_not_required_is_honoured_where_no_rule_speaks() -> None:
     assert Client().get("/exempt").json() == NOBODY
     assert Client().get("/exempt", headers=bearer(exp=1)).json() == NOBODY
     assert Client().get("/exempt", headers=bearer()).json() == ALICE
+    assert "Authorization" in Client().get("/exempt")["Vary"]
+    assert Client().get("/exempt")["Cache-Control"] == "private"
     assert Client().get("/named-anyway").status_code == 401
     assert Client().get("/plain").status_code == 401
     assert Client().get("/nowhere").status_code == 401

@@ -139,6 +139,47 @@ def test_what_can_change_is_made_anew_for_each_request(claims_type: Any) -> None
     assert claims_type is not Holding or again.groups == ["a"]
 
 
+@dataclass(frozen=True, eq=False)
+class Nameless:
+    """Hashed by its place in memory, whatever it holds."""
+
+    groups: list[str]
+
+
+@dataclass(frozen=True)
+class Overlooked:
+    """Hashed without its list."""
+
+    tenant: int
+    groups: list[str] = field(compare=False)
+
+
+@dataclass(eq=False)
+class Street:
+    name: str
+
+
+@dataclass(frozen=True)
+class Deep:
+    """Frozen, and what it holds is not."""
+
+    address: Street
+
+
+@pytest.mark.parametrize("claims_type", [Nameless, Overlooked, Deep])
+def test_a_hash_does_not_make_a_value_fit_to_share(claims_type: Any) -> None:
+    """What counts is whether anything in it can change."""
+    wanted = guard(claims_type)
+    text = token(tenant=7, groups=["a"], address={"name": "a"})
+
+    first, again = wanted.verify(text).typed, wanted.verify(text).typed
+
+    assert first is not again
+    held = vars(first).keys() & {"groups", "address"}
+    assert held
+    assert all(getattr(first, name) is not getattr(again, name) for name in held)
+
+
 def test_without_a_type_there_is_none() -> None:
     """``principal.claims`` is all there is."""
     assert guard(None).verify(token()).typed is None
