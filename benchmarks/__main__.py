@@ -2,8 +2,8 @@
 
 import sys
 
-from benchmarks import memory, requests
+from benchmarks import dependencies, memory, requests
 
-for benchmark in (*requests.ALL, *memory.ALL):
+for benchmark in (*requests.ALL, *memory.ALL, *dependencies.ALL):
     if not sys.argv[1:] or benchmark.__name__ in sys.argv[1:]:
         benchmark()

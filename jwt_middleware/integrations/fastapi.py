@@ -1,0 +1,206 @@
+"""FastAPI: who is calling, as a dependency, and what an operation asks of them.
+
+The middleware has verified the token; a dependency reads what it attached and verifies nothing
+again. What a dependency refuses has the status, the challenge and the body of the middleware's own
+refusals, on requests and on WebSockets.
+"""
+
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.integrations.starlette import (
+    as_response,
+    checked_requirement,
+    judged,
+    refuse_socket,
+)
+from jwt_middleware.principal import Principal, Typed_co
+from jwt_middleware.rules.requirements import Authenticated, Requirement, all_of, has_scope
+from jwt_middleware.verdict import Deny
+
+try:
+    from fastapi import HTTPException, params
+    from fastapi.openapi.models import HTTPBearer
+    from fastapi.requests import HTTPConnection
+    from fastapi.responses import Response
+    from fastapi.security import SecurityScopes
+    from fastapi.security.base import SecurityBase
+    from fastapi.websockets import WebSocket
+except ImportError:
+    raise ImportError(
+        "jwt_middleware.integrations.fastapi needs FastAPI: pip install 'asgi-wsgi-jwt[fastapi]'"
+    ) from None
+
+SCHEME_NAME = "JWT"
+"""What the security scheme is called in OpenAPI, unless told otherwise."""
+
+Claims_ = TypeVar("Claims_")
+
+
+class AccessRefused(HTTPException):
+    """A dependency refuses the caller.
+
+    It is answered as the middleware answers. Where the application has a handler for this class, or
+    for the status, that one is asked instead.
+    """
+
+    def __init__(self, deny: Deny) -> None:
+        """:param deny: the answer."""
+        challenge = {name: text for name, text in deny.headers if name == "WWW-Authenticate"}
+        super().__init__(deny.status, deny.code, challenge)
+        self.deny = deny
+
+
+class JWTBearer(SecurityBase, params.Security):
+    """A dependency that gives the caller, refuses who may not call, and locks the operation.
+
+    It is its own marker: ``Annotated[Principal, JWTBearer()]`` and ``dependencies=[JWTBearer()]``
+    do without ``Depends``; ``Depends(JWTBearer())`` and ``Security(JWTBearer(), scopes=["a"])``
+    work as well.
+    """
+
+    def __init__(
+        self,
+        requirement: Requirement | None = None,
+        *,
+        auto_error: bool = True,
+        scheme_name: str = SCHEME_NAME,
+        description: str | None = None,
+    ) -> None:
+        """
+        :param requirement: what is asked of the caller; a valid token if left out.
+            ``capture("name")`` in it is the route's path parameter.
+        :param auto_error: whether the anonymous are refused. If not, they pass as the anonymous
+            principal, and only who is known must meet the requirement.
+        :param scheme_name: the name of the security scheme in OpenAPI.
+        :param description: what OpenAPI says of it.
+        :raises ConfigurationError: if that is no requirement; at a call, if no guard stands in
+            front of the application.
+        """
+        params.Security.__init__(self, dependency=self)
+        chosen = Authenticated() if requirement is None else requirement
+        self.requirement = checked_requirement(type(self).__name__, chosen)
+        self._with_scopes: dict[tuple[str, ...], Requirement] = {}
+        self.auto_error = auto_error
+        self.scheme_name = scheme_name
+        self.model = HTTPBearer(bearerFormat="JWT", description=description)
+
+    # A marker is compared by its fields, of which one is this very object.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.requirement})"
+
+    async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> Any:
+        """Return the principal.
+
+        :raises AccessRefused: 401 for the anonymous, 403 or what the requirement says for others.
+        """
+        return self._admitted(connection, security_scopes.scopes)
+
+    def _admitted(self, connection: HTTPConnection, scopes: list[str]) -> Principal:
+        asked = self._asked(tuple(scopes)) if scopes else self.requirement
+        principal, deny = judged(connection, asked, admits_anonymous=not self.auto_error)
+        if deny is not None:
+            _refuse(connection, deny)
+        return principal
+
+    def _asked(self, scopes: tuple[str, ...]) -> Requirement:
+        """Return the requirement with the scopes that ``Security(...)`` adds to it."""
+        # They stand in the source of the application, so a request can add none to these.
+        known = self._with_scopes.get(scopes)
+        if known is None:
+            asked = has_scope(*scopes)
+            is_plain = type(self.requirement) is Authenticated
+            known = asked if is_plain else all_of(self.requirement, asked)
+            self._with_scopes[scopes] = known
+        return known
+
+
+class TypedClaims(JWTBearer):
+    """A dependency that gives the claims of the caller as a type of the application's own."""
+
+    def __init__(self, claims_type: type, requirement: Requirement | None = None) -> None:
+        """
+        :param claims_type: what the issuer names with ``claims_type=``.
+        :param requirement: what is asked of the caller; a valid token if left out.
+        """
+        super().__init__(requirement)
+        self.claims_type = claims_type
+
+    async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> Any:
+        """Return the typed claims.
+
+        :raises AccessRefused: as the class above.
+        :raises ConfigurationError: if the issuer reads its claims into another type, or none.
+        """
+        claims = self._admitted(connection, security_scopes.scopes).typed
+        if not isinstance(claims, _class_of(self.claims_type)):
+            name = self.claims_type.__name__
+            raise ConfigurationError(
+                f"claims of the type {name} are asked for, and the issuer gives "
+                f"{type(claims).__name__}: write Issuer(..., claims_type={name})"
+            )
+        return claims
+
+
+def requires(requirement: Requirement, *, scheme_name: str = SCHEME_NAME) -> JWTBearer:
+    """Return a dependency that asks more of the caller than the rule of the path does.
+
+    ``dependencies=[requires(has_scope("orders:read"))]``, or for the caller as well
+    ``Annotated[Principal, requires(has_scope("orders:read"))]``.
+
+    :param scheme_name: the name of the security scheme in OpenAPI.
+    :raises ConfigurationError: if it is no requirement.
+    """
+    return JWTBearer(checked_requirement("requires", requirement), scheme_name=scheme_name)
+
+
+def typed_claims(claims_type: type[Claims_], requirement: Requirement | None = None) -> TypedClaims:
+    """Return a dependency that gives the claims of the caller as a type of the application's own.
+
+    ``Annotated[MyClaims, typed_claims(MyClaims)]``.
+
+    :param claims_type: what the issuer names with ``claims_type=``.
+    :param requirement: what is asked of the caller; a valid token if left out.
+    :raises ConfigurationError: if that is no requirement; at a call, if the issuer reads its claims
+        into another type.
+    """
+    return TypedClaims(claims_type, requirement)
+
+
+authenticated_principal = JWTBearer()
+"""Gives the caller; the anonymous are refused with 401."""
+
+optional_principal = JWTBearer(auto_error=False)
+"""Gives the caller, who may be anonymous."""
+
+CurrentPrincipal = Annotated[Principal[Typed_co], authenticated_principal]
+"""Who is calling, for the signature of an endpoint; ``CurrentPrincipal[MyClaims]`` is typed."""
+
+OptionalPrincipal = Annotated[Principal[Typed_co], optional_principal]
+"""Who is calling, who may be anonymous."""
+
+
+def _class_of(claims_type: Any) -> type:
+    """Return what its values are instances of: those of a ``TypedDict`` are dictionaries."""
+    return dict if hasattr(claims_type, "__total__") else claims_type
+
+
+def _refuse(connection: HTTPConnection, deny: Deny) -> NoReturn:
+    """Raise the refusal where it is answered in our words.
+
+    Starlette looks for a handler in what its innermost application left in the scope; put there, it
+    needs no installing, neither in the application nor in those that are mounted in it.
+    """
+    by_class: dict[Any, Any] = connection.scope["starlette.exception_handlers"][0]
+    by_class.setdefault(AccessRefused, _answer)
+    raise AccessRefused(deny)
+
+
+async def _answer(connection: HTTPConnection, refused: AccessRefused) -> Response | None:
+    if isinstance(connection, WebSocket):
+        await refuse_socket(connection, refused.deny)
+        return None
+    return as_response(refused.deny)
