@@ -86,8 +86,11 @@ class JWTBearer(SecurityBase, params.Security):
         self.model = HTTPBearer(bearerFormat="JWT", description=description)
 
     # A marker is compared by its fields, of which one is this very object.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.requirement})"
