@@ -2,8 +2,8 @@
 
 import sys
 
-from benchmarks import dependencies, memory, requests
+from benchmarks import coverage, dependencies, memory, requests
 
-for benchmark in (*requests.ALL, *memory.ALL, *dependencies.ALL):
+for benchmark in (*requests.ALL, *memory.ALL, *dependencies.ALL, *coverage.ALL):
     if not sys.argv[1:] or benchmark.__name__ in sys.argv[1:]:
         benchmark()

@@ -166,6 +166,16 @@ class Guard:
             self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
         )
 
+    @property
+    def rule_table(self) -> RuleTable:
+        """The rules, to be asked about routes and paths."""
+        return self._table
+
+    @property
+    def token_sources(self) -> tuple[TokenSource, ...]:
+        """Where a token may be, in the order in which it is looked for."""
+        return self._sources.every
+
     def decide(
         self, view: RequestView, prefixes: tuple[str, ...] = ()
     ) -> Allow | Reply | Steps[Allow | Reply]:
