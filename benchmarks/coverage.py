@@ -11,7 +11,7 @@ from jwt_middleware import Guard, has_scope, protect, public
 from jwt_middleware.integrations import coverage
 
 
-async def endpoint(request: Request) -> Response:
+async def endpoint(_: Request) -> Response:
     return Response()
 
 

@@ -156,6 +156,7 @@ class Guard:
         self._cors_preflight = cors_preflight
         self._close_on_expiry = close_on_expiry
         self.warm_up: WarmUp = warm_up
+        self.error_body: ErrorBody = error_body
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
         self._issuers = Registry(chosen, clock, self._observers, tokens.forget)

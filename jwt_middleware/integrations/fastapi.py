@@ -5,9 +5,13 @@ again. What a dependency refuses has the status, the challenge and the body of t
 refusals, on requests and on WebSockets.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.guard import Guard
+from jwt_middleware.integrations.openapi import Demands, Locks
 from jwt_middleware.integrations.starlette import (
     as_response,
     checked_requirement,
@@ -15,11 +19,12 @@ from jwt_middleware.integrations.starlette import (
     refuse_socket,
 )
 from jwt_middleware.principal import Principal, Typed_co
+from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.requirements import Authenticated, Requirement, all_of, has_scope
 from jwt_middleware.verdict import Deny
 
 try:
-    from fastapi import HTTPException, params
+    from fastapi import FastAPI, HTTPException, params
     from fastapi.openapi.models import HTTPBearer
     from fastapi.requests import HTTPConnection
     from fastapi.responses import Response
@@ -30,6 +35,8 @@ except ImportError:
     raise ImportError(
         "jwt_middleware.integrations.fastapi needs FastAPI: pip install 'asgi-wsgi-jwt[fastapi]'"
     ) from None
+
+from jwt_middleware.integrations.routes.starlette import routes_of
 
 SCHEME_NAME = "JWT"
 """What the security scheme is called in OpenAPI, unless told otherwise."""
@@ -184,6 +191,86 @@ CurrentPrincipal = Annotated[Principal[Typed_co], authenticated_principal]
 
 OptionalPrincipal = Annotated[Principal[Typed_co], optional_principal]
 """Who is calling, who may be anonymous."""
+
+
+def secure_openapi(
+    app: FastAPI, guard: Guard, *, scheme_name: str = SCHEME_NAME, mounted_at: str = ""
+) -> None:
+    """Have the document of an application say what its guard asks for.
+
+    Protected operations get their lock, the scopes that the deciding rule and the dependencies ask
+    for, and the responses of a refusal; public ones stay as they are; for optional ones a token is
+    one of two ways. ``app.openapi()`` works it out when it is asked, so that routes may come later.
+
+    :param guard: the one in front of the application.
+    :param scheme_name: the name of the bearer scheme; the names of others begin with it.
+    :param mounted_at: where this application is mounted in the one behind the guard.
+    :raises ConfigurationError: if OpenAPI has no words for the guard's token sources.
+    """
+    if not isinstance(app, FastAPI):
+        raise ConfigurationError(f"secure_openapi({app!r}): that is no FastAPI application")
+    locks = Locks(guard, scheme_name)
+    prefix = segments(mounted_at)
+    plain, written = app.openapi, dict[str, Any]()
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        # FastAPI keeps its document, and makes a new one where routes were added.
+        if document is not written.get("document"):
+            _lock(document, app, guard, locks, prefix)
+            written["document"] = document
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _lock(
+    document: dict[str, Any], app: FastAPI, guard: Guard, locks: Locks, prefix: tuple[str, ...]
+) -> None:
+    own: set[str] = set()
+    for route in routes_of(app):
+        # What is mounted has a document of its own.
+        is_mounted = route.template.text != getattr(route.source, "path", None)
+        dependant = getattr(route.source, "dependant", None)
+        if dependant is None or is_mounted:
+            continue
+        template = replace(route.template, parts=(*prefix, *route.template.parts))
+        operations = document["paths"].get(route.source.path_format, {})
+        bearers = [call for call in _calls(dependant) if isinstance(call, JWTBearer)]
+        own |= {bearer.scheme_name for bearer in bearers}
+        for method in route.methods:
+            if (operation := operations.get(method.lower())) is not None:
+                demands = _demands(operation, bearers)
+                rules = guard.rule_table.deciding(method, template)
+                locks.put(operation, method, rules, demands)
+    components = document.setdefault("components", {})
+    schemes = components.setdefault("securitySchemes", {})
+    for name in own:
+        schemes.pop(name, None)
+    schemes |= locks.schemes
+    if locks.schema:
+        components.setdefault("schemas", {})[locks.schema["title"]] = locks.schema
+
+
+def _calls(dependant: Any) -> Iterator[Any]:
+    for each in dependant.dependencies:
+        yield each.call
+        yield from _calls(each)
+
+
+def _demands(operation: dict[str, Any], bearers: list[JWTBearer]) -> Demands:
+    """Return what an operation's dependencies ask for, and take it out of its own security."""
+    names = {bearer.scheme_name for bearer in bearers}
+    security = operation.pop("security", [])
+    if others := [each for each in security if not names & each.keys()]:
+        operation["security"] = others
+    # What ``Security(..., scopes=[...])`` adds stands nowhere else.
+    scopes = {scope for each in security for name in names & each.keys() for scope in each[name]}
+    requirements = [bearer.requirement for bearer in bearers]
+    if scopes:
+        requirements.append(has_scope(*scopes))
+    admits = all(not bearer.auto_error for bearer in bearers)
+    return Demands(tuple(requirements), admits)
 
 
 def _class_of(claims_type: Any) -> type:
