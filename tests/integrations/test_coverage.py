@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -417,3 +418,14 @@ print(*[route.path for route in found.routes])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["/orders/<int:id>/"]
+
+
+def test_the_table_of_the_documentation_is_what_its_program_prints() -> None:
+    """To the letter."""
+    page = (Path(__file__).parents[2] / "docs/coverage.md").read_text(encoding="utf-8")
+    program, _, rest = page.partition("```python\n")[2].partition("```")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == rest.partition("```\n")[2].partition("```")[0]

@@ -476,3 +476,35 @@ def test_a_refusal_is_observed_as_that_of_a_view(caplog: pytest.LogCaptureFixtur
     refused = [event for event in events if isinstance(event, RequestRefused)]
     assert [(event.code, event.rule) for event in refused] == [("requirement_not_met", "a view")]
     assert caplog.records == []
+
+
+def test_a_test_may_put_another_caller_in_place() -> None:
+    """With FastAPI's own means, and without the middleware."""
+    app = FastAPI()
+
+    @app.get("/")
+    async def endpoint(caller: CurrentPrincipal) -> str:
+        return str(caller.subject)
+
+    app.dependency_overrides[authenticated_principal] = lambda: Principal(subject="bob")
+
+    assert TestClient(app).get("/").json() == "bob"
+
+
+def test_a_principal_is_that_of_the_guard_and_not_of_what_stands_behind_it() -> None:
+    """Another middleware may put whom it likes into ``scope["user"]``."""
+    app = FastAPI()
+
+    @app.get("/", dependencies=[requires(READS)])
+    async def endpoint(caller: CurrentPrincipal) -> str:
+        return str(caller.subject)
+
+    async def pretending(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = Principal(subject="root", scopes=frozenset({"orders:read"}))
+        await app(scope, receive, send)
+
+    asked = TestClient(JWTMiddleware(pretending, guard=guard()))
+
+    assert asked.get("/").status_code == 401
+    assert asked.get("/", headers=token(scope="x")).status_code == 403
+    assert asked.get("/", headers=token(scope="orders:read")).json() == "alice"
