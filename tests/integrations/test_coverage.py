@@ -14,16 +14,17 @@ from django.views import View
 from fastapi import APIRouter, FastAPI, WebSocket
 from flask import Blueprint, Flask
 from flask.views import MethodView
-from litestar import Controller, Litestar, get, post, websocket
+from litestar import Controller, Litestar, asgi, get, post, websocket
 from litestar import Router as LitestarRouter
 from litestar import WebSocket as LitestarSocket
+from litestar.types import Receive, Scope, Send
 from quart import Quart
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from jwt_middleware import (
@@ -134,6 +135,14 @@ def fastapi_app() -> FastAPI:
     app.include_router(outer)
     app.mount("/users", sub)
     return app
+
+
+def test_the_files_that_fastapi_serves_last_are_a_route(tmp_path: Path) -> None:
+    """Wherever no other matches."""
+    app = FastAPI(openapi_url=None)
+    app.frontend("/", directory=str(tmp_path))
+
+    assert "public('/health')" in told(app)["GET, HEAD /**"]
 
 
 def test_fastapi_is_read_with_includes_and_mounts() -> None:
@@ -254,6 +263,29 @@ def test_django_is_read_with_nested_includes_and_class_views() -> None:
     }
 
 
+def test_django_is_read_with_view_sets_and_odd_expressions() -> None:
+    """What is not sure to be in one place may be in any."""
+
+    def view_set(request: HttpRequest, **_: Any) -> HttpResponse:
+        return HttpResponse()
+
+    view_set.actions = {"get": "list", "post": "create"}  # type: ignore[attr-defined]
+    odd = [r"^assets/(\d+)?$", r"^assets/x+$", r"^assets/\w$", r"^assets/v1\.0/(?P<n>[^/]+)\Z"]
+    module = ModuleType("addresses_of_another_test")
+    module.urlpatterns = [  # type: ignore[attr-defined]
+        path("users/", view_set),
+        re_path(r"^health$|^feed$", ClassView.as_view()),
+        *(re_path(each, ClassView.as_view()) for each in odd),
+    ]
+    found = told(module)
+
+    assert found.pop("GET, OPTIONS, POST /users/") == ["protect('/users/**', requires role admin)"]
+    anywhere = found.pop("GET, HEAD /^health$|^feed$")
+    assert anywhere == [*map(str, RULES), "no rule: a valid token"]
+    assert "public('/health')" in found.pop("OPTIONS /^health$|^feed$")
+    assert found == {f"GET, HEAD, OPTIONS /{each}": ["public('/assets/**')"] for each in odd}
+
+
 def litestar_app() -> Litestar:
     class UserController(Controller):
         path = "/users"
@@ -270,8 +302,11 @@ def litestar_app() -> Litestar:
     @websocket("/live")
     async def live(socket: LitestarSocket) -> None: ...
 
+    @asgi("/assets/mounted", is_mount=True, copy_scope=True)
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None: ...
+
     files = LitestarRouter("/assets", route_handlers=[assets])
-    return Litestar([UserController, files, live], openapi_config=None)
+    return Litestar([UserController, files, live, mounted], openapi_config=None)
 
 
 def test_litestar_is_read_with_routers_and_controllers() -> None:
@@ -283,6 +318,9 @@ def test_litestar_is_read_with_routers_and_controllers() -> None:
         "OPTIONS /users/{name:str}": [admin],
         "OPTIONS, POST /users/{id:int}": [admin],
         "GET, OPTIONS /assets/{rest:path}": ["public('/assets/**')"],
+        "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, WEBSOCKET /assets/mounted": [
+            "public('/assets/**')"
+        ],
         "WEBSOCKET /live": ["no rule: a valid token"],
     }
 
@@ -365,18 +403,25 @@ def test_an_application_that_cannot_be_read_is_a_sentence(app: Any) -> None:
         coverage(guard(), app)
 
 
-def test_a_mounted_application_of_unknown_kind_could_be_anything() -> None:
-    """So every rule may decide it."""
+def test_what_is_of_unknown_kind_could_be_anything() -> None:
+    """An application that is mounted, a route of somebody's own, a class that serves itself."""
 
-    async def asgi(scope: Any, receive: Any, send: Any) -> None: ...
+    class Own(BaseRoute):
+        pass
 
-    app = Starlette(routes=[Mount("/users", asgi)])
+    class Endpoint:
+        def __init__(self, *_: Any) -> None: ...
 
-    assert {rule for rules in told(app).values() for rule in rules} == {
-        "public('/users/me', methods=['GET'])",
-        "protect('/users/{id}', requires scope users:read, methods=['GET'])",
-        "protect('/users/**', requires role admin)",
-    }
+    async def asgi_app(scope: Any, receive: Any, send: Any) -> None: ...
+
+    below_users = {str(RULES[1]), str(RULES[3]), str(RULES[4])}
+    mounted = told(Starlette(routes=[Mount("/users", asgi_app)]))
+    own = told(Starlette(routes=[Own()]))
+    every_method = coverage(guard(), Starlette(routes=[Route("/other", Endpoint)]))
+
+    assert {rule for rules in mounted.values() for rule in rules} == below_users
+    assert {rule for rules in own.values() for rule in rules} >= set(map(str, RULES))
+    assert {"POST", "DELETE"} < set(every_method.routes[0].methods)
 
 
 @pytest.mark.parametrize("framework", ["starlette", "flask"])
@@ -407,17 +452,19 @@ def test_a_handler_of_django_has_the_addresses_of_the_settings(face: str) -> Non
 from django.conf import settings
 settings.configure(ROOT_URLCONF=__name__, SECRET_KEY="x")
 from django.core.{face} import get_{face}_application
+from django.conf.urls.i18n import i18n_patterns
 from django.urls import path
 from jwt_middleware import Guard
 from jwt_middleware.integrations import coverage
-urlpatterns = [path("orders/<int:id>/", lambda request, id: None)]
+def view(request, id): ...
+urlpatterns = [path("orders/<int:id>/", view), *i18n_patterns(path("<int:id>", view))]
 app = get_{face}_application()
 found = coverage(Guard(key=b"0123456789abcdefghijklmnopqrstuv", algorithms=["HS256"]), app)
 print(*[route.path for route in found.routes])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout.split() == ["/orders/<int:id>/"]
+    assert done.stdout.split() == ["/orders/<int:id>/", "/en-us/<int:id>"]
 
 
 def test_the_table_of_the_documentation_is_what_its_program_prints() -> None:

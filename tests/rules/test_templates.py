@@ -55,6 +55,17 @@ def test_a_socket_falls_to_a_later_rule_where_another_names_it() -> None:
     assert found == (get, every, named, NO_RULE)
 
 
+def test_a_rule_for_sockets_elsewhere_changes_nothing() -> None:
+    """One of another name, one that lies deeper, and one that the numbers of the route are not."""
+    get = public("/a/{x}", methods=["GET"])
+    elsewhere = [protect(path, methods=["WEBSOCKET"]) for path in ("/b", "/a/x/y", "/a/me")]
+
+    number = re.compile("[0-9]+")
+
+    assert deciding([*elsewhere, get], "WEBSOCKET", "a", number) == (get,)
+    assert deciding([*elsewhere, get], "WEBSOCKET", "a", None) == (elsewhere[2], get)
+
+
 segments = st.sampled_from(["a", "b", "{h}"])
 methods = st.one_of(
     st.none(),
