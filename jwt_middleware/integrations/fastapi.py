@@ -12,12 +12,6 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard
 from jwt_middleware.integrations.openapi import Demands, Locks
-from jwt_middleware.integrations.starlette import (
-    as_response,
-    checked_requirement,
-    judged,
-    refuse_socket,
-)
 from jwt_middleware.principal import Principal, Typed_co
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.requirements import Authenticated, Requirement, all_of, has_scope
@@ -37,6 +31,12 @@ except ImportError:
     ) from None
 
 from jwt_middleware.integrations.routes.starlette import routes_of
+from jwt_middleware.integrations.starlette import (
+    as_response,
+    checked_requirement,
+    judged,
+    refuse_socket,
+)
 
 SCHEME_NAME = "JWT"
 """What the security scheme is called in OpenAPI, unless told otherwise."""

@@ -1,6 +1,8 @@
 """Dependencies of FastAPI that give the caller and refuse whoever may not call."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
@@ -508,3 +510,15 @@ def test_a_principal_is_that_of_the_guard_and_not_of_what_stands_behind_it() -> 
     assert asked.get("/").status_code == 401
     assert asked.get("/", headers=token(scope="x")).status_code == 403
     assert asked.get("/", headers=token(scope="orders:read")).json() == "alice"
+
+
+def test_a_missing_framework_is_a_sentence_that_names_the_extra() -> None:
+    """Not the name of some module that nobody asked for."""
+    code = """
+import sys
+sys.modules["fastapi"] = sys.modules["starlette"] = None
+import jwt_middleware.integrations.fastapi
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert "pip install 'asgi-wsgi-jwt[fastapi]'" in done.stderr.splitlines()[-1]
