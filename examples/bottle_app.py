@@ -44,23 +44,23 @@ guard = Guard(
 routed = bottle.Bottle()
 
 
-@routed.get("/health")
+@routed.route("/health")
 def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@routed.get("/feed")
+@routed.route("/feed")
 def feed() -> dict[str, Any]:
     # Without a token the principal is the anonymous one, whose subject is None.
     return {"subject": current_principal().subject}
 
 
-@routed.get("/orders/<number:int>")
+@routed.route("/orders/<number:int>")
 def order(number: int) -> dict[str, Any]:
     return {"order": number, "subject": current_principal().subject}
 
 
-@routed.get("/admin/users")
+@routed.route("/admin/users")
 def users() -> dict[str, Any]:
     principal = current_principal()
     return {"subject": principal.subject, "roles": sorted(principal.roles)}
