@@ -17,7 +17,6 @@ from flask import Flask
 
 from jwt_middleware import (
     Guard,
-    JWTWSGIMiddleware,
     Secret,
     current_principal,
     has_role,
@@ -26,6 +25,7 @@ from jwt_middleware import (
     protect,
     public,
 )
+from jwt_middleware.integrations.flask import JWT, requires
 
 # At module level, so that a wrong setting stops the server before it takes a request.
 guard = Guard(
@@ -42,8 +42,7 @@ guard = Guard(
 )
 
 app = Flask(__name__)
-# Inside the application object, so that its test client meets the guard as well.
-app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=guard)  # type: ignore[method-assign]
+JWT(app, guard)
 
 
 @app.get("/health")
@@ -66,3 +65,9 @@ def order(number: int) -> dict[str, Any]:
 def users() -> dict[str, Any]:
     principal = current_principal()
     return {"subject": principal.subject, "roles": sorted(principal.roles)}
+
+
+@app.delete("/orders/<int:number>")
+@requires(has_scope("orders:write"))
+def drop(number: int) -> dict[str, Any]:
+    return {"gone": number, "subject": current_principal().subject}

@@ -25,6 +25,10 @@ _VERDICT_KEY = "jwt_middleware.verdict"
 _log = logging.getLogger("jwt_middleware")
 
 
+def _target(scope: Scope) -> tuple[object, ...]:
+    return scope.get("path"), scope.get("root_path", ""), scope.get("method")
+
+
 def guard_of(scope: Scope) -> Guard | None:
     """Return the guard that let a connection pass; ``None`` if none stands in front."""
     met = scope.get(_VERDICT_KEY)
@@ -79,7 +83,7 @@ class JWTMiddleware:
             raise ConfigurationError(f"JWTMiddleware cannot guard the scope type {kind!r}")
 
         view = ASGIView(scope)
-        verdict = self._guard.decide(view, self._prefixes)
+        verdict = self._guard.decide(view, self._prefixes, view.root)
         if isinstance(verdict, GeneratorType):
             verdict = await arun(verdict)
 
@@ -90,12 +94,13 @@ class JWTMiddleware:
 
     def _has_met(self, scope: Scope) -> bool:
         """Return whether this very guard let this very request pass further out."""
-        return scope.get(_VERDICT_KEY) == (self._guard, scope.get("path"), scope.get("method"))
+        met = scope.get(_VERDICT_KEY)
+        return met is not None and met == (self._guard, *_target(scope))
 
     async def _allow(self, verdict: Allow, scope: Scope, receive: Receive, send: Send) -> None:
         principal = verdict.principal
         _attach(scope, principal)
-        scope[_VERDICT_KEY] = (self._guard, scope["path"], scope.get("method"))
+        scope[_VERDICT_KEY] = (self._guard, *_target(scope))
         if scope["type"] == "websocket":
             send = answering(verdict.subprotocol, scope, send)
         elif verdict.response_headers:

@@ -208,7 +208,7 @@ class ClaimInvalid(TokenError):
     """A registered claim is not of its type."""
 
     code = "claim_invalid"
-    public = "The access token carries a claim of the wrong type"
+    public = "The access token carries a claim of the wrong type or value"
 
     def __init__(self, claim: str) -> None:
         super().__init__(f"claim {claim!r} has the wrong type or value")

@@ -58,7 +58,7 @@ from jwt_middleware.request.view import RequestView
 from jwt_middleware.resource import ProtectedResource
 from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
-from jwt_middleware.rules.table import Rule, RuleTable, Ruling
+from jwt_middleware.rules.table import NO_RULE, Rule, RuleTable, Ruling
 from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE
@@ -178,18 +178,19 @@ class Guard:
         return self._sources.every
 
     def decide(
-        self, view: RequestView, prefixes: tuple[str, ...] = ()
+        self, view: RequestView, prefixes: tuple[str, ...] = (), root: str = ""
     ) -> Allow | Reply | Steps[Allow | Reply]:
         """Return the verdict, or the steps that lead to it where memory does not suffice.
 
         :param prefixes: mount points of the application at hand, besides those of the guard.
+        :param root: the server's mount point, where the path does not begin with it.
         """
         if self.resource is not None and _asks_for(view, self.resource):
             return self.resource.reply
-        step = self._judge(view, prefixes, {})
+        step = self._judge(view, prefixes, root, {})
         if type(step) is not Gap:
             return step  # type: ignore[return-value]
-        return self._ask(partial(self._judge, view, prefixes), step)
+        return self._ask(partial(self._judge, view, prefixes, root), step)
 
     def _ask(self, judge: Callable[[Learnt], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
         """Have each gap filled and judge again. Decides nothing."""
@@ -201,10 +202,10 @@ class Guard:
         return gap
 
     def _judge(
-        self, view: RequestView, prefixes: tuple[str, ...], learnt: Learnt
+        self, view: RequestView, prefixes: tuple[str, ...], root: str, learnt: Learnt
     ) -> Allow | Deny | Gap:
         try:
-            ruling = self._table.ruling(view.method, view.path, prefixes)
+            ruling = self._table.ruling(view.method, view.path, prefixes, root)
         except PathInvalid as problem:
             return self._refuse(problem, view)
         if ruling.is_public or (self._cors_preflight and _is_preflight(view, ruling)):
@@ -300,6 +301,19 @@ class Guard:
             tell(self._observers, RequestRefused(deny.code, deny.status, rule, detail))
         return deny
 
+    def has_rule(self, view: RequestView) -> bool:
+        """Return whether any rule speaks of a request, so that the default does not decide it."""
+        try:
+            deciders = self._table.ruling(view.method, view.path).deciders
+        except PathInvalid:
+            return True
+        return any(decider.rule is not NO_RULE for decider in deciders)
+
+    @property
+    def varies_with(self) -> list[str]:
+        """The names of the request headers that an answer behind this guard may depend on."""
+        return self._sources.vary.split(", ") if self._sources.vary else []
+
     def hold(
         self,
         principal: Principal,
@@ -322,6 +336,10 @@ class Guard:
             return None
         deny = self._refusal_of((requirement, match), principal, refusal)
         return self._told_by_view(deny, refusal.detail)
+
+    def missing_token(self) -> Deny:
+        """Return the refusal of whoever sends no token where one is required."""
+        return self._answers.refuse_code(TokenMissing.code)
 
     def _told_by_view(self, deny: Deny, detail: str) -> Deny:
         if self._observers:
@@ -429,10 +447,7 @@ class Guard:
 
 
 def _asks_for(view: RequestView, resource: ProtectedResource) -> bool:
-    try:
-        return view.path == resource.path and view.method in {"GET", "HEAD"}
-    except PathInvalid:
-        return False
+    return view.path == resource.path and view.method in {"GET", "HEAD"}
 
 
 def _is_preflight(view: RequestView, ruling: Ruling) -> bool:

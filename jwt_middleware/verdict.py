@@ -64,6 +64,8 @@ class Reply:
     """What a refusal is refused for; of any other answer, what it is."""
     raw_headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False, compare=False)
     """The headers as ASGI takes them."""
+    detail: str = field(default="", compare=False)
+    """The sentence that a client reads."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}"
@@ -220,7 +222,7 @@ class Answers:
             ("Vary", self._vary),
             *headers,
         )
-        return Deny(problem.status, every, body, problem.code, as_raw(every))
+        return Deny(problem.status, every, body, problem.code, as_raw(every), problem.detail)
 
 
 def private(vary: str) -> Headers:

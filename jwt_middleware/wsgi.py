@@ -39,7 +39,8 @@ class JWTWSGIMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        if environ.get(_VERDICT_KEY) == (self._guard, *_target(environ)):
+        met = environ.get(_VERDICT_KEY)
+        if met is not None and met == (self._guard, *_target(environ)):
             return self._app(environ, start_response)
 
         view = WSGIView(environ)
@@ -74,9 +75,8 @@ def guard_of(environ: Environ) -> Guard | None:
     return None if met is None else met[0]
 
 
-def _target(environ: Environ) -> tuple[str, str]:
-    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-    return path, environ["REQUEST_METHOD"]
+def _target(environ: Environ) -> tuple[object, ...]:
+    return environ.get("PATH_INFO"), environ.get("SCRIPT_NAME", ""), environ["REQUEST_METHOD"]
 
 
 def _attach(environ: Environ, principal: Principal) -> None:

@@ -34,6 +34,8 @@ def serve(command: Sequence[str], env: Mapping[str, str]) -> Iterator[str]:
     with tempfile.NamedTemporaryFile(prefix="server-", suffix=".log") as log:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
+            # Inherited by each connection. asyncio sets it itself, but not for a socket handed over.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             base = f"http://127.0.0.1:{listener.getsockname()[1]}"
             fd = listener.fileno()
             process = subprocess.Popen(

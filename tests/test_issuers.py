@@ -1,6 +1,7 @@
 """Issuers as values: what the configuration may say, each option at work, and what is refused."""
 
 import json
+import time
 from inspect import signature
 from typing import Any
 
@@ -20,6 +21,7 @@ from jwt_middleware.issuers import IssuerOptions
 from jwt_middleware.keys.fetch import Request, Response
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
 from jwt_middleware.testing.issuer import JWKS_PATH, OIDC_PATH
+from tests.keys.publisher import Publisher, landed
 from tests.keys.web import NAME, web_of
 
 TENANT = "8a2e1b70-4c1d-4f7e-9a55-0d1f2c3b4a59"
@@ -72,6 +74,14 @@ def test_headers_of_a_fetcher_go_out(clock: Clock) -> None:
         assert {asked.headers["authorization"] for asked in issuer.asked} == {"Bearer machine"}
 
 
+def test_an_algorithm_that_must_be_named_serves_fetched_keys_too(clock: Clock) -> None:
+    """ES256K is not among the defaults; an issuer that names it has its keys resolved for it."""
+    key = KeyPair.generate("ES256K", "k")
+    issuer = Issuer(NAME, audience="api", algorithms=["ES256K"], fetcher=web_of(key))
+
+    assert Guard(issuers=issuer, clock=clock).verify(token(key, clock)).subject == "alice"
+
+
 def test_a_fetcher_that_raises_anything_is_an_outage(clock: Clock, key: KeyPair) -> None:
     """No exception of foreign code escapes."""
 
@@ -99,6 +109,8 @@ def test_a_seed_serves_without_a_fetch(clock: Clock, key: KeyPair) -> None:
 
     assert second.verify(token(key, clock)).subject == "alice"
     assert web.asked == []
+    fixed = Guard(issuers=Issuer(NAME, audience="api", keys=key.jwk), clock=clock)
+    assert fixed.export_keys(NAME) is None
     with pytest.raises(ConfigurationError, match="export_keys"):
         first.export_keys("https://nobody.example")
 
@@ -189,6 +201,20 @@ def test_a_setting_that_contradicts_is_refused(options: dict[str, Any], says: st
         Issuer(NAME, audience="api", **options)
 
 
+def test_aliases_need_a_name() -> None:
+    """Of what would they be other spellings?"""
+    with pytest.raises(ConfigurationError, match="need an issuer"):
+        Issuer(None, audience="api", jwks_uri=NAME, aliases=["x"])
+
+
+def test_a_value_says_what_it_is() -> None:
+    """And nothing secret."""
+    assert repr(Issuer(NAME, audience="api", algorithms=["ES256"])) == (
+        f"Issuer('{NAME}', algorithms=['ES256'])"
+    )
+    assert "most=20" in repr(AdmittedIssuers(lambda _: None, most=20))
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -262,6 +288,22 @@ def test_all_issuers_are_warmed_at_once_within_one_timeout(clock: Clock) -> None
         other.gate.set()
         guard.warm(required=True)
         assert all(health.is_ready for health in guard.health().values())
+
+
+def test_twenty_issuers_that_hang_cost_one_timeout(clock: Clock) -> None:
+    """Not twenty: the bound is far from both."""
+    publisher = Publisher("k")
+    publisher.hold()
+    names = [f"{NAME}/{number}" for number in range(20)]
+    issuers = [Issuer(name, audience="api", jwks_uri=name, fetcher=publisher) for name in names]
+    guard = Guard(issuers=issuers, clock=clock)
+    start = time.monotonic()
+    guard.warm(timeout=0.2)
+
+    assert time.monotonic() - start < 2
+    assert {request.url for request in publisher.requests} == set(names)
+    publisher.gate.set()
+    landed()
 
 
 async def test_all_issuers_are_warmed_by_awaiting_too(clock: Clock) -> None:

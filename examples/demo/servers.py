@@ -16,6 +16,8 @@ def serving(arguments: list[str], env: dict[str, str]) -> Iterator[str]:
     """Run a server on a socket that is open already; give its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
+        # Inherited by each connection. asyncio sets it itself, but not for a socket handed over.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         fd = str(listener.fileno())
         port = listener.getsockname()[1]
         process = subprocess.Popen(  # noqa: S603 - our own words

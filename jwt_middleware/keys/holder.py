@@ -69,7 +69,7 @@ class KeySetHolder:
         self._clock = clock
         self._observers = observers
         self._spread = spread
-        self.distrusted = distrusted or Distrusted()
+        self.distrusted = Distrusted() if distrusted is None else distrusted
         """What was withdrawn of it."""
         self._ledger = Ledger(options, spread, self._new_flight, limit, clock.monotonic())
         self._last_success_at: float | None = None

@@ -20,7 +20,7 @@ class StaticKeys:
         :param keys: in the order in which they are tried, at most four for one token.
         :param distrusted: what was withdrawn of them before.
         """
-        self.distrusted = distrusted or Distrusted()
+        self.distrusted = Distrusted() if distrusted is None else distrusted
         """What was withdrawn of them."""
         self.snapshot = Snapshot(self.distrusted.without(keys))
         """The current set; another one only after :meth:`distrust`."""

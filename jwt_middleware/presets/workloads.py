@@ -70,8 +70,10 @@ def github_actions(
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     name = "https://token.actions.githubusercontent.com"
+    jwks_uri: str | None = f"{name}/.well-known/jwks"
     if enterprise is not None:
-        name = f"{name}/{segment('enterprise', enterprise)}"
+        # Where the keys of one are, its own discovery document says.
+        name, jwks_uri = f"{name}/{segment('enterprise', enterprise)}", None
     whose: dict[ClaimPathOption, Collection[ClaimValue]] = {}
     if owner is not None:
         whose["repository_owner"] = listed("owner", owner)
@@ -82,7 +84,7 @@ def github_actions(
             "github_actions() would trust every workflow of the world: name owner= or repository="
         )
     known: IssuerOptions = {
-        "jwks_uri": f"{name}/.well-known/jwks",
+        "jwks_uri": jwks_uri,
         "algorithms": ["RS256"],
         "required_values": whose,
     }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jwt_middleware.errors import PathInvalid, refusals
+from jwt_middleware.errors import refusals
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.rules.table import Ruling
 from jwt_middleware.verdict import Allow, Deny, Reply
@@ -71,13 +71,6 @@ class Explanation:
         return "\n".join([*lines, f"  comes to     {self.outcome}"])
 
 
-def _path_of(view: RequestView) -> str:
-    try:
-        return view.path
-    except PathInvalid:
-        return "(a path that cannot be read)"
-
-
 def _printable(text: str) -> str:
     return text if text.isprintable() else repr(text)
 
@@ -91,7 +84,7 @@ def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Reply
     demands = () if ruling is None else ruling.demands
     return Explanation(
         view.method,
-        _path_of(view),
+        view.path,
         rules=tuple(str(decider.rule) for decider in deciders),
         asks=tuple(str(requirement) for requirement, _ in demands),
         checks=tuple(_course(verdict)),

@@ -88,6 +88,12 @@ class ASGIView:
         return strip_prefix(path, root.rstrip("/")) if root else path
 
     @property
+    def root(self) -> str:
+        """The server's mount point, where the path does not begin with it as it should."""
+        root: str = self._scope.get("root_path", "").rstrip("/")
+        return root if root and self.path is self._scope["path"] else ""
+
+    @property
     def scheme(self) -> str:
         return str(self._scope.get("scheme", "ws" if self.is_websocket else "http"))
 

@@ -30,11 +30,12 @@ _PARAMETERS = re.compile(r";[^/]*")
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def readings(path: str, prefixes: Iterable[str] = ()) -> tuple[str, ...]:
+def readings(path: str, prefixes: Iterable[str] = (), root: str = "") -> tuple[str, ...]:
     """Return every reading of ``path``, the path as sent first.
 
     :param path: as the wrapped application receives it; empty means ``/``.
     :param prefixes: mount points that the application may strip, each giving one more reading.
+    :param root: the server's mount point, where it stands in the path and not before it.
     :raises PathInvalid: if the path cannot be read with certainty.
     """
     if path == "*":
@@ -43,9 +44,11 @@ def readings(path: str, prefixes: Iterable[str] = ()) -> tuple[str, ...]:
     if not path:
         return ("/",)
     found = [path] if _ORDINARY.fullmatch(path) else _closure(path)
+    if root:
+        found += [_after(reading, root) for reading in found if root in reading]
     if any(_DOT_SEGMENT.search(reading) for reading in found):
         raise PathInvalid("the path has a dot segment")
-    stripped = (_below(reading, prefix) for reading in found for prefix in prefixes)
+    stripped = (strip_prefix(reading, prefix) for reading in found for prefix in prefixes)
     return tuple(dict.fromkeys([*found, *stripped]))
 
 
@@ -74,7 +77,7 @@ def _one_step(path: str) -> tuple[str, ...]:
     return unquote(path), path.replace("\\", "/"), _PARAMETERS.sub("", path)
 
 
-def _below(path: str, prefix: str) -> str:
+def strip_prefix(path: str, prefix: str) -> str:
     """Return ``path`` below ``prefix``; the path itself where it does not lie below."""
     if not prefix or prefix == "/" or not path.startswith(prefix):
         return path
@@ -82,19 +85,15 @@ def _below(path: str, prefix: str) -> str:
     return (rest or "/") if rest[:1] in {"", "/"} else path
 
 
-def strip_prefix(path: str, root: str) -> str:
-    """Return ``path`` below the mount point that its server names.
+def _after(path: str, root: str) -> str:
+    """Return what stands behind a mount point, wherever that stands.
 
     A server that follows ASGI begins each path with its ``root_path``. Where another begins in the
     middle of a segment (``/apiadmin``, also what a server makes of a target without a slash), Quart
     serves ``/admin``, and wherever the mount point stands inside, Litestar serves what comes after.
-
-    :raises PathInvalid: if the mount point stands in the path without being its beginning.
     """
-    below = _below(path, root)
-    if below is path and root not in {"", "/"} and root in path:
-        raise PathInvalid("the mount point stands inside the path")
-    return below
+    rest = path.partition(root)[2]
+    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def segments(path: str) -> tuple[str, ...]:

@@ -243,7 +243,7 @@ def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
     )
 
 
-_Key = tuple[str, str, tuple[str, ...]]
+_Key = tuple[str, str, tuple[str, ...], str]
 
 
 class RuleTable:
@@ -274,24 +274,26 @@ class RuleTable:
         asked = (part.names for part in parts if isinstance(part, Has) and part.kind == "scope")
         return frozenset().union(*asked)
 
-    def ruling(self, method: str, path: str, prefixes: tuple[str, ...] = ()) -> Ruling:
+    def ruling(
+        self, method: str, path: str, prefixes: tuple[str, ...] = (), root: str = ""
+    ) -> Ruling:
         """Return what decides a request.
 
         :param method: as sent, or ``WEBSOCKET``.
         :param path: as the wrapped application receives it.
         :param prefixes: more mount points, of the application at hand.
+        :param root: see :func:`~jwt_middleware.rules.paths.readings`.
         :raises PathInvalid: if path or method cannot be read with certainty.
         """
         # Two faces may share this table and differ in their prefixes: they are part of the key.
-        key = (method, path, prefixes)
+        key = (method, path, prefixes, root)
         known = self._memo.get(key)
-        return self._rule_and_keep(key, method, path, prefixes) if known is None else known
+        return self._rule_and_keep(key) if known is None else known
 
-    def _rule_and_keep(
-        self, key: _Key, method: str, path: str, prefixes: tuple[str, ...]
-    ) -> Ruling:
+    def _rule_and_keep(self, key: _Key) -> Ruling:
+        method, path, prefixes, root = key
         upper = normal_method(method)
-        every = readings(path, (*self._prefixes, *prefixes))
+        every = readings(path, (*self._prefixes, *prefixes), root)
         deciders = [self.decider(upper, reading) for reading in every]
         deciders += self._where_nothing_fills_a_hole(upper, every)
         distinct = [one for place, one in enumerate(deciders) if one not in deciders[:place]]

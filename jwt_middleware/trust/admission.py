@@ -42,7 +42,7 @@ class Admissions:
         self._trusts: OrderedDict[str, Trust] = OrderedDict()
         """By name; of those that have shown a good token, the latest to do so stands last."""
         self._proven: set[str] = set()
-        self._withdrawn: dict[str, Distrusted] = {}
+        self._withdrawn = dict[str, Distrusted]()
         """What an operator has withdrawn of issuers that are not in service."""
         # An issuer may lose its place while requests still wait for its keys. As long as anybody
         # holds them they are found here, and whoever waited is served.
@@ -84,23 +84,22 @@ class Admissions:
         return settings
 
     def _in_service(self, settings: Issuer, known: Trust | None) -> Trust:
-        if known is None:
-            return Trust(settings, self._source(settings, None))
-        if known.settings.key_settings != settings.key_settings:
-            return Trust(settings, self._source(settings, known.source.distrusted))
+        if known is None or known.settings.key_settings != settings.key_settings:
+            return Trust(settings, self._source(settings, known))
         if known.settings.token_settings != settings.token_settings:
             return Trust(settings, known.source)
         return known
 
-    def _source(self, settings: Issuer, distrusted: Distrusted | None) -> KeySource:
+    def _source(self, settings: Issuer, known: Trust | None) -> KeySource:
         with self._lock:
             kept = self._sources.get(settings.key_settings)
-            distrusted = distrusted or self._withdrawn.get(settings.issuer or "")
-        if kept is not None:
+            distrusted = self._withdrawn.get(settings.issuer or "")
+        if known is not None:
+            distrusted = known.source.distrusted
+        # One that was put aside may still hold what was withdrawn meanwhile.
+        if kept is not None and not distrusted:
             return kept
-        made = source_of(settings, self._clock, self._observers, self._limit, distrusted)
-        with self._lock:
-            return self._sources.setdefault(settings.key_settings, made)
+        return source_of(settings, self._clock, self._observers, self._limit, distrusted)
 
     def _exchange(self, issuer: str, known: Trust | None, made: Trust | None) -> Trust | None:
         """Put what the rule said in the place of what was known, unless another was faster."""
@@ -112,6 +111,7 @@ class Admissions:
             if made is not None:
                 made.admitted_until = self._clock.monotonic() + self._rule.readmit_after
                 self._trusts[issuer] = made
+                self._sources[made.settings.key_settings] = made.source
                 gone += self._make_room(issuer)
         for trust in gone:
             self._forget(trust)
@@ -120,19 +120,23 @@ class Admissions:
     def _make_room(self, newest: str) -> list[Trust]:
         if len(self._trusts) <= self._rule.most:
             return []
-        others = [name for name in self._trusts if name != newest]
+        others = (name for name in self._trusts if name != newest)
         # A name can be written into a token by anybody; a good signature cannot.
-        for name in sorted(others, key=self._proven.__contains__):
-            if not self._trusts[name].source.health().is_fetching:
-                return self._retire(name)
-        return []
+        by_worth = sorted(others, key=self._proven.__contains__)
+        idle = (name for name in by_worth if not self._trusts[name].source.health().is_fetching)
+        # There are more places than fetches, so one is idle; if none were, the last would go.
+        return self._retire(next(idle, newest))
 
     def _retire(self, issuer: str) -> list[Trust]:
+        """Take an issuer out of service; return it if there may be tokens to forget."""
         trust = self._trusts.pop(issuer)
-        self._proven.discard(issuer)
         # For good means for good: the next time this issuer is in service, too.
         if trust.source.distrusted:
             self._withdrawn[issuer] = trust.source.distrusted
+        if issuer not in self._proven:
+            # No token of it was ever good, and to look for one would cost whoever comes next.
+            return []
+        self._proven.discard(issuer)
         return [trust]
 
     def proved(self, trust: Trust) -> None:

@@ -40,6 +40,11 @@ EVERY = {
     "flask_app:app": GUNICORN,
     "django_app:application": GUNICORN,
     "django_app:asgi_application": UVICORN,
+    "litestar_app:app": UVICORN,
+    "quart_app:app": UVICORN,
+    "falcon_app:app": GUNICORN,
+    "bottle_app:app": GUNICORN,
+    "pyramid_app:app": GUNICORN,
     "algorithms:app": UVICORN,
     "error_bodies:app": UVICORN,
 }

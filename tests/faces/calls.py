@@ -1,5 +1,6 @@
 """One request through each face, in process, with nothing between the face and the application."""
 
+import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,11 +82,21 @@ def wsgi_environ(
 async def through_asgi(app: Any, scope: Scope) -> Answer:
     sent: list[Message] = []
 
+    waiting: list[Message] = [{"type": "http.request", "body": b""}]
+
+    is_answered = asyncio.Event()
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": b""}
+        if waiting:
+            return waiting.pop()
+        # As a server has it: the client stays until it is answered.
+        await is_answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            is_answered.set()
 
     await app(scope, receive, send)
     start, *bodies = sent

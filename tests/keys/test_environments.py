@@ -207,8 +207,11 @@ async def test_close_wakes_who_waits(source: JWKSResolver, publisher: Publisher)
     publisher.hold()
     tasks = [asyncio.create_task(aoutcome(source, "a")) for _ in range(10)]
     assert await asyncio.to_thread(publisher.arrived.wait, SOON)
+    flight = source._ledger.flight
     await source.aclose()
 
+    assert flight is not None
+    assert flight.future.done()
     assert await asyncio.gather(*tasks) == ["keys_unavailable"] * 10
     with pytest.raises(KeysUnavailable, match="closed"):
         source.plan("a", ES256)

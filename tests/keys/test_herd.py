@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -356,22 +357,43 @@ def test_a_warm_look_up_takes_no_lock_and_reads_nothing(
     assert not record.of(KeyFetchStarted)
 
 
+class Overtaken:
+    """A lock before which something else happens, once: another thread was faster."""
+
+    def __init__(self, source: JWKSResolver, meanwhile: Callable[[], object]) -> None:
+        self._lock = source._ledger.lock
+        self._source = source
+        self._meanwhile = meanwhile
+        source._ledger.lock = self  # type: ignore[assignment]
+
+    def __enter__(self) -> None:
+        self._source._ledger.lock = self._lock
+        self._meanwhile()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def test_a_set_that_arrived_meanwhile_is_not_asked_for_again(
     source: JWKSResolver, publisher: Publisher
 ) -> None:
     """Between a look at the empty set and the lock, another thread may bring one (P1, P18)."""
-    lock = source._ledger.lock
-
-    class Overtaken:
-        def __enter__(self) -> None:
-            source._ledger.lock = lock
-            assert outcome(source, "a") == "found"
-            lock.acquire()
-
-        def __exit__(self, *_: object) -> None:
-            lock.release()
-
-    source._ledger.lock = Overtaken()  # type: ignore[assignment]
+    Overtaken(source, lambda: resolve(source, "a"))
 
     assert outcome(source, "a") == "found"
+    assert publisher.fetches == 1
+
+
+def test_a_renewal_that_began_meanwhile_is_the_only_one(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """Between a look at the sky and the lock, another thread may launch (P7)."""
+    clock.tick(301)
+    publisher.hold()
+    Overtaken(warm, lambda: resolve(warm, "a"))
+
+    assert outcome(warm, "a") == "found"
+    publisher.gate.set()
+    landed()
     assert publisher.fetches == 1

@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from jwt_middleware.keys.document import Rejected
 from jwt_middleware.keys.fetch import HTTPFetcher, Request, Response, _Call, _unzipped
 from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.keys.options import ResolverOptions
-from jwt_middleware.testing import Answer, Clock, FakeIssuer
+from jwt_middleware.testing import Answer, Clock, FakeIssuer, KeyPair
 from jwt_middleware.testing.issuer import JWKS_PATH, OIDC_PATH
 from jwt_middleware.testing.misbehaviour import (
     bomb,
@@ -30,6 +31,7 @@ from jwt_middleware.testing.misbehaviour import (
     zipped,
 )
 from tests.keys.publisher import Publisher, Steady, outcome, resolve, resolver_of
+from tests.keys.web import NAME, web_of
 
 MAX_BYTES = 262_144
 
@@ -347,6 +349,41 @@ def test_a_date_makes_the_next_fetch_conditional(publisher: Publisher, clock: Cl
     resolve(source, "a")
 
     assert publisher.requests[1].headers()["If-Modified-Since"] == "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+def test_a_condition_is_only_for_the_address_that_it_is_of(clock: Clock) -> None:
+    """When the set moves, the tag of the old address goes nowhere (P47)."""
+    key = KeyPair.generate("ES256", "k")
+    web = web_of(key)
+    web.answers[f"{NAME}/keys"] = replace(web.answers[f"{NAME}/keys"], headers={"etag": '"1"'})
+    requests: dict[str, Request] = {}
+
+    class Recording:
+        def fetch(self, request: Request) -> Response:
+            requests[request.url] = request
+            return web.fetch(request)
+
+    source = JWKSResolver(issuer=NAME, fetcher=Recording(), clock=clock)
+    assert outcome(source, "k") == "found"
+    web.put(discovery.discovery_urls(NAME)[0], {"issuer": NAME, "jwks_uri": f"{NAME}/moved"})
+    web.put(f"{NAME}/moved", {"keys": [key.jwk]})
+    clock.tick(601)
+    outcome(source, "k")
+    assert requests[f"{NAME}/keys"].etag == '"1"'
+    clock.tick(43_201)
+
+    assert outcome(source, "k") == "found"
+    assert requests[f"{NAME}/moved"].etag is None
+
+
+def test_a_fetcher_that_does_not_count_is_counted_for(publisher: Publisher, clock: Clock) -> None:
+    """Whatever brings the answer, one that is too large is not read (P43)."""
+    source = resolver_of(publisher, clock, max_bytes=len(publisher.document) - 1)
+    assert outcome(source, "a") == "keys_unavailable"
+    assert source.health().last_failure == "too large"
+
+    exact = resolver_of(publisher, clock, max_bytes=len(publisher.document))
+    assert outcome(exact, "a") == "found"
 
 
 def test_304_out_of_nowhere_is_an_error(source: JWKSResolver, publisher: Publisher) -> None:

@@ -1,5 +1,7 @@
 """Keys that the configuration holds."""
 
+from dataclasses import replace
+
 import pytest
 
 from jwt_middleware.crypto.algorithms import ALGORITHMS
@@ -67,6 +69,18 @@ def test_distrust_withdraws_keys_for_good() -> None:
     with pytest.raises(KeyUnknown):
         source.plan("b", ES256)
     assert source.health() == KeyHealth("static", is_ready=False, keys=0)
+
+
+def test_a_secret_can_be_distrusted_under_any_name() -> None:
+    """A withdrawn key is withdrawn for what it is."""
+    secret = KeyPair(bytes(range(32)), "HS256", "a")
+    again = replace(secret, kid="b")
+    keys = tuple(import_jwk(each.jwk, published=False) for each in (secret, again))
+    source = StaticKeys(keys)
+    source.distrust("a")
+
+    assert source.health().keys == 0
+    assert StaticKeys(keys, source.distrusted).health().keys == 0
 
 
 async def test_there_is_nothing_to_warm_or_close() -> None:

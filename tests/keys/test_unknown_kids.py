@@ -11,7 +11,7 @@ from jwt_middleware.effects import Gap
 from jwt_middleware.errors import KeyUnknown, TokenError
 from jwt_middleware.events import UnknownKidMissed, UnknownKidSuppressed
 from jwt_middleware.keys.budget import MAX_REMEMBERED
-from jwt_middleware.keys.flight import CROWD_PATIENCE, MAX_STRANGERS
+from jwt_middleware.keys.flight import CROWD_PATIENCE
 from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.testing import FakeIssuer
 from jwt_middleware.testing.clock import Clock
@@ -305,7 +305,7 @@ def test_few_callers_of_invented_kids_wait_at_once(
 ) -> None:
     """Eight wait for a fetch for unknown kids; the rest are told at once, and forgotten (P68)."""
     publisher.hold()
-    gaps = [warm.plan(f"invented-{number}", ES256) for number in range(MAX_STRANGERS)]
+    gaps = [warm.plan(f"invented-{number}", ES256) for number in range(8)]
 
     with pytest.raises(KeyUnknown):
         warm.plan("one more", ES256)
@@ -318,10 +318,10 @@ def test_few_callers_of_invented_kids_wait_at_once(
 def test_a_crowd_with_one_new_kid_waits_a_moment(warm: JWKSResolver, publisher: Publisher) -> None:
     """Callers beyond eight with the very kid that is fetched for wait, but not for long (P68)."""
     publisher.hold()
-    gaps = [warm.plan("new", ES256) for _ in range(MAX_STRANGERS + 3)]
+    gaps = [warm.plan("new", ES256) for _ in range(8 + 3)]
 
     patience = [gap.effect.flight.patience for gap in gaps if isinstance(gap, Gap)]
-    assert patience == [5.5] * MAX_STRANGERS + [CROWD_PATIENCE] * 3
+    assert patience == [5.5] * 8 + [CROWD_PATIENCE] * 3
 
 
 def test_waits_for_a_set_that_is_not_there_are_not_counted(

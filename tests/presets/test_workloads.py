@@ -69,6 +69,9 @@ def test_cognito_id_tokens(provider: Provider) -> None:
 
     assert guard.verify(identity).audience == ("app",)
     assert code_of(guard, access) == "claim_missing"
+    named = {"iss": POOL, "aud": "app"}
+    assert code_of(guard, provider.token({**named, "token_use": "access"})) == "claim_invalid"
+    assert code_of(guard, provider.token(named)) == "claim_missing"
     other = provider.token({"iss": POOL, "aud": "evil", "token_use": "id"})
     assert code_of(guard, other) == "audience_mismatch"
 
@@ -108,7 +111,22 @@ def test_github_actions(provider: Provider) -> None:
     ]
     for changed, code in changes:
         assert code_of(guard, provider.token({**claims, **changed})) == code
-    assert github_actions(audience="a", owner="b", enterprise="e").issuer == f"{name}/e"
+
+
+def test_github_actions_of_an_enterprise(provider: Provider) -> None:
+    """It has a name of its own, and a discovery document below it."""
+    name = "https://token.actions.githubusercontent.com/acme"
+    issuer = github_actions(
+        audience="deploy", owner="acme", enterprise="acme", fetcher=provider.web
+    )
+    provider.discover(f"{name}/.well-known/openid-configuration", name, f"{name}/keys")
+    provider.publish(f"{name}/keys")
+    guard = provider.guard(issuer)
+    claims = {"iss": name, "aud": "deploy", "repository_owner": "acme"}
+
+    assert code_of(guard, provider.token(claims)) == "passed"
+    public = {**claims, "iss": "https://token.actions.githubusercontent.com"}
+    assert code_of(guard, provider.token(public)) == "issuer_untrusted"
 
 
 @pytest.mark.parametrize("whose", [{}, {"owner": []}, {"repository": ""}])

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import django
-from django.conf import settings
 from django.core import signals
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
@@ -14,6 +12,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views import View
 from django.views.decorators.http import require_http_methods
 
+from tests import django_project
 from tests.routers.asgi_apps import HOLE, by_path, inside
 from tests.routers.handlers import SUB, served
 
@@ -103,12 +102,8 @@ class Urlconf:
 
 
 def _set_up() -> None:
-    if not settings.configured:
-        settings.configure(
-            ALLOWED_HOSTS=["*"], SECRET_KEY="x" * 50, ROOT_URLCONF=(), LOGGING_CONFIG=None
-        )
-    django.setup()
-    # There is no database, and each of these costs a change of thread on every ASGI request.
+    django_project.ready()
+    # None of these views asks the database, and each of these costs a change of thread on every ASGI request.
     signals.request_started.disconnect(reset_queries)
     signals.request_started.disconnect(close_old_connections)
     signals.request_finished.disconnect(close_old_connections)

@@ -27,7 +27,7 @@ class Subject:
 
 litestar, quart = asgi_apps.litestar_app, asgi_apps.quart_app
 PAGE = frozenset({"page"})
-LAST_HOLES = frozenset({"org", "user"})
+LAST_HOLES = frozenset({"org", "user", "drop_user"})
 MOUNTED = frozenset({"sub_open", "sub_secret"})
 
 SUBJECTS = (

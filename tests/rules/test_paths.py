@@ -68,11 +68,27 @@ def test_prefixes_come_off_at_a_boundary() -> None:
     assert strip_prefix("/a", "/") == strip_prefix("/a", "") == strip_prefix("/a", "/v1") == "/a"
 
 
-@pytest.mark.parametrize("path", ["/apiadmin", "/public/api/admin", "/public/apiadmin", "/a/api"])
-def test_a_mount_point_inside_a_path_is_refused(path: str) -> None:
-    """Litestar serves ``/admin`` for each of these below ``/api``, Quart for the first."""
+@pytest.mark.parametrize(
+    ("path", "behind"),
+    [
+        ("/apiadmin", "/admin"),
+        ("/public/api/admin", "/admin"),
+        ("/public/apiadmin", "/admin"),
+        ("/a/api", "/"),
+        ("/a/api/b/api/c", "/b/api/c"),
+    ],
+)
+def test_a_mount_point_inside_a_path_gives_another_reading(path: str, behind: str) -> None:
+    """Litestar serves what stands behind it for each of these, Quart for the first."""
+    assert readings(path, root="/api") == (path, behind)
+    assert readings(path) == (path,)
+
+
+def test_what_a_mount_point_leaves_behind_may_be_unreadable() -> None:
+    """A dot segment that only shows without it; an escape that hides it."""
     with pytest.raises(PathInvalid):
-        strip_prefix(path, "/api")
+        readings("/api../admin", root="/api")
+    assert "/admin" in readings("/x%2Fapi/admin", root="/api")
 
 
 @pytest.mark.parametrize(

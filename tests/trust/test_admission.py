@@ -13,6 +13,7 @@ import pytest
 from jwt_middleware import AdmittedIssuers, Guard, Issuer, KeysUnavailable, Secret, TokenError
 from jwt_middleware.errors import ConfigurationError, IssuerUntrusted, KeyUnknown
 from jwt_middleware.keys.fetch import Request, Response
+from jwt_middleware.keys.flight import _after_fork
 from jwt_middleware.request.question import Question
 from jwt_middleware.testing import Clock, KeyPair
 from tests.faces.calls import InProcess
@@ -215,6 +216,49 @@ def test_threads_that_meet_agree_on_one_issuer(world: World) -> None:
     assert len(guard.health()) == 1
 
 
+def test_a_rule_that_is_overtaken_changes_nothing(world: World) -> None:
+    """While it makes up its mind, another thread may have admitted the same issuer."""
+    name = world.name("a")
+    inner: list[str] = []
+
+    def rule(asked: str) -> Issuer | None:
+        if not inner:
+            inner.append(asked)
+            guard.verify(known)
+        return world.admit(asked)
+
+    known = world.token(name)
+    guard = world.guard(rule)
+
+    assert guard.verify(world.token(name, sub="43")).issuer == name
+    assert world.web.asked == [f"{name}/keys"]
+    assert guard._owners._tokens.get(known) is not None
+
+
+def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent(world: World) -> None:
+    """Another thread of the parent may have held it at that moment (P51)."""
+    name = world.name("a")
+    guard = world.guard()
+    (admissions,) = guard._issuers._admissions
+    admissions._lock.acquire()
+    _after_fork()
+
+    assert guard.verify(world.token(name)).issuer == name
+
+
+def test_an_issuers_own_algorithms_count(clock: Clock) -> None:
+    """Any algorithm may belong to somebody whom the rule admits, and only his own to each."""
+    pair = KeyPair.generate("ES256", "k")
+    rule = AdmittedIssuers(
+        lambda name: Issuer(name, audience=None, keys=pair.jwk, algorithms=["ES256"])
+    )
+    guard = Guard(issuers=rule, clock=clock)
+    claims = {"iss": "https://a.example", "exp": int(clock.now()) + 60}
+
+    assert code_of(guard, pair.sign(claims)) == "passed"
+    assert code_of(guard, HMAC.sign(claims)) == "algorithm_not_allowed"
+
+
 def test_so_many_issuers_are_kept(world: World) -> None:
     """The least recently proven make room (P61)."""
     guard = world.guard(most=3, max_flights=2)
@@ -230,6 +274,8 @@ def test_so_many_issuers_are_kept(world: World) -> None:
 def test_names_without_a_good_token_never_drive_out_one_with(world: World) -> None:
     """Anybody can write an admitted name into a token; the places of others are safe (P61)."""
     guard = world.guard(most=4, max_flights=2)
+    forgotten: list[Any] = []
+    guard._issuers._admissions[0]._forget = forgotten.append
     proven = [world.name(f"good-{number}") for number in range(3)]
     for name in proven:
         guard.verify(world.token(name))
@@ -241,6 +287,8 @@ def test_names_without_a_good_token_never_drive_out_one_with(world: World) -> No
 
     assert len(guard.health()) == 4
     assert set(proven) < set(guard.health())
+    # To go through the remembered tokens for each of them would be the dearer attack.
+    assert forgotten == []
 
 
 def test_an_issuer_whose_keys_are_being_fetched_keeps_its_place(world: World) -> None:
@@ -458,6 +506,32 @@ def test_distrust_of_a_held_key_outlives_a_new_value(clock: Clock) -> None:
     clock.tick(61)
 
     assert code_of(guard, known) == "key_unknown"
+
+
+def test_a_source_that_was_put_aside_brings_no_withdrawn_key_back(world: World) -> None:
+    """Settings that change and change back, while somebody still holds the first keys."""
+    name = world.name("a")
+    addresses = [f"{name}/keys", f"{name}/keys?2", f"{name}/keys"]
+    world.web.put(addresses[1], {"keys": [world.keys[name].jwk]})
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(asked, audience="api", jwks_uri=addresses[0], fetcher=world)
+
+    guard = world.guard(rule, readmit_after=60)
+    known = world.token(name)
+    guard.verify(known)
+    first = next(iter(guard._issuers)).source
+    del addresses[0]
+    world.clock.tick(61)
+    assert code_of(guard, known) == "passed"
+    guard.distrust(name, "k")
+    del addresses[0]
+    world.clock.tick(61)
+    assert code_of(guard, known) == "key_unknown"
+    assert next(iter(guard._issuers)).settings.jwks_uri == f"{name}/keys"
+
+    assert first.snapshot is not None
+    assert code_of(guard, world.token(name, sub="43")) == "key_unknown"
 
 
 def test_a_closed_guard_admits_nobody_until_it_is_warmed(world: World) -> None:

@@ -109,6 +109,12 @@ def test_the_tenant_must_agree_with_the_issuer(
     assert code_of(guard_of(clock, [OURS], name), token(clock, **claims)) == code
 
 
+@pytest.mark.parametrize("tenants", [[OURS, THEIRS], ANY_TENANT])
+def test_one_trusted_tenant_does_not_pass_for_another(clock: Clock, tenants: Any) -> None:
+    """Where both are trusted, ``iss`` and ``tid`` must still name the same."""
+    assert code_of(guard_of(clock, tenants), token(clock, tid=THEIRS)) == "claim_invalid"
+
+
 @pytest.mark.parametrize(
     ("issuer", "code"),
     [

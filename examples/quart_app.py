@@ -1,0 +1,68 @@
+"""A Quart application behind a guard.
+
+Run it:
+
+    pip install asgi-wsgi-jwt quart uvicorn
+    export JWT_SECRET=$(openssl rand -base64 48)
+    uvicorn quart_app:app
+
+Ask it, with a token that make_token.py beside this file prints:
+
+    curl -i http://127.0.0.1:8000/orders/1 -H "Authorization: Bearer $(python make_token.py)"
+"""
+
+from typing import Any
+
+from quart import Quart
+
+from jwt_middleware import (
+    Guard,
+    JWTMiddleware,
+    Secret,
+    current_principal,
+    has_role,
+    has_scope,
+    optional,
+    protect,
+    public,
+)
+
+# At module level, so that a wrong setting stops the server before it takes a request.
+guard = Guard(
+    key=Secret.from_env("JWT_SECRET"),
+    algorithms=["HS256"],
+    issuer="https://id.example/",
+    audience="orders",
+    rules=[
+        public("/health"),
+        optional("/feed"),
+        protect("/orders/**", requires=has_scope("orders:read"), methods=["GET"]),
+        protect("/admin/**", requires=has_role("admin")),
+    ],  # what no rule names needs a valid token, and no more
+)
+
+app = Quart(__name__)
+# Inside the application object, so that its test client meets the guard as well.
+app.asgi_app = JWTMiddleware(app.asgi_app, guard=guard)  # type: ignore[method-assign,assignment]
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.get("/feed")
+async def feed() -> dict[str, Any]:
+    # Without a token the principal is the anonymous one, whose subject is None.
+    return {"subject": current_principal().subject}
+
+
+@app.get("/orders/<int:number>")
+async def order(number: int) -> dict[str, Any]:
+    return {"order": number, "subject": current_principal().subject}
+
+
+@app.get("/admin/users")
+async def users() -> dict[str, Any]:
+    principal = current_principal()
+    return {"subject": principal.subject, "roles": sorted(principal.roles)}

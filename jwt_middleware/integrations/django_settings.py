@@ -1,0 +1,152 @@
+"""``JWT_MIDDLEWARE`` of a Django project: one guard from it, and what ``manage.py check`` says."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, cast
+
+from jwt_middleware.errors import ConfigurationError, JWTMiddlewareError
+from jwt_middleware.guard import Guard, chosen_guard
+from jwt_middleware.options import GuardOptions
+from jwt_middleware.principal import Principal
+
+try:
+    from django.apps import AppConfig
+    from django.conf import settings
+    from django.core.checks import CheckMessage, Error, Tags, register
+    from django.core.checks import Warning as CheckWarning
+    from django.core.signals import setting_changed
+    from django.utils.module_loading import import_string
+except ImportError:
+    raise ImportError(
+        "jwt_middleware.integrations.django needs Django: pip install 'asgi-wsgi-jwt[django]'"
+    ) from None
+
+SETTING = "JWT_MIDDLEWARE"
+MIDDLEWARE = "jwt_middleware.integrations.django.JWTMiddleware"
+AUTHENTICATION = "jwt_middleware.integrations.drf.JWTAuthentication"
+CORS = "corsheaders.middleware.CorsMiddleware"
+SESSIONS = "django.contrib.auth.middleware.AuthenticationMiddleware"
+
+UserOf = Callable[[Principal], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What a project's settings come to."""
+
+    guard: Guard
+    user_of: UserOf | None
+    """Maps a principal to a user of the project; ``None`` where nothing is mapped."""
+
+
+_kept: list[Configured] = []
+
+
+def configured() -> Configured:
+    """Return what ``settings.JWT_MIDDLEWARE`` says, read once.
+
+    :raises ConfigurationError: naming the setting, the value and the fix.
+    """
+    if not _kept:
+        _kept.append(_read(getattr(settings, SETTING, None)))
+    return _kept[0]
+
+
+def _read(options: Any) -> Configured:
+    if not isinstance(options, dict):
+        raise ConfigurationError(
+            f"{SETTING}={options!r} must be a dictionary: {{'GUARD': 'project.auth.guard'}}, or "
+            "the options of a Guard in capital letters"
+        )
+    known = ["GUARD", "USER", *(name.upper() for name in GuardOptions.__annotations__)]
+    for name in options:
+        if name not in known:
+            near = get_close_matches(str(name).upper(), known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise ConfigurationError(f"{SETTING}[{name!r}] is no option: {hint}")
+    rest = {name.lower(): value for name, value in options.items() if name not in {"GUARD", "USER"}}
+    guard = _found("GUARD", options.get("GUARD"))
+    user_of = _found("USER", options.get("USER"))
+    if user_of is not None and not callable(user_of):
+        raise ConfigurationError(
+            f"{SETTING}['USER']={user_of!r} must be a function from a principal to a user"
+        )
+    return Configured(chosen_guard(guard, cast("GuardOptions", rest)), user_of)
+
+
+def _found(name: str, value: Any) -> Any:
+    """Return a value, or what a dotted path names."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return import_string(value)
+    except ImportError as problem:
+        raise ConfigurationError(
+            f"{SETTING}[{name!r}]={value!r} cannot be imported: {problem}"
+        ) from None
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == SETTING:
+        _kept.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="jwt_middleware")
+
+
+@register(Tags.security)
+def check_settings(**_: Any) -> Iterable[CheckMessage]:
+    """Yield what is wrong with a project's settings, before a request meets it."""
+    middleware = list(settings.MIDDLEWARE)
+    uses = middleware.count(MIDDLEWARE)
+    if uses or hasattr(settings, SETTING):
+        try:
+            configured()
+        except JWTMiddlewareError as mistake:
+            yield Error(str(mistake), id="jwt_middleware.E001")
+    if uses > 1:
+        yield Error(
+            f"MIDDLEWARE lists {MIDDLEWARE} {uses} times.",
+            hint="Keep the first.",
+            id="jwt_middleware.E002",
+        )
+    if not uses and AUTHENTICATION in _authentication_classes():
+        yield Error(
+            f"{AUTHENTICATION} reads what the middleware verified, and MIDDLEWARE lacks that.",
+            hint=f"Add {MIDDLEWARE!r}.",
+            id="jwt_middleware.E003",
+        )
+    if not uses and hasattr(settings, SETTING):
+        yield CheckWarning(
+            f"{SETTING} is set, and MIDDLEWARE does not list the middleware: nothing is guarded.",
+            hint=f"Add {MIDDLEWARE!r}.",
+            id="jwt_middleware.W001",
+        )
+    behind = middleware[middleware.index(MIDDLEWARE) :] if uses else []
+    if SESSIONS in behind:
+        yield CheckWarning(
+            "AuthenticationMiddleware stands behind the middleware and replaces request.auser.",
+            hint=f"List {MIDDLEWARE!r} after {SESSIONS!r}.",
+            id="jwt_middleware.W003",
+        )
+    if CORS in behind:
+        yield CheckWarning(
+            "CorsMiddleware stands behind the middleware: browsers hide every refusal.",
+            hint=f"List {CORS!r} before it.",
+            id="jwt_middleware.W002",
+        )
+
+
+def _authentication_classes() -> list[Any]:
+    options = getattr(settings, "REST_FRAMEWORK", {})
+    classes = options.get("DEFAULT_AUTHENTICATION_CLASSES", []) if isinstance(options, dict) else []
+    return list(classes)
+
+
+class JWTConfig(AppConfig):
+    """For ``INSTALLED_APPS``, so that ``manage.py check`` knows the checks."""
+
+    name = "jwt_middleware.integrations.django_settings"
+    label = "jwt_middleware"
+    verbose_name = "JSON Web Tokens"

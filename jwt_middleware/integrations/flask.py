@@ -1,0 +1,146 @@
+"""Flask: an extension that puts a guard in front, and what one view asks for beyond its rule.
+
+::
+
+    jwt = JWT()
+    jwt.init_app(app)  # reads app.config["JWT_ISSUER"] and the like, or takes guard=
+
+    @app.get("/orders")
+    @requires(has_scope("orders:read"))
+    def orders(): ...
+"""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, cast
+
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.guard import Guard, chosen_guard
+from jwt_middleware.options import GuardOptions
+from jwt_middleware.principal import current_principal
+from jwt_middleware.rules.requirements import Requirement, authenticated
+from jwt_middleware.verdict import Deny
+from jwt_middleware.wsgi import PRINCIPAL_KEY, JWTWSGIMiddleware, guard_of
+
+try:
+    from flask import Flask, Response, current_app, request
+except ImportError:
+    raise ImportError(
+        "jwt_middleware.integrations.flask needs Flask: pip install 'asgi-wsgi-jwt[flask]'"
+    ) from None
+
+__all__ = ["JWT", "current_principal", "requires"]
+
+PREFIX = "JWT_"
+EXTENSION = "jwt_middleware"
+
+View = Callable[..., Any]
+
+# What users of Flask-JWT-Extended have in their configuration, and what says the same here.
+_ELSEWHERE = {
+    "JWT_SECRET_KEY": "JWT_KEY = Secret.from_env(...)",
+    "JWT_PUBLIC_KEY": "JWT_KEY",
+    "JWT_ALGORITHM": "JWT_ALGORITHMS, a list",
+    "JWT_DECODE_ALGORITHMS": "JWT_ALGORITHMS",
+    "JWT_DECODE_AUDIENCE": "JWT_AUDIENCE",
+    "JWT_DECODE_ISSUER": "JWT_ISSUER",
+    "JWT_DECODE_LEEWAY": "Issuer(leeway=...) in JWT_ISSUERS",
+    "JWT_TOKEN_LOCATION": "JWT_TOKEN_SOURCES",
+    "JWT_HEADER_NAME": "HeaderToken(name) in JWT_TOKEN_SOURCES",
+    "JWT_ACCESS_COOKIE_NAME": "CookieToken(name) in JWT_TOKEN_SOURCES",
+    "JWT_COOKIE_CSRF_PROTECT": "CookieToken(csrf=...), which is on by default",
+    "JWT_QUERY_STRING_NAME": "QueryToken(name) in JWT_TOKEN_SOURCES",
+}
+
+
+class JWT:
+    """The extension."""
+
+    guard: Guard
+
+    def __init__(self, app: Flask | None = None, guard: Guard | None = None) -> None:
+        """
+        :param app: the application to guard; or call :meth:`init_app` later.
+        :param guard: the guard; or its options stand in ``app.config``, as ``JWT_RULES``.
+        :raises ConfigurationError: as :meth:`init_app` does.
+        """
+        if app is not None:
+            self.init_app(app, guard)
+
+    def init_app(self, app: Flask, guard: Guard | None = None) -> None:
+        """Put the guard in front of an application.
+
+        :raises ConfigurationError: for a wrong setting, or an application that is guarded already.
+        """
+        if EXTENSION in app.extensions:
+            raise ConfigurationError(
+                f"init_app: the application {app.name!r} is guarded already: call it once"
+            )
+        settings = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
+        self.guard = chosen_guard(
+            guard or settings.pop("JWT_GUARD", None), cast("GuardOptions", _options(settings))
+        )
+        app.extensions[EXTENSION] = self
+        app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
+
+
+def _options(settings: dict[str, Any]) -> dict[str, Any]:
+    known = {f"{PREFIX}{name.upper()}": name for name in GuardOptions.__annotations__}
+    for name in settings:
+        if name in _ELSEWHERE:
+            raise ConfigurationError(f"{name} is Flask-JWT-Extended's: write {_ELSEWHERE[name]}")
+        if name not in known:
+            # Without the prefix that all have in common.
+            bare = {each.removeprefix(PREFIX): each for each in known}
+            near = get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.6)
+            hint = f"did you mean {bare[near[0]]!r}?" if near else f"known are {', '.join(known)}"
+            raise ConfigurationError(f"app.config[{name!r}] is no option: {hint}")
+    return {known[name]: value for name, value in settings.items()}
+
+
+def requires(requirement: Requirement | None = None) -> Callable[[View], View]:
+    """Ask more of a view's caller than the rule of its path does; plain and ``async`` views.
+
+    For a whole blueprint: ``blueprint.before_request(requires(has_role("admin"))(lambda: None))``.
+
+    :param requirement: such as ``has_scope("orders:read")``; a valid token if left out.
+        ``capture("name")`` in it is an argument of the route.
+    :raises ConfigurationError: if it is no requirement; at a call, if no guard stands in front.
+    """
+    asked = authenticated() if requirement is None else requirement
+    if not isinstance(asked, Requirement):
+        raise ConfigurationError(
+            f"requires({requirement!r}): that is no requirement, such as has_scope('orders:read'); "
+            "with nothing to ask for, write @requires()"
+        )
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            deny = _refusal(asked)
+            if deny is not None:
+                return Response(deny.body, deny.status, dict(deny.headers))
+            return current_app.ensure_sync(view)(*args, **kwargs)
+
+        @wraps(view)
+        async def guarded_async(*args: Any, **kwargs: Any) -> Any:
+            deny = _refusal(asked)
+            if deny is not None:
+                return Response(deny.body, deny.status, dict(deny.headers))
+            return await view(*args, **kwargs)
+
+        return guarded_async if iscoroutinefunction(view) else guarded
+
+    return decorate
+
+
+def _refusal(requirement: Requirement) -> Deny | None:
+    guard = guard_of(request.environ)
+    if guard is None:
+        raise ConfigurationError(
+            f"{requirement} is asked for where no guard stands in front: JWT(app, guard=guard)"
+        )
+    captures = {name: str(value) for name, value in (request.view_args or {}).items()}
+    return guard.hold(request.environ[PRINCIPAL_KEY], requirement, captures)

@@ -1,0 +1,190 @@
+"""Flask: the extension, and views that ask for more than the rule of their path."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+from flask import Blueprint, Flask
+from flask.views import MethodView
+
+from jwt_middleware import (
+    ConfigurationError,
+    Guard,
+    capture,
+    has_claim,
+    has_role,
+    has_scope,
+    optional,
+    protect,
+)
+from jwt_middleware.integrations.flask import JWT, current_principal, requires
+from jwt_middleware.testing import KeyPair
+
+PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
+READS = has_scope("orders:read")
+NAMED = {"JWT_KEY": PAIR.private, "JWT_ALGORITHMS": ["HS256"], "JWT_ISSUER": "https://a/"}
+RULES = [protect("/ruled/**", requires=READS), optional("/**", on_invalid="anonymous")]
+
+
+def bearer(**claims: Any) -> dict[str, str]:
+    text = PAIR.sign({"iss": "https://a/", "sub": "alice", "exp": 4_000_000_000, **claims})
+    return {"Authorization": f"Bearer {text}"}
+
+
+def who() -> dict[str, Any]:
+    return {"subject": current_principal().subject}
+
+
+class Orders(MethodView):
+    decorators: ClassVar = [requires(READS)]
+
+    def get(self) -> dict[str, Any]:
+        return who()
+
+
+def built() -> Flask:
+    app = Flask(__name__)
+    app.config.update(NAMED, JWT_RULES=RULES)
+    staff = Blueprint("staff", __name__, url_prefix="/staff")
+    staff.before_request(requires(has_role("staff"))(lambda: None))
+
+    @staff.get("/desk")
+    def desk() -> dict[str, Any]:
+        return who()
+
+    @app.get("/plain")
+    @requires(READS)
+    def plain() -> dict[str, Any]:
+        return who()
+
+    @app.get("/async")
+    @requires(READS)
+    async def asynchronous() -> dict[str, Any]:
+        return who()
+
+    @app.get("/any")
+    @requires()
+    def any_token() -> dict[str, Any]:
+        return who()
+
+    @app.get("/tenants/<int:tenant>")
+    @requires(has_claim("tenant", capture("tenant")))
+    def tenant(tenant: int) -> dict[str, Any]:
+        return who()
+
+    @app.get("/ruled")
+    def ruled() -> dict[str, Any]:
+        return who()
+
+    app.add_url_rule("/class", view_func=Orders.as_view("orders"))
+    app.register_blueprint(staff)
+    JWT().init_app(app)
+    return app
+
+
+PATHS = ["/plain", "/async", "/class"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_who_meets_it_is_served(path: str) -> None:
+    """In a plain view, an async view, a class view."""
+    with built().test_client().get(path, headers=bearer(scope="orders:read")) as answer:
+        assert answer.json == {"subject": "alice"}
+    assert current_principal().subject is None
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("headers", [{}, bearer(scope="x"), bearer(exp=1)])
+def test_a_refusal_is_the_middlewares_own(path: str, headers: dict[str, str]) -> None:
+    """Byte for byte what a rule of the table answers; to the forgiven, what was forgiven."""
+    client = built().test_client()
+    ours, rules = client.get(path, headers=headers), client.get("/ruled", headers=headers)
+
+    assert ours.status_code in {401, 403}
+    assert (ours.status_code, ours.data) == (rules.status_code, rules.data)
+    assert dict(ours.headers) == dict(rules.headers)
+
+
+def test_a_token_is_the_least_that_can_be_asked_for() -> None:
+    """``@requires()``, and nothing between its parentheses."""
+    client = built().test_client()
+
+    assert client.get("/any").status_code == 401
+    assert client.get("/any", headers=bearer()).json == {"subject": "alice"}
+
+
+def test_a_blueprint_may_ask_as_a_whole() -> None:
+    """Before each of its views."""
+    client = built().test_client()
+
+    assert client.get("/staff/desk").status_code == 401
+    assert client.get("/staff/desk", headers=bearer()).status_code == 403
+    assert client.get("/staff/desk", headers=bearer(roles=["staff"])).json == {"subject": "alice"}
+
+
+def test_an_argument_of_the_route_is_a_capture() -> None:
+    """Also one that a converter made a number."""
+    client = built().test_client()
+
+    assert client.get("/tenants/7", headers=bearer(tenant=7)).status_code == 200
+    assert client.get("/tenants/8", headers=bearer(tenant=7)).status_code == 403
+
+
+def test_a_guard_may_be_handed_over() -> None:
+    """In the constructor, to ``init_app``, or in the configuration."""
+    guard = Guard(key=PAIR.private, algorithms=["HS256"], issuer="https://a/")
+    apps = [Flask("a"), Flask("b"), Flask("c")]
+    apps[2].config["JWT_GUARD"] = guard
+    JWT(apps[0], guard)
+    JWT().init_app(apps[1], guard)
+    JWT(apps[2])
+    for app in apps:
+        assert app.extensions["jwt_middleware"].guard is guard
+        assert app.test_client().get("/").status_code == 401
+        assert app.test_client().get("/", headers=bearer()).status_code == 404
+
+
+def test_without_a_guard_in_front_nobody_is_served() -> None:
+    """The sentence names what is missing."""
+    app = Flask(__name__)
+    app.testing = True
+    app.add_url_rule("/", view_func=requires(READS)(who))
+
+    with pytest.raises(ConfigurationError, match=r"JWT\(app, guard=guard\)"):
+        app.test_client().get("/")
+
+
+def configured(**settings: Any) -> None:
+    app = Flask(__name__)
+    app.config.update(settings)
+    JWT(app)
+
+
+def twice() -> None:
+    app = Flask(__name__)
+    app.config.update(NAMED)
+    JWT(app)
+    JWT(app)
+
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "nothing": (configured, "issuers= is missing"),
+    "a misspelt option": (lambda: configured(**NAMED, JWT_RULE=[]), "did you mean 'JWT_RULES'?"),
+    "an option like none": (lambda: configured(**NAMED, JWT_QQ=1), "known are JWT_ISSUERS"),
+    "another extension's option": (
+        lambda: configured(JWT_SECRET_KEY="x"),
+        "write JWT_KEY = Secret.from_env",
+    ),
+    "twice": (twice, "guarded already"),
+    "no requirement": (lambda: requires("orders:read"), "that is no requirement"),  # type: ignore[arg-type]
+    "parentheses forgotten": (lambda: requires(who), "write @requires()"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("kind", MISTAKES)
+def test_a_mistake_is_a_sentence_at_start_up(kind: str) -> None:
+    """With the way out."""
+    build, sentence = MISTAKES[kind]
+    with pytest.raises(ConfigurationError) as mistake:
+        build()
+    assert sentence in str(mistake.value)

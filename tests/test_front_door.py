@@ -1,0 +1,97 @@
+"""The names and parameters that users and examples rely on. They are added to, never renamed."""
+
+from inspect import Parameter, signature
+from typing import Any
+
+import pytest
+
+import jwt_middleware as front
+from jwt_middleware import testing, tokens
+
+PARAMETERS: dict[Any, str] = {
+    front.JWTMiddleware: "app guard **options",
+    front.JWTWSGIMiddleware: "app guard **options",
+    front.Guard: (
+        "*issuers *rules *protected *token_sources *role_hierarchy *realm *error_body "
+        "*trusted_origins *cors_preflight *prefixes *observers *max_token_size *token_cache_size "
+        "*clock *issuer *audience *key *algorithms"
+    ),
+    front.Guard.verify: "self token",
+    front.Guard.averify: "self token",
+    front.Guard.explain: "self method path token",
+    front.Guard.distrust: "self issuer kid",
+    front.Issuer: (
+        "issuer *audience *keys *jwks_uri *algorithms *leeway *required_claims *require_exp "
+        "*token_types *accept_id_tokens *accept_bound_as_bearer *max_lifetime *scopes_claim "
+        "*roles_claim *permissions_claim *claims_type *resolver"
+    ),
+    front.ResolverOptions: (
+        "*refresh_after *max_age *stale_if_error *unknown_kid_burst *unknown_kid_interval *timeout "
+        "*max_bytes *allow_http"
+    ),
+    front.public: "pattern more *methods",
+    front.optional: "pattern more *methods *on_invalid",
+    front.protect: "pattern more *requires *methods",
+    front.has_scope: "names",
+    front.has_role: "names",
+    front.has_permission: "names",
+    front.has_claim: "path value",
+    front.HeaderToken: "name scheme",
+    front.CookieToken: "name csrf clear_on_invalid",
+    front.QueryToken: "name http",
+    front.KeyFile: "path password",
+    front.Secret.from_env: "name",
+    front.Requirement.judge: "self principal match",
+    tokens.verify_jws: "token jwks algorithms",
+}
+FIELDS: dict[Any, str] = {
+    front.Principal: (
+        "subject issuer audience scopes roles permissions claims expires_at token_id "
+        "is_authenticated display_name identity"
+    ),
+    front.RequestView: "method path scheme host client is_websocket headers cookies query",
+    front.Allow: "principal rule response_headers subprotocol",
+    front.Deny: "status headers body code",
+    front.Guard: "decide verify averify explain health distrust warm awarm close aclose",
+    testing: "Clock FakeIssuer KeyPair bad_token BAD_TOKENS",
+}
+DEFAULTS: dict[Any, dict[str, Any]] = {
+    front.Guard: {"max_token_size": 16_384, "token_cache_size": 10_000, "cors_preflight": False},
+    front.Issuer: {"leeway": 30, "require_exp": True, "token_types": ("at+jwt", "JWT", None)},
+    front.CookieToken: {"name": "__Host-token", "csrf": True, "clear_on_invalid": False},
+    front.QueryToken: {"http": False},
+    front.ResolverOptions: {"refresh_after": 300, "max_age": 600, "stale_if_error": 3600},
+}
+
+
+@pytest.mark.parametrize("named", PARAMETERS, ids=lambda each: each.__qualname__)
+def test_parameters_are_as_promised(named: Any) -> None:
+    """A star marks those that go by keyword only."""
+    there = signature(named).parameters
+    for wanted in PARAMETERS[named].split():
+        name = wanted.lstrip("*")
+        assert name in there, wanted
+        if wanted.startswith("*") and not wanted.startswith("**"):
+            assert there[name].kind is Parameter.KEYWORD_ONLY, wanted
+
+
+@pytest.mark.parametrize("named", FIELDS, ids=lambda each: each.__name__)
+def test_fields_and_methods_are_as_promised(named: Any) -> None:
+    """Whether they are fields, properties or methods."""
+    there = {*dir(named), *getattr(named, "__annotations__", {})}
+
+    assert set(FIELDS[named].split()) <= there
+
+
+@pytest.mark.parametrize("named", DEFAULTS, ids=lambda each: each.__qualname__)
+def test_defaults_are_as_promised(named: Any) -> None:
+    """What happens where nothing is said."""
+    there = signature(named).parameters
+
+    assert {name: there[name].default for name in DEFAULTS[named]} == DEFAULTS[named]
+
+
+def test_every_public_name_is_documented() -> None:
+    """With a docstring, or for a constant with a type that has one."""
+    for name in front.__all__:
+        assert getattr(front, name).__doc__, name
