@@ -2,8 +2,10 @@
 
 import sys
 
-from benchmarks import keys, memory, requests
+from benchmarks import coverage, dependencies, keys, memory, requests
 
-for benchmark in (*requests.ALL, *memory.ALL, *keys.ALL):
+EVERY = (*requests.ALL, *memory.ALL, *dependencies.ALL, *coverage.ALL, *keys.ALL)
+
+for benchmark in EVERY:
     if not sys.argv[1:] or benchmark.__name__ in sys.argv[1:]:
         benchmark()

@@ -13,19 +13,24 @@ Ask it, with a token that make_token.py beside this file prints:
 
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 
 from jwt_middleware import (
     Guard,
     JWTMiddleware,
     Principal,
     Secret,
-    current_principal,
     has_role,
     has_scope,
     optional,
     protect,
     public,
+)
+from jwt_middleware.integrations.fastapi import (
+    CurrentPrincipal,
+    OptionalPrincipal,
+    requires,
+    secure_openapi,
 )
 
 # At module level, so that a wrong setting stops the server before it takes a request.
@@ -46,8 +51,8 @@ guard = Guard(
 app = FastAPI()
 app.add_middleware(JWTMiddleware, guard=guard)
 
-Caller = Annotated[Principal, Depends(current_principal)]
-"""Who is calling, for the signature of an endpoint."""
+# The page of documentation shows which operations need a token, and which scopes.
+secure_openapi(app, guard)
 
 
 @app.get("/health")
@@ -56,20 +61,28 @@ async def health() -> dict[str, str]:
 
 
 @app.get("/feed")
-async def feed(caller: Caller) -> dict[str, str | None]:
+async def feed(caller: OptionalPrincipal) -> dict[str, str | None]:
     # Without a token the caller is the anonymous one, whose subject is None.
     return {"subject": caller.subject}
 
 
 @app.get("/orders/{number}")
-async def order(number: int, caller: Caller) -> dict[str, Any]:
+async def order(number: int, caller: CurrentPrincipal) -> dict[str, Any]:
     return {"order": number, "subject": caller.subject}
 
 
 @app.get("/admin/users")
-def users(caller: Caller) -> dict[str, Any]:
+def users(caller: CurrentPrincipal) -> dict[str, Any]:
     # Endpoints without async run on a thread; the caller is the same there.
     return {"subject": caller.subject, "roles": sorted(caller.roles)}
+
+
+@app.get("/reports")
+async def reports(
+    caller: Annotated[Principal, requires(has_scope("reports:read"))],
+) -> dict[str, Any]:
+    # Asked for here instead of in the table of rules; a refusal is the same.
+    return {"subject": caller.subject}
 
 
 @app.get("/me")

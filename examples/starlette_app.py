@@ -27,6 +27,7 @@ from jwt_middleware import (
     protect,
     public,
 )
+from jwt_middleware.integrations.starlette import requires
 
 # At module level, so that a wrong setting stops the server before it takes a request.
 guard = Guard(
@@ -60,12 +61,19 @@ async def users(request: Request) -> JSONResponse:
     return JSONResponse({"subject": request.user.subject, "roles": sorted(request.user.roles)})
 
 
+@requires(has_scope("reports:read"))
+async def reports(request: Request) -> JSONResponse:
+    # Asked for here instead of in the table of rules; a refusal is the same.
+    return JSONResponse({"subject": request.user.subject})
+
+
 app = Starlette(
     routes=[
         Route("/health", health),
         Route("/feed", feed),
         Route("/orders/{number:int}", order),
         Route("/admin/users", users),
+        Route("/reports", reports),
     ],
     middleware=[Middleware(JWTMiddleware, guard=guard)],
 )

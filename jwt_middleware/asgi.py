@@ -94,7 +94,8 @@ class JWTMiddleware:
 
     def _has_met(self, scope: Scope) -> bool:
         """Return whether this very guard let this very request pass further out."""
-        return scope.get(_VERDICT_KEY) == (self._guard, *_target(scope))
+        met = scope.get(_VERDICT_KEY)
+        return met is not None and met == (self._guard, *_target(scope))
 
     async def _allow(self, verdict: Allow, scope: Scope, receive: Receive, send: Send) -> None:
         principal = verdict.principal

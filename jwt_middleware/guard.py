@@ -156,6 +156,7 @@ class Guard:
         self._cors_preflight = cors_preflight
         self._close_on_expiry = close_on_expiry
         self.warm_up: WarmUp = warm_up
+        self.error_body: ErrorBody = error_body
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
         self._issuers = Registry(chosen, clock, self._observers, tokens.forget)
@@ -165,6 +166,16 @@ class Guard:
         self._owners = Owners(
             self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
         )
+
+    @property
+    def rule_table(self) -> RuleTable:
+        """The rules, to be asked about routes and paths."""
+        return self._table
+
+    @property
+    def token_sources(self) -> tuple[TokenSource, ...]:
+        """Where a token may be, in the order in which it is looked for."""
+        return self._sources.every
 
     def decide(
         self, view: RequestView, prefixes: tuple[str, ...] = (), root: str = ""

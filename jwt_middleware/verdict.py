@@ -5,6 +5,7 @@ RFC 6750 §3, the body RFC 9457.
 """
 
 import json
+import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,8 @@ from typing import Literal
 
 from jwt_middleware.errors import ConfigurationError, Refused, Unavailable, refusals
 from jwt_middleware.principal import Principal
+
+_log = logging.getLogger("jwt_middleware")
 
 Headers = tuple[tuple[str, str], ...]
 Body = tuple[str, bytes]
@@ -147,6 +150,38 @@ def body_writer(error_body: ErrorBody) -> Callable[[Problem], Body]:
     return _BODIES[error_body]
 
 
+def _checked_writer(write: Callable[[Problem], Body]) -> Callable[[Problem], Body]:
+    """Return a writer that is held to what it has to return."""
+
+    def write_checked(problem: Problem) -> Body:
+        try:
+            media_type, body = write(problem)
+            is_body = type(body) is bytes and media_type.isascii() and media_type.isprintable()
+        except Exception as mistake:
+            raise ConfigurationError(f"error_body={write!r} failed: {mistake!r}") from mistake
+        if not is_body:
+            raise ConfigurationError(
+                f"error_body={write!r} must return a media type and bytes, such as "
+                "('application/json', b'{}')"
+            )
+        return media_type, body
+
+    return write_checked
+
+
+def _never_failing(write: Callable[[Problem], Body]) -> Callable[[Problem], Body]:
+    """Return a writer that falls back on RFC 9457 where a user's own one fails."""
+
+    def write_anyway(problem: Problem) -> Body:
+        try:
+            return write(problem)
+        except ConfigurationError:
+            _log.exception("error_body_failed")
+            return _problem_body(problem)
+
+    return write_anyway
+
+
 class Answers:
     """Renders refusals for one guard."""
 
@@ -166,11 +201,13 @@ class Answers:
         """
         self._first = [f'realm="{_quoted("realm", realm)}"']
         self._last = [] if metadata is None else [f'resource_metadata="{metadata}"']
-        self._body = body_writer(error_body)
+        self._body = _checked_writer(body_writer(error_body))
         self._vary = vary or "Authorization"
         self._fixed = {
             kind: self._render(_specimen(kind)) for kind in refusals() if _is_fixed(kind)
         }
+        # Whatever it does from now on, a refusal has to come out.
+        self._body = _never_failing(self._body)
         self._by_code = {kind.code: deny for kind, deny in self._fixed.items()}
 
     def refuse(self, problem: Refused) -> Deny:

@@ -39,7 +39,8 @@ class JWTWSGIMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        if environ.get(_VERDICT_KEY) == (self._guard, *_target(environ)):
+        met = environ.get(_VERDICT_KEY)
+        if met is not None and met == (self._guard, *_target(environ)):
             return self._app(environ, start_response)
 
         view = WSGIView(environ)

@@ -24,6 +24,7 @@ from jwt_middleware import (
     KeyFile,
     KeysUnavailable,
     Principal,
+    QueryToken,
     Refusal,
     Requirement,
     ResolverOptions,
@@ -40,6 +41,7 @@ from jwt_middleware import (
 from jwt_middleware.errors import KeyUnknown, SignatureInvalid, TokenExpired
 from jwt_middleware.events import Event, RequestRefused
 from jwt_middleware.principal import ANONYMOUS
+from jwt_middleware.request.question import Question
 from jwt_middleware.rules.requirements import Match
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair, bad_token
 from jwt_middleware.testing.issuer import JWKS_PATH
@@ -720,6 +722,18 @@ def test_a_view_may_ask_for_more_than_its_rule(clock: Clock) -> None:
     ]
     assert 'scope="b"' in str(refusals[0] and refusals[0].headers)
     assert [event.rule for event in seen if isinstance(event, RequestRefused)] == ["a view"] * 4
+
+
+def test_a_guard_knows_whether_a_rule_speaks_of_a_request() -> None:
+    """In any reading of its path; what cannot be read is nobody's to open."""
+    guard = short_guard(rules=[public("/a")])
+
+    assert guard.has_rule(Question("GET", "/a"))
+    assert guard.has_rule(Question("GET", "/a;x"))
+    assert not guard.has_rule(Question("GET", "/b"))
+    assert guard.has_rule(Question("GET", "/b/../a"))
+    assert guard.varies_with == ["Authorization"]
+    assert short_guard(token_sources=[QueryToken("t", http=True)]).varies_with == []
 
 
 def test_the_front_door_is_whole() -> None:

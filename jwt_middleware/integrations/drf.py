@@ -45,7 +45,8 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
         principal = principal_of(whole)
         return (whole._cached_user, principal) if principal.is_authenticated else None
 
-    def authenticate_header(self, request: Any) -> str:
+    # What the base class returns is all that pyright knows of these two.
+    def authenticate_header(self, request: Any) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the challenge, without which the framework answers 403 in place of 401."""
         return _challenge(configured().guard.missing_token())
 
@@ -68,7 +69,7 @@ class Requires(BasePermission):  # type: ignore[misc]
 
     requirement: Requirement
 
-    def has_permission(self, request: Any, view: Any) -> bool:
+    def has_permission(self, request: Any, view: Any) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return ``True``, or refuse in our words.
 
         :raises Denied: 401 for the anonymous, for others what the requirement says.

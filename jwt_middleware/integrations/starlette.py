@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from jwt_middleware.asgi import PRINCIPAL_KEY, guard_of
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.principal import Principal
 from jwt_middleware.rules.requirements import Requirement
 from jwt_middleware.verdict import Deny
 
@@ -41,10 +42,7 @@ def requires(requirement: Requirement) -> Callable[[Endpoint[..., Any]], Endpoin
     :raises ConfigurationError: if it is no requirement, or the endpoint has no parameter
         ``request`` or ``websocket``; at a call, if no guard stands in front of the application.
     """
-    if not isinstance(requirement, Requirement):
-        raise ConfigurationError(
-            f"requires({requirement!r}): that is no requirement, such as has_scope('orders:read')"
-        )
+    checked_requirement("requires", requirement)
 
     def decorate(endpoint: Endpoint[..., Any]) -> Endpoint[..., Any]:
         position = _position_of_connection(endpoint)
@@ -91,20 +89,47 @@ def _connection(
     return cast("HTTPConnection", kwargs[name] if name in kwargs else args[position])
 
 
+def checked_requirement(call: str, requirement: object) -> Requirement:
+    """Return a requirement.
+
+    :raises ConfigurationError: if it is none, naming the call that it was given to.
+    """
+    if not isinstance(requirement, Requirement):
+        raise ConfigurationError(
+            f"{call}({requirement!r}): that is no requirement, such as has_scope('orders:read')"
+        )
+    return requirement
+
+
 def refusal_of(connection: HTTPConnection, requirement: Requirement) -> Deny | None:
     """Return the refusal of a caller who does not meet a requirement; ``None`` if it is met.
 
     :raises ConfigurationError: if no guard stands in front of the application.
     """
-    guard = guard_of(connection.scope)
+    return judged(connection, requirement)[1]
+
+
+def judged(
+    connection: HTTPConnection, requirement: Requirement, *, admits_anonymous: bool = False
+) -> tuple[Principal, Deny | None]:
+    """Return who is calling, and the refusal if they do not meet a requirement.
+
+    :param admits_anonymous: whether nothing is asked of the anonymous.
+    :raises ConfigurationError: if no guard stands in front of the application.
+    """
+    scope = connection.scope
+    guard = guard_of(scope)
     if guard is None:
         raise ConfigurationError(
             f"{requirement} is asked for where no guard stands in front: "
             "app.add_middleware(JWTMiddleware, guard=guard)"
         )
-    captures = {name: str(value) for name, value in connection.path_params.items()}
-    # Not ``connection.user``, which any middleware in between may have set to somebody of its own.
-    return guard.hold(connection.scope[PRINCIPAL_KEY], requirement, captures)
+    # Not ``scope["user"]``, which another middleware may have set since.
+    principal: Principal = scope[PRINCIPAL_KEY]
+    if admits_anonymous and not principal.is_authenticated:
+        return principal, None
+    captures = {name: str(value) for name, value in scope.get("path_params", {}).items()}
+    return principal, guard.hold(principal, requirement, captures)
 
 
 def as_response(deny: Deny) -> Response:

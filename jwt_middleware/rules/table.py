@@ -25,6 +25,7 @@ from jwt_middleware.rules.requirements import (
     Requirement,
     every_part,
 )
+from jwt_middleware.rules.templates import Part, Template, abstract, narrow
 
 _log = logging.getLogger("jwt_middleware.rules")
 
@@ -182,6 +183,13 @@ def _check_method(pattern: str, method: object) -> None:
         )
 
 
+Entry = tuple[int, Rule, Pattern]
+"""A pattern in the tree, with its rule and the place of that in the table."""
+
+_Abstract = tuple[str | None, ...]
+"""Segments of a path; ``None`` for one that no pattern names."""
+
+
 class _Node:
     """One place in the tree of patterns."""
 
@@ -190,8 +198,8 @@ class _Node:
     def __init__(self) -> None:
         self.names: dict[str, _Node] = {}
         self.hole: _Node | None = None
-        self.here: list[tuple[int, Rule, Pattern]] = []
-        self.below: list[tuple[int, Rule, Pattern]] = []
+        self.here: list[Entry] = []
+        self.below: list[Entry] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +259,8 @@ class RuleTable:
         self._prefixes = tuple(prefixes)
         self._root = _Node()
         self._memo: dict[_Key, Ruling] = {}
+        depths = (len(pattern.parts) for rule in self.rules for pattern in rule.patterns)
+        self._depth = max(depths, default=0)
         for number, rule in enumerate(self.rules):
             self._add(number, rule)
         for rule in self.rules:
@@ -306,20 +316,70 @@ class RuleTable:
                     yield decider
 
     def _decider(self, method: str, path: tuple[str, ...]) -> Decider:
-        found = self._candidates(path)
-        named = any(rule.methods and method in rule.methods for _, rule, _ in found)
-        deciding = min(
-            (entry for entry in found if entry[1].covers(method, named=named)),
-            # Of two patterns of one rule the first counts too: it says what stands in the holes.
-            key=lambda entry: (entry[0], entry[1].patterns.index(entry[2])),
-            default=None,
-        )
+        deciding = self._first(method, path)
         if deciding is None:
             return _UNDECIDED
         _, rule, pattern = deciding
         return Decider(rule, Match(pattern.captures(path)) if pattern.holes else NO_CAPTURES)
 
-    def _candidates(self, path: tuple[str | None, ...]) -> list[tuple[int, Rule, Pattern]]:
+    def _first(self, method: str, path: _Abstract) -> Entry | None:
+        found = self._candidates(path)
+        named = any(rule.methods and method in rule.methods for _, rule, _ in found)
+        return min(
+            (entry for entry in found if entry[1].covers(method, named=named)),
+            # Of two patterns of one rule the first counts too: it says what stands in the holes.
+            key=lambda entry: (entry[0], entry[1].patterns.index(entry[2])),
+            default=None,
+        )
+
+    def deciding(self, method: str, template: Template) -> tuple[Rule, ...]:
+        """Return every rule that decides some path of a route, in the order of the table.
+
+        One that asks for nothing but a valid token stands last where no rule decides.
+
+        :param method: in upper case, or ``WEBSOCKET``.
+        """
+        found: dict[int, Rule] = {}
+        for parts in template.expanded(self._depth):
+            for path in self._representatives(method, parts):
+                number, rule, _ = self._first(method, path) or (len(self.rules), NO_RULE, None)
+                found[number] = rule
+        return tuple(found[number] for number in sorted(found))
+
+    def _representatives(self, method: str, parts: tuple[Part, ...]) -> Iterable[_Abstract]:
+        """Return paths of which one is decided by each rule that decides any of these.
+
+        A rule that decides a path decides that too in which every segment its pattern leaves open
+        is one that no pattern names, because fewer others match there. WebSockets have a second
+        way: the rules for GET step back where another rule names WEBSOCKET.
+        """
+        met = [pattern.parts for _, _, pattern in self._meeting(parts)]
+        found = {narrowed for other in met if (narrowed := narrow(parts, other)) is not None}
+        found.add(parts)
+        if method == "WEBSOCKET":
+            naming = [
+                pattern.parts
+                for rule in self.rules
+                if rule.methods and method in rule.methods
+                for pattern in rule.patterns
+            ]
+            narrower = (narrow(one, other) for one in tuple(found) for other in naming)
+            found.update(one for one in narrower if one is not None)
+        return {abstract(one) for one in found}
+
+    def _meeting(self, parts: tuple[Part, ...]) -> list[Entry]:
+        """Return every rule with a pattern that matches some path of these parts."""
+        nodes = [self._root]
+        found = list(self._root.below)
+        for part in parts:
+            nodes = [child for node in nodes for child in _met(node, part)]
+            for node in nodes:
+                found += node.below
+        for node in nodes:
+            found += node.here
+        return found
+
+    def _candidates(self, path: _Abstract) -> list[Entry]:
         """Return every rule whose pattern matches; ``None`` in ``path`` matches only holes."""
         nodes = [self._root]
         found = list(self._root.below)
@@ -363,6 +423,13 @@ def _children(node: _Node, segment: str | None) -> Iterable[_Node]:
         yield child
     if node.hole:
         yield node.hole
+
+
+def _met(node: _Node, part: Part) -> Iterable[_Node]:
+    if isinstance(part, str):
+        return _children(node, part)
+    named = [child for name, child in node.names.items() if part is None or part.fullmatch(name)]
+    return [*named, node.hole] if node.hole else named
 
 
 def _child(node: _Node, part: str | None) -> _Node:

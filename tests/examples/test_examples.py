@@ -238,3 +238,29 @@ def test_the_demo_ends_well() -> None:
     assert all(line.endswith(" ok") for line in rows)
     assert done.stdout.endswith(f"{len(rows)} of {len(rows)} answers are as expected.\n")
     assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["fastapi_app:app", "starlette_app:app"])
+def test_an_endpoint_that_asks_for_more_refuses_as_the_table_does(name: str) -> None:
+    with client_of(name) as client:
+        granted = client.get("/reports", headers=bearer(token(scope="reports:read")))
+        of_the_rule = client.get("/orders/1", headers=bearer(token(scope="other")))
+        of_the_view = client.get("/reports", headers=bearer(token(scope="other")))
+        assert granted.json() == {"subject": "alice"}
+        assert of_the_view.content == of_the_rule.content
+        assert 'scope="reports:read"' in of_the_view.headers["WWW-Authenticate"]
+        assert client.get("/reports").status_code == 401
+
+
+def test_fastapi_documents_what_its_guard_asks_for() -> None:
+    with client_of("fastapi_app:app") as client:
+        paths = client.get("/openapi.json").json()["paths"]
+        locks = {path: item["get"].get("security") for path, item in paths.items()}
+        assert locks == {
+            "/health": None,
+            "/feed": [{}, {"JWT": []}],
+            "/orders/{number}": [{"JWT": ["orders:read"]}],
+            "/admin/users": [{"JWT": []}],
+            "/reports": [{"JWT": ["reports:read"]}],
+            "/me": [{"JWT": []}],
+        }

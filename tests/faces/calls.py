@@ -84,12 +84,19 @@ async def through_asgi(app: Any, scope: Scope) -> Answer:
 
     waiting: list[Message] = [{"type": "http.request", "body": b""}]
 
+    is_answered = asyncio.Event()
+
     async def receive() -> Message:
-        # After the request there is nothing more until the client hangs up, which it does not.
-        return waiting.pop() if waiting else await asyncio.get_running_loop().create_future()
+        if waiting:
+            return waiting.pop()
+        # As a server has it: the client stays until it is answered.
+        await is_answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            is_answered.set()
 
     await app(scope, receive, send)
     start, *bodies = sent

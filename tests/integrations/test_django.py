@@ -11,7 +11,7 @@ from django.core.checks import run_checks
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
-from django.test import AsyncClient, Client, override_settings
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import path
 from django.views.decorators.cache import never_cache
 
@@ -29,6 +29,7 @@ from jwt_middleware import (
 from jwt_middleware.integrations.django import JWTMiddleware, JWTUser, principal_of
 from jwt_middleware.integrations.django_settings import CORS, MIDDLEWARE, SESSIONS
 from jwt_middleware.testing import KeyPair
+from jwt_middleware.wsgi import PRINCIPAL_KEY
 from tests import django_project
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
@@ -178,6 +179,34 @@ def test_login_not_required_is_honoured_where_no_rule_speaks() -> None:
     assert Client().get("/named-anyway").status_code == 401
     assert Client().get("/plain").status_code == 401
     assert Client().get("/nowhere").status_code == 401
+
+
+class Rewriting:
+    """Leads to another page than was asked for, in front of the guard."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        request.path_info = "/orders/view"
+        request.META[PRINCIPAL_KEY] = Principal("mallory")
+        return self.get_response(request)
+
+
+def test_the_rule_is_that_of_the_path_that_is_resolved() -> None:
+    """Whatever was sent; and nobody who stood there before is the caller."""
+    with override_settings(MIDDLEWARE=[f"{__name__}.Rewriting", MIDDLEWARE]):
+        assert Client().get("/open").status_code == 401
+        assert Client().get("/open", headers=bearer()).json() == ALICE
+
+
+def test_a_refusal_of_head_has_no_body() -> None:
+    """Django itself leaves that to the server (RFC 9110 §9.3.2)."""
+    response = JWTMiddleware(lambda _: HttpResponse())(RequestFactory().head("/plain"))
+
+    assert isinstance(response, HttpResponse)
+    assert response.status_code == 401
+    assert response.content == b""
 
 
 def test_djangos_own_login_middleware_agrees() -> None:

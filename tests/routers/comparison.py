@@ -200,16 +200,20 @@ async def _cancel_what_waits() -> None:
 async def _through_asgi(app: Any, scope: Any) -> int:
     statuses: list[int] = []
     parts = [{"type": "http.request", "body": b"", "more_body": False}]
+    is_answered = asyncio.Event()
 
     async def receive() -> Any:
         if parts:
             return parts.pop()
-        # The client neither sends more nor leaves; whoever waits for that is cancelled.
-        return await asyncio.get_running_loop().create_future()
+        # As a server has it: the client stays until it is answered.
+        await is_answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
+        elif not message.get("more_body"):
+            is_answered.set()
 
     try:
         await app(scope, receive, send)

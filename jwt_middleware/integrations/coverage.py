@@ -1,0 +1,195 @@
+"""Which rule decides each real route of an application, and which rules decide none.
+
+For a test of the application's own, so that a new route cannot be open by mistake.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import groupby
+from types import ModuleType
+from typing import Any
+
+from jwt_middleware.asgi import JWTMiddleware
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.guard import Guard
+from jwt_middleware.integrations.routes.route import Route
+from jwt_middleware.rules.patterns import Pattern, compile_pattern
+from jwt_middleware.rules.table import Rule
+from jwt_middleware.rules.templates import REST, Template
+from jwt_middleware.wsgi import JWTWSGIMiddleware
+
+_HEADINGS = ("methods", "path", "falls under", "asks for")
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredRoute:
+    """Methods of a route that the same rules decide."""
+
+    methods: tuple[str, ...]
+    path: str
+    """As its framework spells it."""
+    rules: tuple[Rule, ...]
+    """Those that decide some path of it, in the order of the table; one, as a rule."""
+    template: Template
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """What each of the rules asks for."""
+        return tuple(_asks(rule) for rule in self.rules)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether some path of it is served without a look at the token."""
+        return any(rule.access == "public" for rule in self.rules)
+
+    def __str__(self) -> str:
+        lines = [f"{', '.join(self.methods)} {self.path}"]
+        for rule, asks in zip(self.rules, self.asks, strict=True):
+            lines += [f"  falls under  {rule}", f"  asks for     {asks}"]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Every route with its rules. ``str()`` is a table."""
+
+    routes: tuple[CoveredRoute, ...]
+    unused: tuple[Rule, ...]
+    """The rules that decide no route."""
+
+    def __str__(self) -> str:
+        lines = list(_aligned([_HEADINGS, *(row for route in self.routes for row in _rows(route))]))
+        if self.unused:
+            lines += ["", "rules that decide no route:", *(f"  {rule}" for rule in self.unused)]
+        return "\n".join(lines)
+
+
+def coverage(guard: Guard, app: Any) -> Coverage:
+    """Return which rule of a guard decides each real route of an application.
+
+    :param app: an application of Starlette, FastAPI, Litestar, Flask or Quart, or one of Django's
+        handlers or URL configurations; the middleware may be around it.
+    :raises ConfigurationError: if its routes cannot be read.
+    """
+    covered = [line for route in routes_of(app) for line in _covered(guard, route)]
+    used = {rule for line in covered for rule in line.rules}
+    unused = tuple(rule for rule in guard.rule_table.rules if rule not in used)
+    return Coverage(tuple(covered), unused)
+
+
+def assert_no_public_routes_except(covered: Coverage, *exceptions: str) -> None:
+    """Raise ``AssertionError`` where a route is public that is not among the exceptions.
+
+    A route under ``optional`` is not public: whoever sends a token is known there.
+
+    :param exceptions: paths as the framework spells them, or patterns as rules have them, such as
+        ``/health`` and ``/docs/**``.
+    :raises ConfigurationError: for a pattern that cannot match.
+    """
+    allowed = [compile_pattern(text) for text in exceptions if text not in _paths(covered)]
+    found = [
+        str(route)
+        for route in covered.routes
+        if route.is_public
+        and route.path not in exceptions
+        and not any(_lies_under(route.template, pattern) for pattern in allowed)
+    ]
+    if found:
+        raise AssertionError(
+            "these routes are public, and not among the exceptions:\n" + "\n".join(found)
+        )
+
+
+def routes_of(app: Any) -> Iterable[Route]:
+    """Return the routes of an application, read by its own framework.
+
+    :raises ConfigurationError: if the framework is not one that can be read.
+    """
+    inner = _unwrapped(app)
+    for framework in _frameworks(inner):
+        if framework in _READERS:
+            # Only now, since nobody has all of these.
+            reader = import_module(f"{__package__}.routes.{_READERS[framework]}")
+            routes: Iterable[Route] = reader.routes_of(inner)
+            return routes
+    raise ConfigurationError(
+        f"coverage cannot read the routes of {type(app).__module__}.{type(app).__qualname__}: give "
+        "it the application itself, of Starlette, FastAPI, Flask, Quart, Django or Litestar"
+    )
+
+
+_READERS = {
+    "starlette": "starlette",
+    "fastapi": "starlette",
+    "flask": "flask",
+    "quart": "flask",
+    "django": "django",
+    "litestar": "litestar",
+}
+
+# What applications and Django's modules of addresses have, and middleware around them has not.
+_MARKS = ("routes", "url_map", "urlpatterns", "resolve_request")
+
+
+def _unwrapped(app: Any) -> Any:
+    """Return the application inside middleware that says what it wraps."""
+    while app is not None and not any(hasattr(app, mark) for mark in _MARKS):
+        is_ours = isinstance(app, (JWTMiddleware, JWTWSGIMiddleware))
+        app = app._app if is_ours else getattr(app, "app", None)  # noqa: SLF001
+    return app
+
+
+def _frameworks(app: Any) -> Iterator[str]:
+    """Yield the packages that the application's class and its bases come from."""
+    if isinstance(app, ModuleType) and hasattr(app, "urlpatterns"):
+        yield "django"
+    yield from (kind.__module__.partition(".")[0] for kind in type(app).__mro__)
+
+
+def _covered(guard: Guard, route: Route) -> Iterator[CoveredRoute]:
+    """Yield the methods of a route together that the same rules decide."""
+    decided = [
+        (guard.rule_table.deciding(method, route.template), method) for method in route.methods
+    ]
+    decided.sort(key=lambda each: [id(rule) for rule in each[0]])
+    groups = [
+        (tuple(method for _, method in group), rules)
+        for rules, group in groupby(decided, key=lambda each: each[0])
+    ]
+    for methods, rules in sorted(groups, key=lambda group: group[0]):
+        yield CoveredRoute(methods, route.template.text, rules, route.template)
+
+
+def _asks(rule: Rule) -> str:
+    if rule.access == "public":
+        return "nothing"
+    return "a valid token, or none" if rule.access == "optional" else str(rule.requires)
+
+
+def _rows(route: CoveredRoute) -> Iterator[tuple[str, ...]]:
+    first = (", ".join(route.methods), route.path)
+    for rule, asks in zip(route.rules, route.asks, strict=True):
+        yield (*first, str(rule), asks)
+        first = ("", "")
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _paths(covered: Coverage) -> set[str]:
+    return {route.path for route in covered.routes}
+
+
+def _lies_under(template: Template, pattern: Pattern) -> bool:
+    """Return whether a pattern matches every path of a route."""
+    head = template.parts[: len(pattern.parts)]
+    if REST in head or len(head) < len(pattern.parts):
+        return False
+    if len(template.parts) > len(head) and not pattern.is_open:
+        return False
+    return all(name is None or name == part for name, part in zip(pattern.parts, head, strict=True))

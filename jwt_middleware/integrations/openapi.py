@@ -1,0 +1,201 @@
+"""What OpenAPI says of a guard: where a token goes, who may leave it out, and how one is refused.
+
+Written for OpenAPI 3.1, where the names beside a security scheme of any type are what is required
+of the caller (§4.8.30).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.guard import Guard
+from jwt_middleware.request.sources import (
+    BearerHeader,
+    CookieToken,
+    HeaderToken,
+    QueryToken,
+    TokenSource,
+)
+from jwt_middleware.rules.requirements import (
+    AllOf,
+    AnyOf,
+    Authenticated,
+    Has,
+    Requirement,
+    all_of,
+    every_part,
+)
+from jwt_middleware.rules.table import Rule
+from jwt_middleware.verdict import ErrorBody
+
+Security = list[dict[str, list[str]]]
+"""Alternatives; what stands in one of them is needed together."""
+
+# A requirement of more alternatives than a person would read is told without its scopes.
+MAX_WAYS = 8
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.-]")
+_TEXT = {"type": "string"}
+
+
+def schemes_of(sources: Iterable[TokenSource], name: str) -> dict[str, dict[str, str]]:
+    """Return the security schemes of the sources that a plain request can use, by name.
+
+    :param name: what the bearer scheme is called; the names of others begin with it.
+    :raises ConfigurationError: if there is none that OpenAPI has words for.
+    """
+    found = dict(filter(None, (_scheme_of(source, name) for source in sources)))
+    if not found:
+        raise ConfigurationError(
+            "secure_openapi: OpenAPI has no words for any of the token sources of this guard"
+        )
+    return found
+
+
+def _scheme_of(source: TokenSource, name: str) -> tuple[str, dict[str, str]] | None:
+    if isinstance(source, BearerHeader):
+        return name, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    if isinstance(source, HeaderToken):
+        if source.name.lower() == "authorization" and source.scheme:
+            return f"{name}-{source.scheme}", {"type": "http", "scheme": source.scheme.lower()}
+        key = _key(source.name, name, "header")
+        if source.scheme:
+            key[1]["description"] = f"The token, after the word '{source.scheme}' and a space."
+        return key
+    if isinstance(source, CookieToken):
+        return _key(source.name, name, "cookie")
+    if isinstance(source, QueryToken) and source.http:
+        return _key(source.name, name, "query")
+    return None
+
+
+def _key(parameter: str, name: str, place: str) -> tuple[str, dict[str, str]]:
+    label = _NOT_IN_A_NAME.sub("_", f"{name}-{place}-{parameter}")
+    return label, {"type": "apiKey", "in": place, "name": parameter}
+
+
+def ways_of(requirement: Requirement) -> list[list[str]]:
+    """Return the sets of scopes that a requirement can be met with, as far as scopes go."""
+    return [sorted(way) for way in dict.fromkeys(_ways(requirement))]
+
+
+def _ways(requirement: Requirement) -> list[frozenset[str]]:
+    found: list[frozenset[str]] = [frozenset()]
+    if isinstance(requirement, Has) and requirement.kind == "scope":
+        return [requirement.names]
+    if isinstance(requirement, AnyOf):
+        found = [way for part in requirement.members for way in _ways(part)]
+    if isinstance(requirement, AllOf):
+        found = reduce(_together, map(_ways, requirement.members), found)
+    return found if len(found) <= MAX_WAYS else [frozenset()]
+
+
+def _together(some: list[frozenset[str]], others: list[frozenset[str]]) -> list[frozenset[str]]:
+    return [one | other for one in some for other in others][: MAX_WAYS + 1]
+
+
+def both(some: Security, others: Security) -> Security:
+    """Return the alternatives where one of each is needed."""
+    if not others:
+        return [] if some == [{}] else some
+    return [{**one, **other} for one in some for other in others]
+
+
+def refusals_of(error_body: ErrorBody) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the schema of a refusal's body, and the responses by status that refer to it.
+
+    There is no schema for bodies that a callable writes.
+    """
+    shape: dict[str, Any] = {}
+    schema: dict[str, Any] = {}
+    if not callable(error_body):
+        schema = _SCHEMAS[error_body]
+        media_type = "application/problem+json" if error_body == "problem" else "application/json"
+        reference = {"$ref": f"#/components/schemas/{schema['title']}"}
+        shape = {"content": {media_type: {"schema": reference}}}
+    shape["headers"] = {"WWW-Authenticate": {"description": "RFC 6750 §3", "schema": _TEXT}}
+    return schema, {
+        "401": {"description": "There is no token, or none that can be trusted", **shape},
+        "403": {"description": "The token does not grant what is asked for", **shape},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What the code of an operation asks for, beyond the rule of its path."""
+
+    requirements: tuple[Requirement, ...] = ()
+    admits_anonymous: bool = True
+
+
+class Locks:
+    """Writes what a guard asks for into the operations of a document."""
+
+    def __init__(self, guard: Guard, name: str) -> None:
+        """
+        :param name: what the bearer scheme is called.
+        :raises ConfigurationError: if OpenAPI has no words for the guard's token sources.
+        """
+        self.schemes = schemes_of(guard.token_sources, name)
+        self.schema, self._responses = refusals_of(guard.error_body)
+        self._proves_origin = any(
+            isinstance(source, CookieToken) and source.csrf for source in guard.token_sources
+        )
+
+    def put(
+        self, operation: dict[str, Any], method: str, rules: Iterable[Rule], demands: Demands
+    ) -> None:
+        """Lock one operation as far as it is.
+
+        :param rules: those that decide some path of it.
+        """
+        found: Security = []
+        for rule in rules:
+            needed = all_of(rule.requires, *demands.requirements)
+            if rule.access != "protect" and demands.admits_anonymous:
+                found.append({})
+            if rule.access != "public" or not demands.admits_anonymous:
+                found += [{each: way} for way in ways_of(needed) for each in self.schemes]
+                self._tell(operation, self._refuses(method, needed))
+        others = operation.pop("security", [])
+        distinct = [each for place, each in enumerate(found) if each not in found[:place]]
+        if security := both(distinct, others):
+            operation["security"] = security
+
+    def _refuses(self, method: str, needed: Requirement) -> list[str]:
+        leaves = (part for part in every_part(needed) if not part.parts())
+        asks_more = any(type(part) is not Authenticated for part in leaves)
+        proves = self._proves_origin and method not in {"GET", "HEAD", "OPTIONS"}
+        return ["401", "403"] if asks_more or proves else ["401"]
+
+    def _tell(self, operation: dict[str, Any], statuses: list[str]) -> None:
+        for status in statuses:
+            operation.setdefault("responses", {}).setdefault(status, self._responses[status])
+
+
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    # RFC 9457 §3.1
+    "problem": {
+        "title": "RefusedProblem",
+        "type": "object",
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "code": _TEXT,
+            "error": _TEXT,
+        },
+        "required": ["type", "title", "status", "detail", "code"],
+    },
+    # RFC 6749 §5.2
+    "oauth": {
+        "title": "RefusedError",
+        "type": "object",
+        "properties": {"error": _TEXT, "error_description": _TEXT, "code": _TEXT},
+        "required": ["error", "error_description", "code"],
+    },
+}

@@ -1,0 +1,1 @@
+"""The real routes of an application, in whichever framework it is written."""

@@ -1,0 +1,93 @@
+"""The routes of Django: includes, nested ones too, function views and class views."""
+
+import re
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls.resolvers import LocalePrefixPattern, RegexPattern
+
+from jwt_middleware.integrations.routes.route import (
+    ANY_METHOD,
+    EVERYTHING,
+    Route,
+    Token,
+    hole_of,
+    template_of,
+)
+
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+# A group without groups in it, a character that stands for itself, or anything else.
+_PIECE = re.compile(r"\((?:\?P<\w+>|\?:)?([^()]*)\)(?![*+?{])|\\([^A-Za-z0-9])|([\w/ ,:;@~%&=!-])")
+
+
+def routes_of(app: Any) -> Iterator[Route]:
+    """Yield every route of a module of addresses, or of a handler, which has that of the settings.
+
+    :param app: what ``get_asgi_application()`` or ``get_wsgi_application()`` returns, or a module.
+    """
+    # A module does as well as its name, which is all that the types of Django know of.
+    urlconf: Any = app if isinstance(app, ModuleType) else None
+    yield from _below(get_resolver(urlconf).url_patterns, "/", ["/"])
+
+
+def _below(patterns: list[Any], text: str, prefix: list[Token]) -> Iterator[Route]:
+    for each in patterns:
+        path, tokens = text + str(each.pattern), [*prefix, *_tokens(each)]
+        if isinstance(each, URLResolver):
+            yield from _below(each.url_patterns, path, tokens)
+        else:
+            yield Route(template_of(path, tokens), _methods(each.callback), each)
+
+
+def _methods(view: Any) -> tuple[str, ...]:
+    if actions := getattr(view, "actions", None):
+        # A view set of the REST framework.
+        return tuple(sorted({method.upper() for method in actions} | {"OPTIONS"}))
+    kind = getattr(view, "view_class", None) or getattr(view, "cls", None)
+    if kind is None:
+        return ANY_METHOD
+    served = {name.upper() for name in kind.http_method_names if hasattr(kind, name)}
+    return tuple(sorted(served | ({"HEAD"} if "GET" in served else set())))
+
+
+def _tokens(each: Any) -> Iterator[Token]:
+    pattern = each.pattern
+    if isinstance(pattern, LocalePrefixPattern):
+        yield EVERYTHING
+        yield "/"
+    elif isinstance(pattern, RegexPattern):
+        yield from _tokens_of_expression(str(pattern), is_last=isinstance(each, URLPattern))
+    else:
+        yield from _tokens_of_path(str(pattern), pattern.converters)
+
+
+def _tokens_of_path(path: str, converters: dict[str, Any]) -> Iterator[Token]:
+    end = 0
+    for parameter in _PARAMETER.finditer(path):
+        yield path[end : parameter.start()]
+        yield hole_of(converters[parameter[1]].regex)
+        end = parameter.end()
+    yield path[end:]
+
+
+def _tokens_of_expression(text: str, *, is_last: bool) -> Iterator[Token]:
+    """Yield what stands for itself and the groups; all else may be anything."""
+    body = text.removeprefix("^").removesuffix("$").removesuffix(r"\Z")
+    if not text.startswith("^") or "|" in re.sub(r"\([^()]*\)", "", body):
+        yield EVERYTHING
+        return
+    end = 0
+    for piece in _PIECE.finditer(body):
+        if piece.start() != end:
+            yield EVERYTHING
+        group, escaped, plain = piece.groups()
+        follows = body[piece.end() : piece.end() + 1]
+        if follows in {"*", "+", "?", "{"}:
+            yield EVERYTHING
+        else:
+            yield hole_of(group) if group is not None else escaped or plain
+        end = piece.end()
+    if end != len(body) or (is_last and not text.endswith(("$", r"\Z"))):
+        yield EVERYTHING
