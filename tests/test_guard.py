@@ -427,6 +427,9 @@ async def test_prefixes_give_another_reading(clock: Clock) -> None:
     outside = InProcess(short_guard(clock=clock, rules=rules, prefixes=["/v1"]))
     good = bearer(token(clock))
 
+    slashed = InProcess(short_guard(clock=clock, rules=rules, prefixes=["/v1/"]))
+
+    assert (await slashed.ask("asgi", "GET", "/v1/users", good)).status == 403
     assert (await outside.ask("asgi", "GET", "/v1/users", good)).status == 403
     assert (await outside.ask("wsgi", "GET", "/v1/users", good)).status == 403
     assert (await outside.ask("asgi", "GET", "/v1/usersx", good)).status == 200
@@ -503,6 +506,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a prefix without a slash": ({**NAMED, "prefixes": ["v1"]}, "mount points"),
     "prefixes as text": ({**NAMED, "prefixes": "/v1"}, "mount points"),
     "a small token": ({**NAMED, "max_token_size": 10}, "max_token_size=10"),
+    "less than no bytes": ({**NAMED, "token_cache_bytes": -1}, "token_cache_bytes=-1"),
     "half a token": ({**NAMED, "token_cache_size": 0.5}, "token_cache_size=0.5"),
     "a cycle of roles": ({**NAMED, "role_hierarchy": {"a": ["b"], "b": ["a"]}}, "a -> b -> a"),
     "roles as text": ({**NAMED, "role_hierarchy": {"a": "b"}}, "no list of names"),

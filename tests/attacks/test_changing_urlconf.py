@@ -38,6 +38,13 @@ class Tenant(MiddlewareMixin):
         request.urlconf = tenant  # type: ignore[assignment]
 
 
+class Opened(MiddlewareMixin):
+    """Chooses the open addresses, in front of the guard."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        request.urlconf = __name__
+
+
 OPTIONS = {"KEY": b"0123456789abcdefghijklmnopqrstuv", "ALGORITHMS": ["HS256"]}
 
 
@@ -50,3 +57,10 @@ def test_an_exemption_is_that_of_the_view_that_runs(behind: list[str], status: i
     with override_settings(MIDDLEWARE=[MIDDLEWARE, *behind], **chosen):
         assert Client().get("/").status_code == status
         assert async_to_sync(AsyncClient().get)("/").status_code == status
+
+
+def test_the_addresses_of_a_tenant_chosen_before_count() -> None:
+    """What is exempt in the project need not be in the tenant's."""
+    chosen = {"ROOT_URLCONF": tenant, "JWT_MIDDLEWARE": OPTIONS}
+    with override_settings(MIDDLEWARE=[f"{__name__}.Opened", MIDDLEWARE], **chosen):
+        assert Client().get("/").status_code == 200

@@ -209,6 +209,12 @@ def test_a_refusal_of_head_has_no_body() -> None:
     assert response.content == b""
 
 
+@pytest.mark.parametrize("credentials", ["Bearer", "Bearer a, Bearer b"])
+def test_only_a_401_is_lifted_for_an_open_view(credentials: str) -> None:
+    """A request that cannot be read stays refused."""
+    assert Client().get("/exempt", headers={"Authorization": credentials}).status_code == 400
+
+
 def test_djangos_own_login_middleware_agrees() -> None:
     """Behind ours it finds an authenticated user."""
     with override_settings(MIDDLEWARE=[SESSION, SESSIONS, MIDDLEWARE, LOGIN]):

@@ -1,6 +1,6 @@
 """Flask: the extension, and views that ask for more than the rule of their path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -18,12 +18,20 @@ from jwt_middleware import (
     protect,
 )
 from jwt_middleware.integrations.flask import JWT, current_principal, requires
+from jwt_middleware.principal import set_current
 from jwt_middleware.testing import KeyPair
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
 READS = has_scope("orders:read")
 NAMED = {"JWT_KEY": PAIR.private, "JWT_ALGORITHMS": ["HS256"], "JWT_ISSUER": "https://a/"}
 RULES = [protect("/ruled/**", requires=READS), optional("/**", on_invalid="anonymous")]
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays() -> Iterator[None]:
+    """Flask's test client closes no response, which is what forgets the caller."""
+    yield
+    set_current(None)
 
 
 def bearer(**claims: Any) -> dict[str, str]:

@@ -160,3 +160,13 @@ def test_parts_of_one_kind_are_joined() -> None:
     assert any_of(a, b | c).parts() == (a, b, c)
     assert (a & (b | c)).parts() == (a, b | c)
     assert a.parts() == ()
+
+
+@pytest.mark.parametrize("value", [None, True, 1.5, [None], {}])
+def test_only_text_and_whole_numbers_name_a_piece_of_the_path(value: Any) -> None:
+    """``null`` is not the hole that is missing, nor is ``true`` the text ``True``."""
+    principal = Principal("alice", claims=Claims({"tenant": value}))
+    requirement = has_claim("tenant", capture("tenant"))
+
+    for captures in ({}, {"tenant": str(value)}):
+        assert requirement.judge(principal, Match(captures)) is not None

@@ -276,3 +276,33 @@ def test_the_asterisk_is_also_a_path_of_one_segment() -> None:
 
     assert RuleTable([asking]).ruling("OPTIONS", "*").demands[0][0] == has_role("editor")
     assert not RuleTable([public("/**")]).ruling("OPTIONS", "*").is_public
+
+
+def test_each_reading_has_to_admit_the_anonymous() -> None:
+    """An optional rule opens nothing that another reading protects, and forgives nothing there."""
+    rules = [protect("/b/**"), optional("/{any}", on_invalid="anonymous")]
+
+    both = RuleTable(rules).ruling("GET", "/b\\x")
+
+    assert {decider.rule for decider in both.deciders} == set(rules)
+    assert not both.admits_anonymous
+    assert not both.forgives_invalid
+    assert RuleTable(rules).ruling("GET", "/c").admits_anonymous
+    assert RuleTable(rules).ruling("GET", "/c").forgives_invalid
+
+
+def test_one_reading_whose_rule_names_options_is_enough() -> None:
+    """Then no preflight passes by itself."""
+    table = RuleTable([protect("/b/**", methods=["OPTIONS"]), protect("/{any}")])
+
+    assert table.ruling("OPTIONS", "/b\\x").names_options
+    assert not table.ruling("OPTIONS", "/c").names_options
+
+
+def test_a_long_method_is_not_remembered() -> None:
+    """It is the client's to choose, as the path is."""
+    table = RuleTable()
+
+    table.ruling("M" * 257, "/")
+
+    assert not table._memo
