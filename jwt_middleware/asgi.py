@@ -95,12 +95,12 @@ class JWTMiddleware:
     def _has_met(self, scope: Scope) -> bool:
         """Return whether this very guard let this very request pass further out."""
         met = scope.get(_VERDICT_KEY)
-        return met is not None and met == (self._guard, *_target(scope))
+        return met is not None and met == (self._guard, self._prefixes, *_target(scope))
 
     async def _allow(self, verdict: Allow, scope: Scope, receive: Receive, send: Send) -> None:
         principal = verdict.principal
         _attach(scope, principal)
-        scope[_VERDICT_KEY] = (self._guard, *_target(scope))
+        scope[_VERDICT_KEY] = (self._guard, self._prefixes, *_target(scope))
         if scope["type"] == "websocket":
             send = answering(verdict.subprotocol, scope, send)
         elif verdict.response_headers:

@@ -385,7 +385,7 @@ class Guard:
         :param token: what ``Authorization: Bearer`` would carry, or the cookie.
         :raises ConfigurationError: if it would block a running event loop.
         """
-        view = Question(method, path, token)
+        view = Question("WEBSOCKET" if method.upper() == "WEBSOCKET" else method, path, token)
         verdict = self.decide(view)
         if isinstance(verdict, GeneratorType):
             refuse_to_block("Guard.explain", "Guard.averify")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Literal
 
-from jwt_middleware.errors import ConfigurationError, Refused, Unavailable, refusals
+from jwt_middleware.errors import ConfigurationError, Refused, TokenMissing, Unavailable, refusals
 from jwt_middleware.principal import Principal
 
 _log = logging.getLogger("jwt_middleware")
@@ -53,7 +53,9 @@ class Allow:
 
     def __str__(self) -> str:
         who = self.principal.identity if self.principal.is_authenticated else "anonymous"
-        return f"passes as {who or 'a token without a subject'}"
+        # An operator reads it, and a subject is whatever an issuer wrote.
+        shown = who if who.isprintable() else repr(who)
+        return f"passes as {shown or 'a token without a subject'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +218,8 @@ class Answers:
         return self._render(problem) if fixed is None else fixed
 
     def refuse_code(self, code: str) -> Deny:
-        """Return the answer for a code of the error tree whose words are fixed."""
-        return self._by_code[code]
+        """Return the answer for a code whose words are fixed; for any other, that of no token."""
+        return self._by_code.get(code) or self._by_code[TokenMissing.code]
 
     def refuse_requirement(self, refusal: Refusal, scopes: Iterable[str] = ()) -> Deny:
         """Return the answer for a requirement that is not met.

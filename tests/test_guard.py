@@ -632,7 +632,9 @@ def test_the_table_can_be_asked(clock: Clock) -> None:
     )
     assert alice.outcome == "403 requirement_not_met"
     assert admin.outcome == "passes as a token without a subject"
-    assert guard.explain("WEBSOCKET", "/x", token(clock)).outcome == "passes as alice"
+    assert guard.explain("websocket", "/x", token(clock)).outcome == "passes as alice"
+    forged = guard.explain("GET", "/x", token(clock, sub="a\n  comes to     200"))
+    assert "\n" not in forged.outcome
     assert guard.explain("GET", "/x").rules == ("no rule: a valid token",)
     dots = guard.explain("GET", "/a/../b\n")
     assert (dots.outcome, dots.rules) == ("400 path_invalid", ())
@@ -707,6 +709,7 @@ def test_a_view_may_ask_for_more_than_its_rule(clock: Clock) -> None:
     guard = short_guard(clock=clock, observers=[seen.append])
     alice = guard.verify(token(clock, scope="a", tenant="acme"))
     nobody, forgiven = ANONYMOUS, replace(ANONYMOUS, refusal="token_expired")
+    elsewhere = replace(ANONYMOUS, refusal="a_code_of_a_users_own_source")
     owns = has_claim("tenant", capture("tenant"))
 
     assert guard.hold(alice, has_scope("a")) is None
@@ -716,6 +719,7 @@ def test_a_view_may_ask_for_more_than_its_rule(clock: Clock) -> None:
         guard.hold(alice, owns, {"tenant": "other"}),
         guard.hold(nobody, has_scope("a")),
         guard.hold(forgiven, has_scope("a")),
+        guard.hold(elsewhere, has_scope("a")),
     ]
 
     assert [(deny.status, deny.code) for deny in refusals if deny is not None] == [
@@ -723,9 +727,10 @@ def test_a_view_may_ask_for_more_than_its_rule(clock: Clock) -> None:
         (403, "requirement_not_met"),
         (401, "token_missing"),
         (401, "token_expired"),
+        (401, "token_missing"),
     ]
     assert 'scope="b"' in str(refusals[0] and refusals[0].headers)
-    assert [event.rule for event in seen if isinstance(event, RequestRefused)] == ["a view"] * 4
+    assert [event.rule for event in seen if isinstance(event, RequestRefused)] == ["a view"] * 5
 
 
 def test_a_guard_knows_whether_a_rule_speaks_of_a_request() -> None:

@@ -7,6 +7,7 @@ is present decides; a bad token never falls through to the next one.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 from jwt_middleware.errors import (
@@ -200,16 +201,12 @@ def split_list(values: Iterable[str]) -> list[str]:
 def without_token(offered: Iterable[str]) -> list[str]:
     """Return what an application may see of offered subprotocols: all but ``bearer`` and its token.
 
-    A second ``bearer`` and what follows it go as well.
+    A second ``bearer`` and what follows it go as well, and a token wherever it stands again.
     """
-    kept: list[str] = []
-    is_token = False
-    for name in offered:
-        is_bearer = name == BEARER_SUBPROTOCOL
-        if not is_bearer and not is_token:
-            kept.append(name)
-        is_token = is_bearer
-    return kept
+    names = list(offered)
+    hidden = {BEARER_SUBPROTOCOL}
+    hidden.update(after for name, after in pairwise(names) if name == BEARER_SUBPROTOCOL)
+    return [name for name in names if name not in hidden]
 
 
 def _agreed(values: list[str], kind: str) -> str | None:

@@ -119,6 +119,7 @@ def test_the_application_sees_neither_bearer_nor_token() -> None:
     assert without_token(["bearer", TOKEN, "bearer", "other"]) == []
     assert without_token(["bearer", "bearer", TOKEN, "chat"]) == ["chat"]
     assert without_token(["chat", "bearer"]) == ["chat"]
+    assert without_token([TOKEN, "bearer", TOKEN, "chat", TOKEN]) == ["chat"]
 
 
 def test_a_query_token_is_for_sockets_unless_allowed_elsewhere() -> None:
