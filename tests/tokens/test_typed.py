@@ -231,3 +231,30 @@ def test_neither_library_is_imported_for_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "set()"
+
+
+@dataclass(frozen=True)
+class Several:
+    sub: str
+    tenant: int
+    groups: tuple[str, ...]
+    owners: tuple[Frozen, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeveralLoose:
+    sub: str
+    tenant: int
+    owners: tuple[Loose, ...]
+
+
+def test_a_tuple_is_shared_if_all_in_it_may_be() -> None:
+    """Names and frozen values may; what can change may not, however deep it lies."""
+    owner = {"sub": "bob", "tenant": 8}
+    text = token(tenant=7, groups=["a", "b"], owners=[owner])
+    closed, loose = guard(Several), guard(SeveralLoose)
+
+    assert closed.verify(text).typed.owners == (Frozen("bob", 8),)
+    assert closed.verify(text) is closed.verify(text)
+    assert loose.verify(text).typed == loose.verify(text).typed
+    assert loose.verify(text).typed is not loose.verify(text).typed
