@@ -20,6 +20,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", BLOCKS)
 def test_a_code_block_runs(code: str) -> None:
     """As it stands, in a process of its own."""

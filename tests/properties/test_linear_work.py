@@ -121,6 +121,7 @@ def memory(face: str, request: Request) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("face", ["asgi", "wsgi"])
 @pytest.mark.parametrize("name", REQUESTS)
 def test_twice_the_size_is_at_most_twice_the_work(name: str, face: str) -> None:

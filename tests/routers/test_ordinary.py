@@ -98,6 +98,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
     runner.close()
 
 
+@pytest.mark.slow
 def test_ordinary_traffic_is_served_as_if_there_were_no_guard(runner: Runner) -> None:
     """The same handler and the same status, for every method; nothing is a 400 of ours."""
     handlers = set()
