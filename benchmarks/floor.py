@@ -1,18 +1,25 @@
 """What no middleware can do without, and the applications that are measured behind it."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any
 
 from jwt_middleware.asgi import ASGIApp, Message, Receive, Scope, Send
+from jwt_middleware.crypto import base64url
 
 _current: ContextVar[object] = ContextVar("current")
 
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with nothing: what is left is the cost of what stands in front."""
+
+
+def _attached(scope: Scope, principal: object) -> Token[object]:
+    scope["user"] = scope["auth"] = scope["principal"] = principal
+    return _current.set(principal)
 
 
 def floor(known: dict[bytes, tuple[object, float]]) -> ASGIApp:
@@ -22,8 +29,32 @@ def floor(known: dict[bytes, tuple[object, float]]) -> ASGIApp:
         header = next(value for name, value in scope["headers"] if name == b"authorization")
         principal, until = known[header[7:]]
         if time.time() < until:
-            scope["user"] = scope["auth"] = scope["principal"] = principal
-            token = _current.set(principal)
+            token = _attached(scope, principal)
+            try:
+                await bare(scope, receive, send)
+            finally:
+                _current.reset(token)
+
+    return app
+
+
+def new_floor(verifies: Callable[[bytes, bytes], bool], claims: dict[str, str]) -> ASGIApp:
+    """Return the least that passes a new token on: decode, verify, compare, attach.
+
+    :param verifies: holds a signature against the signed text.
+    :param claims: what the token must say besides ``exp``.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        header = next(value for name, value in scope["headers"] if name == b"authorization")
+        signed, _, signature = header[7:].rpartition(b".")
+        said = json.loads(base64url.decode(signed.partition(b".")[2]))
+        if (
+            verifies(signed, base64url.decode(signature))
+            and time.time() < said["exp"]
+            and claims.items() <= said.items()
+        ):
+            token = _attached(scope, said)
             try:
                 await bare(scope, receive, send)
             finally:

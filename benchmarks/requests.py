@@ -15,7 +15,7 @@ from starlette.authentication import (
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
 
-from benchmarks.floor import bare, call, floor, scope_of
+from benchmarks.floor import bare, call, floor, new_floor, scope_of
 from benchmarks.harness import measure, show
 from jwt_middleware import Guard, Issuer, JWTMiddleware, has_scope, protect
 from jwt_middleware.asgi import ASGIApp, Scope
@@ -68,12 +68,16 @@ def theirs() -> ASGIApp:
     return AuthenticationMiddleware(bare, backend=PyJWTBackend())
 
 
+def verifies(signed: bytes, signature: bytes) -> bool:
+    return ALGORITHMS["RS256"].verifies(PUBLIC, signed, signature)
+
+
 def verification(tokens: Iterator[str]) -> Callable[[], object]:
-    """Return the least work that a new token needs: two segments, one signature."""
+    """Return what no Python code can shorten: the signature, in a loop that does nothing else."""
 
     def work() -> None:
-        signing_input, _, signature = next(tokens).encode().rpartition(b".")
-        ALGORITHMS["RS256"].verifies(PUBLIC, signing_input, base64url.decode(signature))
+        signed, _, signature = next(tokens).encode().rpartition(b".")
+        verifies(signed, base64url.decode(signature))
 
     return work
 
@@ -108,10 +112,11 @@ def new_token() -> None:
         turn = cycle(scopes)
         return lambda: {**next(turn), "state": {}}
 
-    apps = {"ours": ours(cached=0), "PyJWT in Starlette": theirs()}
+    least = new_floor(verifies, {"iss": "https://id.example/", "aud": "orders"})
+    apps = {"floor": least, "ours": ours(cached=0), "PyJWT in Starlette": theirs()}
     work: dict[str, Callable[[], object]] = {"signature alone": verification(cycle(tokens))}
     work |= {name: call(app, each()) for name, app in apps.items()}
-    show("A new RS256 token (promised: at most 1.6 times)", measure(work), "signature alone")
+    show("A new RS256 token (promised: ours costs at most 1.6 floors)", measure(work), "floor")
 
 
 def refusal() -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from types import GeneratorType
 from typing import Any, Unpack
 
 from jwt_middleware.effects import arun, loop_is_running
@@ -23,10 +22,6 @@ PRINCIPAL_KEY = "jwt_middleware.principal"
 _VERDICT_KEY = "jwt_middleware.verdict"
 
 _log = logging.getLogger("jwt_middleware")
-
-
-def _target(scope: Scope) -> tuple[object, ...]:
-    return scope.get("path"), scope.get("root_path", ""), scope.get("method")
 
 
 def guard_of(scope: Scope) -> Guard | None:
@@ -75,45 +70,47 @@ class JWTMiddleware:
         if kind == "lifespan":
             await self._app(scope, await _warmed_up(self._guard, receive, send), send)
             return
-        if self._has_met(scope):
-            await self._app(scope, receive, send)
-            return
         if kind not in {"http", "websocket"}:
             # The specification asks to refuse a protocol that is not understood.
             raise ConfigurationError(f"JWTMiddleware cannot guard the scope type {kind!r}")
+        if _VERDICT_KEY in scope and scope[_VERDICT_KEY] == self._mark(scope):
+            # This very guard let this very request pass further out.
+            await self._app(scope, receive, send)
+            return
 
         view = ASGIView(scope)
-        verdict = self._guard.decide(view, self._prefixes, view.root)
-        if isinstance(verdict, GeneratorType):
-            verdict = await arun(verdict)
+        step = self._guard.decide(view, self._prefixes, view.root)
+        verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
 
         if isinstance(verdict, Reply):
             await _reply(verdict, scope, receive, send)
-        else:
-            await self._allow(verdict, scope, receive, send)  # type: ignore[arg-type]
+            return
 
-    def _has_met(self, scope: Scope) -> bool:
-        """Return whether this very guard let this very request pass further out."""
-        met = scope.get(_VERDICT_KEY)
-        return met is not None and met == (self._guard, self._prefixes, *_target(scope))
-
-    async def _allow(self, verdict: Allow, scope: Scope, receive: Receive, send: Send) -> None:
-        principal = verdict.principal
-        _attach(scope, principal)
-        scope[_VERDICT_KEY] = (self._guard, self._prefixes, *_target(scope))
-        if scope["type"] == "websocket":
+        _attach(scope, verdict.principal)
+        scope[_VERDICT_KEY] = self._mark(scope)
+        if kind == "websocket":
             send = answering(verdict.subprotocol, scope, send)
         elif verdict.response_headers:
             send = _adding(verdict.response_headers, send)
-        token = set_current(principal)
+        token = set_current(verdict.principal)
         try:
             if verdict.closes_in is None:
                 await self._app(scope, receive, send)
-                return
-            async with Deadline(verdict.closes_in, send) as deadline:
-                await self._app(scope, receive, deadline.send)
+            else:
+                async with Deadline(verdict.closes_in, send) as deadline:
+                    await self._app(scope, receive, deadline.send)
         finally:
             reset_current(token)
+
+    def _mark(self, scope: Scope) -> tuple[object, ...]:
+        """Return who let which request pass, for the same guard further in."""
+        return (
+            self._guard,
+            self._prefixes,
+            scope.get("path"),
+            scope.get("root_path", ""),
+            scope.get("method"),
+        )
 
 
 def _attach(scope: Scope, principal: Principal) -> None:

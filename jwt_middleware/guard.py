@@ -18,7 +18,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from types import GeneratorType
 from typing import Any, Never, TypeVar, cast
 
 from jwt_middleware.clock import Clock, SystemClock
@@ -33,6 +32,7 @@ from jwt_middleware.errors import (
     TokenError,
     TokenMalformed,
     TokenMissing,
+    TokenTooLarge,
     Unavailable,
 )
 from jwt_middleware.events import Observer, RequestRefused, tell
@@ -53,7 +53,13 @@ from jwt_middleware.owners import Learnt, Owners
 from jwt_middleware.principal import ANONYMOUS, Principal
 from jwt_middleware.request.csrf import OriginProof
 from jwt_middleware.request.question import Explanation, Question, explanation
-from jwt_middleware.request.sources import BearerHeader, CookieToken, Sources, TokenSource
+from jwt_middleware.request.sources import (
+    BearerHeader,
+    CookieToken,
+    Sources,
+    TokenSource,
+    check_form,
+)
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.resource import ProtectedResource
 from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
@@ -188,8 +194,8 @@ class Guard:
         if self.resource is not None and _asks_for(view, self.resource):
             return self.resource.reply
         step = self._judge(view, prefixes, root, {})
-        if type(step) is not Gap:
-            return step  # type: ignore[return-value]
+        if not isinstance(step, Gap):
+            return step
         return self._ask(partial(self._judge, view, prefixes, root), step)
 
     def _ask(self, judge: Callable[[Learnt], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
@@ -215,11 +221,17 @@ class Guard:
             if found is None:
                 return self._without_token(view, ruling)
             token, source = found
-            principal = self._owners.find(token, learnt)
-            if type(principal) is Gap:
+            try:
+                principal = self._owners.find(token, learnt)
+            except (TokenMalformed, TokenTooLarge):
+                # What verifies has the form of a token; only of what does not it is asked.
+                check_form(token)
+                raise
+            if isinstance(principal, Gap):
                 return principal
-            self._check_origin(view, source, principal)  # type: ignore[arg-type]
-            return self._hold_against(view, ruling, principal, source)  # type: ignore[arg-type]
+            if isinstance(source, CookieToken):
+                self._check_origin(view, source, principal)
+            return self._hold_against(view, ruling, principal, source)
         except Refused as problem:
             return self._with_bad_token(view, ruling, problem)
 
@@ -235,8 +247,8 @@ class Guard:
             return self._pass(view, ruling, nobody, private(self._sources.vary))
         return self._refuse(problem, view, ruling)
 
-    def _check_origin(self, view: RequestView, source: TokenSource, principal: Principal) -> None:
-        if isinstance(source, CookieToken) and not self._origins.is_given(view, source, principal):
+    def _check_origin(self, view: RequestView, source: CookieToken, principal: Principal) -> None:
+        if not self._origins.is_given(view, source, principal):
             raise CSRFRefused("the request does not prove that it comes from a trusted origin")
 
     def _hold_against(
@@ -386,15 +398,15 @@ class Guard:
         :raises ConfigurationError: if it would block a running event loop.
         """
         view = Question("WEBSOCKET" if method.upper() == "WEBSOCKET" else method, path, token)
-        verdict = self.decide(view)
-        if isinstance(verdict, GeneratorType):
+        step = self.decide(view)
+        if not isinstance(step, (Allow, Reply)):
             refuse_to_block("Guard.explain", "Guard.averify")
-            verdict = run(verdict)
+            step = run(step)
         try:
             ruling = self._table.ruling(method, path)
         except PathInvalid:
             ruling = None
-        return explanation(view, ruling, verdict)  # type: ignore[arg-type]
+        return explanation(view, ruling, step)
 
     def health(self) -> dict[str | None, KeyHealth]:
         """Return how each issuer's keys stand, without asking anybody."""

@@ -5,8 +5,6 @@ it was verified with, and younger than its soft age, and the token has not expir
 key is asked for again; if it is the same key object, nothing needs to be verified a second time.
 """
 
-from dataclasses import replace
-
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
@@ -78,7 +76,10 @@ class Owners:
         if entry.key not in keys:
             return self._verified(token, learnt)
         if snapshot is entry.trust.source.snapshot:
-            fresh = replace(entry, snapshot=snapshot, soft_at=entry.trust.soft_at(snapshot))
+            fresh = entry.trust.entry(
+                entry.principal, entry.key, entry.algorithm, entry.kid, snapshot
+            )
+            fresh.was_used = True
             self._tokens.put(token, fresh)
         return entry.principal if entry.is_shared else _fresh(entry)
 
@@ -95,32 +96,23 @@ class Owners:
         keys = self._keys(trust, header.kid, algorithm, learnt)
         if isinstance(keys, Gap):
             return keys
+        if trust.has_tenants:
+            keys = trust.serving(keys, claims)
         try:
-            key = check_signature(compact, trust.serving(keys, claims), algorithm)
+            key = check_signature(compact, keys, algorithm)
         except SignatureInvalid:
             trust.source.signature_failed()
             raise
-        self._issuers.proved(trust)
-        self._headers.learn(compact.header_segment, header)
+        if self._issuers.admits:
+            self._issuers.proved(trust)
+        if compact.header_segment not in self._headers:
+            self._headers.learn(compact.header_segment, header)
         principal = trust.principal(
             claims, self._roles.expand, is_one_of_several=self._issuers.has_several
         )
         # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
         if snapshot is not None and snapshot is trust.source.snapshot:
-            self._tokens.put(
-                token,
-                Entry(
-                    principal,
-                    trust,
-                    key,
-                    algorithm,
-                    header.kid,
-                    snapshot,
-                    soft_at=trust.soft_at(snapshot),
-                    valid_until=trust.policy.valid_until(principal),
-                    is_shared=trust.may_share(principal),
-                ),
-            )
+            self._tokens.put(token, trust.entry(principal, key, algorithm, header.kid, snapshot))
         return principal
 
     def _keys(

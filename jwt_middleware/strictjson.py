@@ -50,7 +50,8 @@ def read_object(data: bytes) -> dict[str, Any]:
     """
     try:
         text = data.decode("utf-8").strip(_WHITE_SPACE)
-        _check_depth(text)
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            _check_depth(text)
         value, end = _read(text)
     except NotOneObject:
         raise
@@ -58,15 +59,13 @@ def read_object(data: bytes) -> dict[str, Any]:
         raise NotOneObject("not JSON in UTF-8") from None
     if type(value) is not dict or end != len(text):
         raise NotOneObject("not one object")
-    if "\\ud" in text or "\\uD" in text:
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):
         _check_surrogates(value)
     return value
 
 
 def _check_depth(text: str) -> None:
     """Refuse deep nesting before the recursive reader sees it; brackets in strings count too."""
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return
     depth = 0
     for bracket in text:
         depth += (bracket in "[{") - (bracket in "]}")

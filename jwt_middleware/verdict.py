@@ -37,7 +37,8 @@ class Refusal:
     """Further parameters of the challenge, such as ``max_age``."""
 
 
-@dataclass(frozen=True, slots=True)
+# One is made for each request and handed to its face alone: freezing it would treble its cost.
+@dataclass(slots=True)
 class Allow:
     """The request may pass."""
 

@@ -1,7 +1,6 @@
 """The WSGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
 
 from collections.abc import Callable, Iterable, Iterator
-from types import GeneratorType
 from typing import Any, Unpack
 
 from jwt_middleware.effects import run
@@ -44,13 +43,12 @@ class JWTWSGIMiddleware:
             return self._app(environ, start_response)
 
         view = WSGIView(environ)
-        verdict = self._guard.decide(view)
-        if isinstance(verdict, GeneratorType):
-            verdict = run(verdict)
+        step = self._guard.decide(view)
+        verdict = step if isinstance(step, (Allow, Reply)) else run(step)
 
         if isinstance(verdict, Reply):
             return _reply(verdict, environ, start_response)
-        return self._allow(verdict, environ, start_response)  # type: ignore[arg-type]
+        return self._allow(verdict, environ, start_response)
 
     def _allow(
         self, verdict: Allow, environ: Environ, start_response: StartResponse

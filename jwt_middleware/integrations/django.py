@@ -9,7 +9,6 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import iscoroutinefunction as is_plain_coroutine_function
-from types import GeneratorType
 from typing import Any
 
 from asgiref.sync import (
@@ -133,9 +132,8 @@ class JWTMiddleware:
         if self._is_async:
             return self._serve(request)
         settings = configured()
-        verdict = settings.guard.decide(DjangoView(request))
-        if isinstance(verdict, GeneratorType):
-            verdict = run(verdict)
+        step = settings.guard.decide(DjangoView(request))
+        verdict = step if isinstance(step, (Allow, Reply)) else run(step)
         allow = _exempted(settings.guard, request, verdict)
         if isinstance(allow, Reply):
             return _as_response(request, allow)
@@ -160,9 +158,8 @@ class JWTMiddleware:
 
     async def _serve(self, request: HttpRequest) -> HttpResponseBase:
         settings = configured()
-        verdict = settings.guard.decide(DjangoView(request))
-        if isinstance(verdict, GeneratorType):
-            verdict = await arun(verdict)
+        step = settings.guard.decide(DjangoView(request))
+        verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
         allow = _exempted(settings.guard, request, verdict)
         if isinstance(allow, Reply):
             return _as_response(request, allow)

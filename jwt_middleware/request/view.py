@@ -112,12 +112,14 @@ class ASGIView:
             offered = self._scope.get("subprotocols")
             return [", ".join(offered)] if offered else []
         wanted = name.encode("latin-1")
-        # The specification has names in lower case; a server that forgets must not hide a token.
-        return [
-            value.decode("latin-1")
-            for key, value in self._scope["headers"]
-            if key == wanted or key.lower() == wanted
-        ]
+        length = len(wanted)
+        values = []
+        # A loop: it is on every request's way, and a comprehension would be one more call.
+        for key, value in self._scope["headers"]:
+            # The specification has names in lower case; a server that forgets must not hide one.
+            if len(key) == length and key.lower() == wanted:
+                values.append(value.decode("latin-1"))
+        return values
 
     def cookies(self, name: str) -> list[str]:
         return cookie_values(self.headers("cookie"), name)

@@ -7,7 +7,7 @@ would silently drop one side, so a requirement used as a truth value raises.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jwt_middleware.errors import ConfigurationError
@@ -74,9 +74,14 @@ class Has(Requirement):
 
     kind: str
     names: frozenset[str]
+    _held: str = field(init=False, repr=False, compare=False)
+    """The attribute of a principal that lists such names."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_held", f"{self.kind}s")
 
     def judge(self, principal: Principal, match: Match) -> Refusal | None:
-        held: frozenset[str] = getattr(principal, f"{self.kind}s")
+        held: frozenset[str] = getattr(principal, self._held)
         return None if self.names <= held else Refusal(str(self))
 
     def __str__(self) -> str:

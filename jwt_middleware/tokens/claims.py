@@ -20,10 +20,20 @@ from jwt_middleware.errors import (
     TokenNotYetValid,
     TypeNotAllowed,
 )
-from jwt_middleware.principal import ABSENT, ClaimPath, Claims, Principal, claim_at
+from jwt_middleware.principal import (
+    ABSENT,
+    ClaimPath,
+    Claims,
+    Principal,
+    claim_at,
+    principal_of,
+)
 
 # RFC 7493 §2.2: integers beyond this are read differently by different readers.
 _GREATEST_INTEGER = 2**53
+
+# Claims that make a token something else than a bearer token for an API.
+_TELLTALES = frozenset({"at_hash", "c_hash", "cnf"})
 
 
 class AnyAudience:
@@ -63,11 +73,25 @@ class ClaimPolicy:
         """
         self._check_audience(claims)
         self._check_times(claims, now)
-        self._check_lifetime(claims)
-        self._check_required(claims)
-        self._check_kind(claims)
+        if self.max_lifetime is not None:
+            self._check_lifetime(claims, self.max_lifetime)
+        for path in self.required:
+            if claim_at(claims, path) in (ABSENT, None):
+                raise ClaimMissing(".".join(path))
+        # RFC 7519 §4.1.2 and §4.1.7: both are strings.
+        for name in ("sub", "jti"):
+            if not isinstance(claims.get(name, ""), str):
+                raise ClaimInvalid(name)
+        if not _TELLTALES.isdisjoint(claims):
+            self._check_kind(claims)
 
     def _check_audience(self, claims: Mapping[str, Any]) -> None:
+        audience = claims.get("aud")
+        if type(audience) is str and type(self.audience) is frozenset and audience in self.audience:
+            return
+        self._check_audiences(claims)
+
+    def _check_audiences(self, claims: Mapping[str, Any]) -> None:
         if "aud" not in claims:
             if self.audience is None or isinstance(self.audience, AnyAudience):
                 return
@@ -80,36 +104,23 @@ class ClaimPolicy:
             raise AudienceMismatch
 
     def _check_times(self, claims: Mapping[str, Any], now: float) -> None:
-        expires = _numeric_date(claims, "exp")
-        if expires is None and self.require_exp:
+        if "exp" in claims:
+            # RFC 7519 §4.1.4: not on or after exp. A fraction is cut off, to the sooner side.
+            if math.floor(_numeric_date(claims, "exp")) <= now - self.leeway:
+                raise TokenExpired
+        elif self.require_exp:
             raise ClaimMissing("exp")
-        # RFC 7519 §4.1.4: not on or after exp. A fraction is cut off, to the sooner side.
-        if expires is not None and math.floor(expires) <= now - self.leeway:
-            raise TokenExpired
-        starts = _numeric_date(claims, "nbf")
-        if starts is not None and math.ceil(starts) > now + self.leeway:
+        if "nbf" in claims and math.ceil(_numeric_date(claims, "nbf")) > now + self.leeway:
             raise TokenNotYetValid
-        issued = _numeric_date(claims, "iat")
-        if issued is not None and math.ceil(issued) > now + self.leeway:
+        if "iat" in claims and math.ceil(_numeric_date(claims, "iat")) > now + self.leeway:
             raise TokenIssuedInFuture
 
-    def _check_lifetime(self, claims: Mapping[str, Any]) -> None:
-        if self.max_lifetime is None:
-            return
+    def _check_lifetime(self, claims: Mapping[str, Any], at_most: float) -> None:
         for name in ("iat", "exp"):
             if name not in claims:
                 raise ClaimMissing(name)
-        if claims["exp"] - claims["iat"] > self.max_lifetime:
+        if claims["exp"] - claims["iat"] > at_most:
             raise LifetimeTooLong
-
-    def _check_required(self, claims: Mapping[str, Any]) -> None:
-        for path in self.required:
-            if claim_at(claims, path) in (ABSENT, None):
-                raise ClaimMissing(".".join(path))
-        # RFC 7519 §4.1.2 and §4.1.7: both are strings.
-        for name in ("sub", "jti"):
-            if name in claims and not isinstance(claims[name], str):
-                raise ClaimInvalid(name)
 
     def _check_kind(self, claims: Mapping[str, Any]) -> None:
         # OIDC Core §3.1.3.6 and §3.3.2.11: only an ID token carries a hash of another token.
@@ -128,26 +139,31 @@ class ClaimPolicy:
         members: Mapping[str, Any],
         issuer: str | None,
         expand_roles: Callable[[frozenset[str]], frozenset[str]],
+        *,
+        is_one_of_several: bool = False,
     ) -> Principal:
         """Return who calls, for checked claims.
 
-        :param issuer: what the principal's identity begins with; ``None`` where only one is
-        trusted.
+        :param issuer: whose token it is, by the name that the configuration gives.
         :param expand_roles: adds the roles that a role brings with it.
+        :param is_one_of_several: whether a subject alone may be two callers.
         """
         subject = members.get("sub")
+        name = subject or ""
+        audience = members.get("aud", ())
         expires = members.get("exp")
-        return Principal(
-            subject=subject,
-            issuer=members.get("iss"),
-            audience=audience_of(members) if "aud" in members else (),
-            scopes=_names(members, self.scopes_claims, separator=" "),
-            roles=expand_roles(_names(members, self.roles_claims)),
-            permissions=_names(members, self.permissions_claims),
-            claims=Claims(members),
-            expires_at=None if expires is None else math.floor(expires),
-            token_id=members.get("jti"),
-            identity=(subject or "") if issuer is None else f"{issuer}|{subject or ''}",
+        roles = _names(members, self.roles_claims)
+        return principal_of(
+            subject,
+            issuer,
+            (audience,) if isinstance(audience, str) else tuple(audience),
+            _names(members, self.scopes_claims, separator=" "),
+            expand_roles(roles) if roles else roles,
+            _names(members, self.permissions_claims),
+            Claims(members),
+            None if expires is None else math.floor(expires),
+            members.get("jti"),
+            f"{issuer}|{name}" if is_one_of_several else name,
         )
 
 
@@ -164,11 +180,9 @@ def audience_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
+def _numeric_date(claims: Mapping[str, Any], name: str) -> float:
     """Return a NumericDate (RFC 7519 §2): a number, not text, not a boolean, not ``null``."""
-    value = claims.get(name, ABSENT)
-    if value is ABSENT:
-        return None
+    value = claims[name]
     if type(value) not in _NUMBERS or not -_GREATEST_INTEGER < value < _GREATEST_INTEGER:
         raise ClaimInvalid(name)
     return value  # type: ignore[no-any-return]
@@ -182,15 +196,27 @@ def _names(
     members: Mapping[str, Any], paths: tuple[ClaimPath, ...], separator: str | None = None
 ) -> frozenset[str]:
     """Return the names that claims list; a claim of another shape grants nothing."""
-    found: list[str] = []
+    found = _NO_NAMES
     for path in paths:
-        value = claim_at(members, path)
-        if isinstance(value, str):
-            found += value.split(separator) if separator else (value,)
-        elif isinstance(value, list):
-            found += (item for item in value if isinstance(item, str))
-    # Most tokens name no roles or no permissions: one empty set serves them all.
-    return frozenset(filter(None, found)) if found else _NO_NAMES
+        # Most tokens name no roles or no permissions, and one empty set serves them all.
+        if path[0] in members:
+            value = members[path[0]] if len(path) == 1 else claim_at(members, path)
+            names = _listed(value, separator)
+            found = found | names if found else names
+    return found
 
 
 _NO_NAMES: frozenset[str] = frozenset()
+
+
+def _listed(value: Any, separator: str | None) -> frozenset[str]:
+    if isinstance(value, str):
+        names = frozenset(value.split(separator) if separator else (value,))
+    elif isinstance(value, list):
+        names = frozenset([item for item in value if isinstance(item, str)])
+    else:
+        return _NO_NAMES
+    return names - _NAMELESS if "" in names else names
+
+
+_NAMELESS = frozenset({""})

@@ -34,16 +34,9 @@ class Compact:
 
     header: Header
     header_segment: bytes
-    payload_segment: bytes
     signing_input: bytes
+    payload: bytes
     signature: bytes
-
-    def payload(self) -> bytes:
-        """Return the payload as it was signed.
-
-        :raises TokenMalformed: if the segment is not canonical base64url.
-        """
-        return _decoded(self.payload_segment)
 
     def claims(self) -> dict[str, Any]:
         """Return the payload as a claim set (RFC 7519 §7.2).
@@ -51,40 +44,32 @@ class Compact:
         :raises TokenMalformed: if it is not one JSON object.
         """
         try:
-            return read_object(self.payload())
+            return read_object(self.payload)
         except NotOneObject as problem:
             raise TokenMalformed(f"payload: {problem}") from None
 
 
-class KnownHeaders:
+class KnownHeaders(dict[bytes, Header]):
     """A small memory of header segments that came with a good signature.
 
     It maps a segment to its three facts and to nothing else: issuer, key and policy are looked up
     for each token anew.
     """
 
-    def __init__(self) -> None:
-        self._known: dict[bytes, Header] = {}
-
-    def read(self, segment: bytes) -> Header:
-        """Return what the segment says, from memory or by reading it.
-
-        :raises TokenMalformed: if it is no acceptable header.
-        """
-        known = self._known.get(segment)
-        return _read_header(segment) if known is None else known
+    __slots__ = ()
 
     def learn(self, segment: bytes, header: Header) -> None:
         """Keep a header whose signature was good."""
-        if len(self._known) >= MAX_KNOWN_HEADERS:
-            self._known.clear()
-        self._known[segment] = header
+        if len(self) >= MAX_KNOWN_HEADERS:
+            self.clear()
+        self[segment] = header
 
 
 def parse(token: str, max_size: int, headers: KnownHeaders) -> Compact:
     """Return the parts of ``token``.
 
     :param max_size: characters that a token may have.
+    :param headers: the header segments that need not be read again.
     :raises TokenTooLarge: if it has more.
     :raises TokenMalformed: if it is not three base64url segments with an acceptable header.
     """
@@ -94,31 +79,28 @@ def parse(token: str, max_size: int, headers: KnownHeaders) -> Compact:
         data = token.encode("ascii")
     except UnicodeEncodeError:
         raise TokenMalformed("not ASCII") from None
-    if data.translate(None, base64url.ALPHABET) != b"..":
-        raise TokenMalformed("not three base64url segments")
+    if data.count(b".") != 2:
+        raise TokenMalformed("not three segments")
     signing_input, _, signature = data.rpartition(b".")
     header_segment, _, payload_segment = signing_input.partition(b".")
-    return Compact(
-        headers.read(header_segment),
-        header_segment,
-        payload_segment,
-        signing_input,
-        _decoded(signature),
-    )
-
-
-def _decoded(segment: bytes) -> bytes:
+    header = headers.get(header_segment) or _read_header(header_segment)
     try:
-        return base64url.decode_clean(segment)
+        payload, signature = base64url.decode(payload_segment), base64url.decode(signature)
     except ValueError:
-        raise TokenMalformed("a segment is not canonical base64url") from None
+        raise TokenMalformed(_MISSPELT) from None
+    return Compact(header, header_segment, signing_input, payload, signature)
+
+
+_MISSPELT = "a segment is not canonical base64url"
 
 
 def _read_header(segment: bytes) -> Header:
     try:
-        members = read_object(_decoded(segment))
+        members = read_object(base64url.decode(segment))
     except NotOneObject as problem:
         raise TokenMalformed(f"header: {problem}") from None
+    except ValueError:
+        raise TokenMalformed(_MISSPELT) from None
     # RFC 7515 §4.1.11: an extension that must be understood and is not makes the token invalid;
     # none is understood here, the unencoded payload of RFC 7797 included.
     if "crit" in members or members.get("b64", True) is not True:

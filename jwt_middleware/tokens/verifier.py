@@ -45,7 +45,7 @@ def verify_jws(
         raise AlgorithmNotAllowed(f"alg is none of {sorted(allowed)}")
     keys = _fitting(jwks, compact.header.kid, algorithm, published)
     check_signature(compact, keys, algorithm)
-    return compact.payload()
+    return compact.payload
 
 
 def _fitting(

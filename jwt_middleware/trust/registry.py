@@ -46,7 +46,12 @@ class Registry:
             name: trust for trust in self._fixed for name in (trust.issuer, *trust.settings.aliases)
         }
         self._templates = [_Template(trust) for trust in self._fixed if trust.settings.is_template]
+        self._exact = {
+            name: trust for name, trust in self._by_name.items() if not trust.settings.is_template
+        }
         self._admissions = [Admissions(rule, clock, observers, forget) for rule in rules]
+        self.admits = bool(rules)
+        """Whether a rule may bring more of them into service."""
         self._unnamed = self._by_name.get(None)
         names = (name for trust in self._fixed for name in trust.algorithms)
         self.algorithms = frozenset(ALGORITHMS if rules else names)
@@ -80,24 +85,23 @@ class Registry:
         :raises IssuerUntrusted: if it is nobody whom we trust.
         :raises KeysUnavailable: if the rule that may admit it cannot tell.
         """
-        if self._unnamed is not None:
-            if not isinstance(claims.get("iss", ""), str):
-                raise ClaimInvalid("iss")
-            return self._unnamed
-        if "iss" not in claims:
-            raise ClaimMissing("iss")
-        issuer = claims["iss"]
+        issuer = claims.get("iss", "")
         if not isinstance(issuer, str):
             raise ClaimInvalid("iss")
+        trust = self._unnamed or self._exact.get(issuer)
+        if trust is not None:
+            return trust
+        if "iss" not in claims:
+            raise ClaimMissing("iss")
         trust = self._find(issuer)
         if trust is None:
             raise IssuerUntrusted
         return trust
 
     def _find(self, issuer: str) -> Trust | None:
-        trust = self._by_name.get(issuer)
-        if trust is not None:
-            return None if trust.settings.is_template else trust
+        if issuer in self._by_name:
+            # The name of a template itself, which no token carries.
+            return None
         for template in self._templates:
             if template.covers(issuer):
                 return template.trust

@@ -24,6 +24,7 @@ from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.keys.snapshot import KeyHealth, Snapshot
 from jwt_middleware.keys.static import StaticKeys
 from jwt_middleware.principal import ABSENT, Principal, claim_at
+from jwt_middleware.tokens.cache import Entry
 from jwt_middleware.tokens.compact import Header
 
 
@@ -91,6 +92,10 @@ class Trust:
         self.issuer = settings.issuer
         self.algorithms = settings.algorithms
         self.policy = settings.policy
+        self._is_template = settings.is_template
+        self._typed = settings.typed_claims
+        self.has_tenants = settings.tenants is not None
+        """Whether its keys are those of several issuers, see :meth:`serving`."""
         self.source = source
         self.admitted_until = math.inf
         """The monotonic instant at which the rule that admitted it is asked again."""
@@ -121,11 +126,12 @@ class Trust:
                 raise ClaimMissing(".".join(path))
             if not any(_is_same(value, each) for each in allowed):
                 raise ClaimInvalid(".".join(path))
-        if self.settings.tenants is not None:
-            self._check_tenant(claims, self.settings.tenants)
+        if self.has_tenants:
+            self._check_tenant(claims)
 
-    def _check_tenant(self, claims: Mapping[str, Any], tenants: frozenset[str] | AnyTenant) -> None:
+    def _check_tenant(self, claims: Mapping[str, Any]) -> None:
         tenant = tenant_of(claims)
+        tenants = self.settings.tenants or ()
         is_trusted = isinstance(tenants, AnyTenant) or tenant in tenants
         if not is_trusted or self._filled(self.issuer, tenant) != claims["iss"]:
             raise ClaimInvalid("tid")
@@ -142,8 +148,6 @@ class Trust:
 
         :raises KeyUnknown: if none may.
         """
-        if self.settings.tenants is None:
-            return keys
         tenant = tenant_of(claims)
         serving = tuple(
             key
@@ -166,31 +170,43 @@ class Trust:
         :param expand_roles: adds the roles that a role brings with it.
         :param is_one_of_several: whether a subject alone may be two callers.
         """
-        name = claims["iss"] if self.settings.is_template else self.issuer
-        prefix = name if is_one_of_several else None
-        principal = self.policy.principal(claims, prefix, expand_roles)
-        if principal.issuer != name:
-            principal = replace(principal, issuer=name)
-        return self.with_own_claims(principal)
+        principal = self.policy.principal(
+            claims,
+            claims["iss"] if self._is_template else self.issuer,
+            expand_roles,
+            is_one_of_several=is_one_of_several,
+        )
+        return principal if self._typed is None else self.with_own_claims(principal)
 
     def with_own_claims(self, principal: Principal) -> Principal:
         """Return the principal with typed claims that no other request has.
 
         :raises ClaimsTypeMismatch: if they do not fit the type.
         """
-        typed = self.settings.typed_claims
-        return (
-            principal if typed is None else replace(principal, typed=typed.read(principal.claims))
+        if self._typed is None:
+            return principal
+        return replace(principal, typed=self._typed.read(principal.claims))
+
+    def entry(
+        self,
+        principal: Principal,
+        key: VerificationKey,
+        algorithm: Algorithm,
+        kid: str | None,
+        snapshot: Snapshot,
+    ) -> Entry:
+        """Return what is remembered of a token that ``key`` of ``snapshot`` verified."""
+        return Entry(
+            principal,
+            self,
+            key,
+            algorithm,
+            kid,
+            snapshot,
+            min(snapshot.soft_at, self.admitted_until),
+            self.policy.valid_until(principal),
+            self._typed is None or self._typed.may_share(principal.typed),
         )
-
-    def may_share(self, principal: Principal) -> bool:
-        """Return whether several requests may see one principal."""
-        typed = self.settings.typed_claims
-        return typed is None or typed.may_share(principal.typed)
-
-    def soft_at(self, snapshot: Snapshot) -> float:
-        """Return until when a token that ``snapshot`` verified needs no second look."""
-        return min(snapshot.soft_at, self.admitted_until)
 
 
 def tenant_of(claims: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ def test_only_the_one_spelling_of_a_value_is_read(text: bytes) -> None:
 @pytest.mark.parametrize("text", [b"QQ==", b"Q+8", b"Q/8", b"Q Q", b"QQ\n", b"Q\xff", b"QQ."])
 def test_characters_outside_the_alphabet_are_refused(text: bytes) -> None:
     """Padding, the standard alphabet and blanks are junk, and the message does not repeat them."""
-    with pytest.raises(ValueError, match=r"^not base64url$"):
+    with pytest.raises(ValueError, match=r"^not canonical base64url$"):
         base64url.decode(text)
 
 

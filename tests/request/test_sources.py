@@ -1,6 +1,7 @@
 """Where a token may be: each source alone, and several in their order."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,7 +15,7 @@ from jwt_middleware import (
     SubprotocolToken,
 )
 from jwt_middleware.errors import HeaderMalformed, RequestError, TokenRepeated
-from jwt_middleware.request.sources import Sources, TokenSource, without_token
+from jwt_middleware.request.sources import Sources, TokenSource, check_form, without_token
 from jwt_middleware.request.view import cookie_values
 
 TOKEN = "eyJ.eyJ.c2ln"
@@ -81,8 +82,10 @@ def test_equal_cookies_are_one_and_differing_ones_are_too_many() -> None:
 @pytest.mark.parametrize("value", [f'"{TOKEN}"', "a b", "%61", "a,b", "\xe9"])
 def test_a_cookie_that_is_no_token_is_malformed(value: str) -> None:
     """Quotes and escapes are never undone."""
+    found = CookieToken("session").read(cookies(f"session={value}"))
+    assert found == value
     with pytest.raises(HeaderMalformed):
-        CookieToken("session").read(cookies(f"session={value}"))
+        check_form(value)
 
 
 def test_a_cookie_is_expired_as_it_was_set() -> None:
@@ -107,8 +110,9 @@ def test_a_subprotocol_brings_the_token_that_follows_bearer() -> None:
 
 def test_a_subprotocol_without_one_token_is_refused() -> None:
     """Nothing behind ``bearer``, or ``bearer`` twice."""
+    assert SubprotocolToken().read(sockets("chat, bearer")) == ""
     with pytest.raises(HeaderMalformed):
-        SubprotocolToken().read(sockets("chat, bearer"))
+        check_form("")
     with pytest.raises(TokenRepeated):
         SubprotocolToken().read(sockets(f"bearer, {TOKEN}, bearer, {TOKEN}"))
 
@@ -140,8 +144,7 @@ def test_a_query_token_is_one_token() -> None:
     assert source.read(View(parameters={"t": [TOKEN, TOKEN]})) == TOKEN
     with pytest.raises(TokenRepeated):
         source.read(View(parameters={"t": [TOKEN, "x"]}))
-    with pytest.raises(HeaderMalformed):
-        source.read(View(parameters={"t": [""]}))
+    assert source.read(View(parameters={"t": [""]})) == ""
 
 
 def test_the_first_source_that_is_present_decides() -> None:
@@ -153,8 +156,7 @@ def test_the_first_source_that_is_present_decides() -> None:
     assert sources.find(both) == ("a", BearerHeader())
     assert sources.find(cookies("session=b")) == ("b", CookieToken("session"))
     assert sources.find(View()) is None
-    with pytest.raises(HeaderMalformed):
-        sources.find(bad)
+    assert sources.find(bad) == ("a b", BearerHeader())
 
 
 @pytest.mark.parametrize("query", [["a"], ["b"], ["a", "b"], [""]])
@@ -236,8 +238,9 @@ def test_rubbish_is_refused_or_no_token(source: TokenSource, text: str) -> None:
     view = View(
         {"authorization": [f"Bearer {text}"], "cookie": [f"t={text}"], "x-t": [text]}, {"t": [text]}
     )
-    try:
+    found = None
+    with suppress(RequestError):
         found = source.read(view)
-    except RequestError:
-        return
-    assert found is None
+    if found is not None:
+        with pytest.raises(HeaderMalformed):
+            check_form(found)

@@ -196,7 +196,9 @@ def test_checked_claims_become_a_principal() -> None:
     claims = {**GOOD, "exp": 10.9, "iss": "https://a/", "sub": "alice", "jti": "j"}
     claims |= {"scope": "a  b", "scp": ["c d", 1, ""], "roles": "r s", "realm": {"roles": ["t"]}}
     claims |= {"permissions": {"p": 1}}
-    who = POLICY.principal(claims, "https://a/", lambda roles: roles | {"extra"})
+    who = POLICY.principal(
+        claims, "https://a/", lambda roles: roles | {"extra"}, is_one_of_several=True
+    )
     assert (who.subject, who.issuer, who.audience) == ("alice", "https://a/", ("me",))
     assert who.scopes == {"a", "b", "c d"}
     assert who.roles == {"r s", "t", "extra"}
@@ -216,5 +218,5 @@ def test_a_token_that_says_nothing_is_a_bare_principal() -> None:
         frozenset(),
         frozenset(),
     )
-    assert POLICY.principal({}, "i", lambda roles: roles).identity == "i|"
-    assert POLICY.principal({"sub": "a"}, None, lambda roles: roles).identity == "a"
+    assert POLICY.principal({}, "i", lambda roles: roles, is_one_of_several=True).identity == "i|"
+    assert POLICY.principal({"sub": "a"}, "i", lambda roles: roles).identity == "a"
