@@ -7,6 +7,7 @@ binding. ``iss`` is not checked here: it has chosen the policy.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from jwt_middleware.errors import (
@@ -86,12 +87,6 @@ class ClaimPolicy:
             self._check_kind(claims)
 
     def _check_audience(self, claims: Mapping[str, Any]) -> None:
-        audience = claims.get("aud")
-        if type(audience) is str and type(self.audience) is frozenset and audience in self.audience:
-            return
-        self._check_audiences(claims)
-
-    def _check_audiences(self, claims: Mapping[str, Any]) -> None:
         if "aud" not in claims:
             if self.audience is None or isinstance(self.audience, AnyAudience):
                 return
@@ -106,7 +101,7 @@ class ClaimPolicy:
     def _check_times(self, claims: Mapping[str, Any], now: float) -> None:
         if "exp" in claims:
             # RFC 7519 §4.1.4: not on or after exp. A fraction is cut off, to the sooner side.
-            if math.floor(_numeric_date(claims, "exp")) <= now - self.leeway:
+            if _numeric_date(claims, "exp") // 1 <= now - self.leeway:
                 raise TokenExpired
         elif self.require_exp:
             raise ClaimMissing("exp")
@@ -211,12 +206,14 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 def _listed(value: Any, separator: str | None) -> frozenset[str]:
     if isinstance(value, str):
-        names = frozenset(value.split(separator) if separator else (value,))
-    elif isinstance(value, list):
-        names = frozenset([item for item in value if isinstance(item, str)])
-    else:
-        return _NO_NAMES
-    return names - _NAMELESS if "" in names else names
+        return _split(value, separator)
+    if isinstance(value, list):
+        return frozenset(item for item in value if isinstance(item, str) and item)
+    return _NO_NAMES
 
 
-_NAMELESS = frozenset({""})
+# The tokens of one client say the same, word for word, and so share what is read out of it. 512 are
+# the clients of a large service; what they weigh is bounded by the size of a token.
+@lru_cache(maxsize=512)
+def _split(text: str, separator: str | None) -> frozenset[str]:
+    return frozenset(filter(None, text.split(separator) if separator else (text,)))
