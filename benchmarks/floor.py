@@ -63,6 +63,18 @@ def new_floor(verifies: Callable[[bytes, bytes], bool], claims: dict[str, str]) 
     return app
 
 
+def refusing_floor() -> ASGIApp:
+    """Return the least that refuses an expired token: decode, compare, answer."""
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        header = next(value for name, value in scope["headers"] if name == b"authorization")
+        if json.loads(base64url.decode(header[7:].split(b".")[1]))["exp"] < time.time():
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
 def scope_of(token: str, path: str = "/orders/1") -> Scope:
     """Return the scope of an ordinary request."""
     headers = [(b"host", b"example"), (b"accept", b"*/*"), (b"user-agent", b"bench")]
