@@ -104,21 +104,21 @@ def fastapi_app(root_path: str = "") -> FastAPI:
     return app
 
 
-def litestar_app() -> Litestar:
+def litestar_path(path: str) -> str:
     """Litestar asks that parameters of one place have one name and are declared."""
+    if path.endswith("/**"):
+        return path.removesuffix("**") + "{rest:path}"
+    return HOLE.sub(r"{\1:str}", path).replace("{number:str}", "{number:int}")
 
-    def declared(path: str) -> str:
-        if path.endswith("/**"):
-            return path.removesuffix("**") + "{rest:path}"
-        return HOLE.sub(r"{\1:str}", path).replace("{number:str}", "{number:int}")
 
+def litestar_app() -> Litestar:
     def build(handler: Handler, path: str) -> Any:
         async def endpoint() -> str:
             served.append(handler.name)
             return handler.name
 
         return route(
-            declared(path),
+            litestar_path(path),
             http_method=methods_of(handler),  # type: ignore[arg-type]
             name=handler.name,
             status_code=200,

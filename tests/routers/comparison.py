@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -29,6 +29,7 @@ from tests.routers.servers import (
     httptools_path,
     wsgi_environ,
 )
+from tests.routers.socket_apps import opens
 from tests.routers.spellings import MOUNT, Spelling, spellings
 from tests.routers.subjects import SUBJECTS, Subject
 
@@ -81,6 +82,8 @@ class Table:
     """The handlers under one set of rules, and an application guarded by it."""
 
     def __init__(self, subject: Subject, handlers: tuple[Handler, ...]) -> None:
+        if subject.sockets:
+            handlers = tuple(filter(opens, handlers))
         self.by_name = {handler.name: handler for handler in handlers}
         self.order = list(self.by_name)
         self.app = guard_it(subject.build(), subject, build_guard(handlers))
@@ -94,6 +97,7 @@ class Runner:
         self._loop = asyncio.new_event_loop()
         self._bare = mount(subject.build(), subject)
         self._tables = [Table(subject, HANDLERS), Table(subject, TURNED_OVER)]
+        self.handlers = set(self._tables[0].order)
         self.figures = Figures()
 
     def close(self) -> None:
@@ -185,7 +189,8 @@ class Runner:
             )
         else:
             scope = asgi_scope(spelling.method, path, self.subject.root, query, headers)
-            status = self._loop.run_until_complete(_through_asgi(app, scope))
+            ask = _through_socket if self.subject.sockets else _through_asgi
+            status = self._loop.run_until_complete(ask(app, scope))
         return list(served), status
 
 
@@ -222,6 +227,28 @@ async def _through_asgi(app: Any, scope: Any) -> int:
     return statuses[0] if statuses else 599
 
 
+async def _through_socket(app: Any, scope: Any) -> int:
+    statuses: list[int] = []
+    events = [{"type": "websocket.connect"}]
+    del scope["method"]
+    scope |= {"type": "websocket", "scheme": "ws", "subprotocols": []}
+    scope["extensions"] = {"websocket.http.response": {}}
+
+    async def receive() -> Any:
+        return events.pop() if events else {"type": "websocket.disconnect", "code": 1001}
+
+    async def send(message: Any) -> None:
+        # A close before the handshake is answered with 403, as the specification has it.
+        ends = {"websocket.accept": 101, "websocket.close": 403}
+        statuses.append(ends.get(message["type"], message.get("status", 0)))
+
+    try:
+        await app(scope, receive, send)
+    except Exception as problem:  # noqa: BLE001 - as above
+        _refuse_ours(problem)
+    return statuses[0] if statuses else 599
+
+
 def _through_wsgi(app: Any, environ: dict[str, Any]) -> int:
     statuses: list[int] = []
 
@@ -251,6 +278,9 @@ def _refuse_ours(problem: Exception) -> None:
 def compare(subject: Subject, chosen: Iterable[Spelling]) -> Figures:
     """Return what comes of every spelling."""
     runner = Runner(subject)
+    if subject.sockets:
+        # A handshake is a GET, whatever the spelling says.
+        chosen = dict.fromkeys(replace(spelling, method="GET") for spelling in chosen)
     logging.disable()
     try:
         for spelling in chosen:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tests.routers import asgi_apps, django_apps, wsgi_apps
+from tests.routers import asgi_apps, django_apps, socket_apps, wsgi_apps
 from tests.routers.spellings import MOUNT
 
 
@@ -21,6 +21,8 @@ class Subject:
     """Whether the server puts ``root_path`` in front of the path, as uvicorn does."""
     mounted: bool = False
     """Whether the guard stands inside a mount of an outer application."""
+    sockets: bool = False
+    """Whether it is asked for WebSockets."""
     limits: frozenset[str] = frozenset()
     """Handlers that this subject serves in a way that no path tells; docs/security.md says why."""
 
@@ -60,4 +62,9 @@ SUBJECTS = (
     Subject("Django (WSGI), SCRIPT_NAME", "wsgi", django_apps.django_wsgi_app, MOUNT),
     Subject("Bottle", "wsgi", wsgi_apps.bottle_app),
     Subject("Pyramid", "wsgi", wsgi_apps.pyramid_app),
+    Subject("Starlette, sockets", "asgi", socket_apps.starlette_app, sockets=True),
+    Subject("FastAPI, sockets", "asgi", socket_apps.fastapi_app, sockets=True),
+    Subject("Litestar, sockets", "asgi", socket_apps.litestar_app, sockets=True, limits=MOUNTED),
+    Subject("Quart, sockets", "asgi", socket_apps.quart_app, sockets=True),
+    Subject("Falcon, sockets", "asgi", socket_apps.falcon_app, sockets=True),
 )
