@@ -237,10 +237,11 @@ async def _through_socket(app: Any, scope: Any) -> int:
     async def receive() -> Any:
         return events.pop() if events else {"type": "websocket.disconnect", "code": 1001}
 
-    async def send(message: Any) -> None:
+    async def send(message: dict[str, Any]) -> None:
         # A close before the handshake is answered with 403, as the specification has it.
         ends = {"websocket.accept": 101, "websocket.close": 403}
-        statuses.append(ends.get(message["type"], message.get("status", 0)))
+        kind = message["type"]
+        statuses.append(ends[kind] if kind in ends else message.get("status", 0))
 
     try:
         await app(scope, receive, send)
