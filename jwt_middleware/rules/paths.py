@@ -7,7 +7,7 @@ each reading: percent-escapes decoded once more, a backslash taken as a slash, `
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from urllib.parse import unquote
 
 from jwt_middleware.errors import PathInvalid
@@ -30,7 +30,7 @@ _PARAMETERS = re.compile(r";[^/]*")
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def readings(path: str, prefixes: Iterable[str] = (), root: str = "") -> tuple[str, ...]:
+def readings(path: str, prefixes: Collection[str] = (), root: str = "") -> tuple[str, ...]:
     """Return every reading of ``path``, the path as sent first.
 
     :param path: as the wrapped application receives it; empty means ``/``.
@@ -46,10 +46,12 @@ def readings(path: str, prefixes: Iterable[str] = (), root: str = "") -> tuple[s
     found = [path] if _ORDINARY.fullmatch(path) else _closure(path)
     if root:
         found += [_after(reading, root) for reading in found if root in reading]
-    if any(_DOT_SEGMENT.search(reading) for reading in found):
-        raise PathInvalid("the path has a dot segment")
-    stripped = (strip_prefix(reading, prefix) for reading in found for prefix in prefixes)
-    return tuple(dict.fromkeys([*found, *stripped]))
+    for reading in found:
+        if "/." in reading and _DOT_SEGMENT.search(reading):
+            raise PathInvalid("the path has a dot segment")
+    if prefixes:
+        found += [strip_prefix(reading, prefix) for reading in found for prefix in prefixes]
+    return tuple(dict.fromkeys(found))
 
 
 def _closure(path: str) -> list[str]:
@@ -98,7 +100,7 @@ def _after(path: str, root: str) -> str:
 
 def segments(path: str) -> tuple[str, ...]:
     """Return the segments of a path; empty ones do not count, so ``//a/`` is ``/a``."""
-    return tuple(segment for segment in path.split("/") if segment)
+    return tuple(filter(None, path.split("/")))
 
 
 def with_empty_segments(path: str) -> tuple[tuple[str, ...], ...]:
@@ -107,6 +109,8 @@ def with_empty_segments(path: str) -> tuple[tuple[str, ...], ...]:
     There ``/orgs//members`` is ``/orgs/{org}/members``. One slash at the end is no empty segment:
     that is how others write the page itself.
     """
+    if "//" not in path:
+        return ()
     kept = tuple(path.lstrip("/").split("/"))
     if "" not in kept[:-1]:
         return ()

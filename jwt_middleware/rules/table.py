@@ -6,7 +6,7 @@ rules cost what ten cost.
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
@@ -62,14 +62,21 @@ class Rule:
     methods: frozenset[str] | None
     requires: Requirement
     on_invalid: str = "refuse"
+    _words: str = field(init=False, repr=False)
 
-    def __str__(self) -> str:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_words", self._in_words())
+
+    def _in_words(self) -> str:
         if not self.patterns:
             return "no rule: a valid token"
         paths = ", ".join(repr(pattern.text) for pattern in self.patterns)
         asks = "" if type(self.requires) is Authenticated else f", requires {self.requires}"
         methods = "" if self.methods is None else f", methods={sorted(self.methods)}"
         return f"{self.access}({paths}{asks}{methods})"
+
+    def __str__(self) -> str:
+        return self._words
 
     def covers(self, method: str, *, named: bool) -> bool:
         """Return whether the rule speaks of ``method``.
@@ -183,8 +190,8 @@ def _check_method(pattern: str, method: object) -> None:
         )
 
 
-Entry = tuple[int, Rule, Pattern]
-"""A pattern in the tree, with its rule and the place of that in the table."""
+Entry = tuple[tuple[int, int], Rule, Pattern]
+"""A pattern in the tree, with its rule, the place of that in the table and its own in the rule."""
 
 _Abstract = tuple[str | None, ...]
 """Segments of a path; ``None`` for one that no pattern names."""
@@ -227,19 +234,27 @@ class Ruling:
 
 
 def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
-    guarded = [decider for decider in deciders if decider.rule.access != "public"]
+    is_public = admits_anonymous = forgives_invalid = True
+    names_options = False
+    demands = []
+    for decider in deciders:
+        rule = decider.rule
+        names_options |= rule.methods is not None and "OPTIONS" in rule.methods
+        if rule.access == "public":
+            continue
+        is_public = False
+        admits_anonymous &= rule.access == "optional"
+        forgives_invalid &= rule.on_invalid == "anonymous"
+        if type(rule.requires) is not Authenticated:
+            demands.append((rule.requires, decider.match))
     return Ruling(
-        deciders=deciders,
-        rule=str(deciders[0].rule),
-        is_public=not guarded,
-        admits_anonymous=all(decider.rule.access == "optional" for decider in guarded),
-        forgives_invalid=all(decider.rule.on_invalid == "anonymous" for decider in guarded),
-        demands=tuple(
-            (decider.rule.requires, decider.match)
-            for decider in guarded
-            if type(decider.rule.requires) is not Authenticated
-        ),
-        names_options=any("OPTIONS" in (decider.rule.methods or ()) for decider in deciders),
+        deciders,
+        str(deciders[0].rule),
+        is_public,
+        admits_anonymous,
+        forgives_invalid,
+        tuple(demands),
+        names_options,
     )
 
 
@@ -296,8 +311,9 @@ class RuleTable:
         every = readings(path, (*self._prefixes, *prefixes), root)
         deciders = [self.decider(upper, reading) for reading in every]
         deciders += self._where_nothing_fills_a_hole(upper, every)
-        distinct = [one for place, one in enumerate(deciders) if one not in deciders[:place]]
-        ruling = _ruling(tuple(distinct))
+        if len(deciders) > 1:
+            deciders = [one for place, one in enumerate(deciders) if one not in deciders[:place]]
+        ruling = _ruling(tuple(deciders))
         if len(path) <= MEMO_PATH_LENGTH and len(method) <= MEMO_PATH_LENGTH:
             if len(self._memo) >= MEMO_ENTRIES:
                 self._memo.clear()
@@ -324,13 +340,15 @@ class RuleTable:
 
     def _first(self, method: str, path: _Abstract) -> Entry | None:
         found = self._candidates(path)
-        named = any(rule.methods and method in rule.methods for _, rule, _ in found)
-        return min(
-            (entry for entry in found if entry[1].covers(method, named=named)),
-            # Of two patterns of one rule the first counts too: it says what stands in the holes.
-            key=lambda entry: (entry[0], entry[1].patterns.index(entry[2])),
-            default=None,
+        named = method == "WEBSOCKET" and any(
+            rule.methods and method in rule.methods for _, rule, _ in found
         )
+        first: Entry | None = None
+        for entry in found:
+            # Of two patterns of one rule the first counts too: it says what stands in the holes.
+            if (first is None or entry[0] < first[0]) and entry[1].covers(method, named=named):
+                first = entry
+        return first
 
     def deciding(self, method: str, template: Template) -> tuple[Rule, ...]:
         """Return every rule that decides some path of a route, in the order of the table.
@@ -342,7 +360,8 @@ class RuleTable:
         found: dict[int, Rule] = {}
         for parts in template.expanded(self._depth):
             for path in self._representatives(method, parts):
-                number, rule, _ = self._first(method, path) or (len(self.rules), NO_RULE, None)
+                first = self._first(method, path)
+                number, rule = (first[0][0], first[1]) if first else (len(self.rules), NO_RULE)
                 found[number] = rule
         return tuple(found[number] for number in sorted(found))
 
@@ -384,20 +403,30 @@ class RuleTable:
         nodes = [self._root]
         found = list(self._root.below)
         for segment in path:
-            nodes = [child for node in nodes for child in _children(node, segment)]
+            children = []
             for node in nodes:
-                found += node.below
+                # A loop in place of calls: a path that was not seen before takes this walk.
+                if segment is not None and (child := node.names.get(segment)) is not None:
+                    children.append(child)
+                    found += child.below
+                if node.hole is not None:
+                    children.append(node.hole)
+                    found += node.hole.below
+            if not children:
+                return found
+            nodes = children
         for node in nodes:
             found += node.here
         return found
 
     def _add(self, number: int, rule: Rule) -> None:
-        for pattern in rule.patterns:
+        for place, pattern in enumerate(rule.patterns):
             self._refuse_if_unreachable(number, rule, pattern)
             node = self._root
             for part in pattern.parts:
                 node = _child(node, part)
-            (node.below if pattern.is_open else node.here).append((number, rule, pattern))
+            entries = node.below if pattern.is_open else node.here
+            entries.append(((number, place), rule, pattern))
 
     def _refuse_if_unreachable(self, number: int, rule: Rule, pattern: Pattern) -> None:
         earlier = [
