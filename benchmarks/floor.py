@@ -3,12 +3,13 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar, Token
 from typing import Any
 
 from jwt_middleware.asgi import ASGIApp, Message, Receive, Scope, Send
 from jwt_middleware.crypto import base64url
+from jwt_middleware.wsgi import Environ, StartResponse, WSGIApp
 
 _current: ContextVar[object] = ContextVar("current")
 
@@ -73,6 +74,40 @@ def refusing_floor() -> ASGIApp:
             await send({"type": "http.response.body", "body": b""})
 
     return app
+
+
+def wsgi_bare(_environ: Environ, _start_response: StartResponse) -> list[bytes]:
+    """Answer with nothing, as :func:`bare` does."""
+    return []
+
+
+def wsgi_floor(known: dict[str, tuple[object, float]]) -> WSGIApp:
+    """Return the same as :func:`floor` for WSGI."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        principal, until = known[environ["HTTP_AUTHORIZATION"][7:]]
+        if time.time() >= until:
+            return []
+        environ["principal"] = environ["REMOTE_USER"] = environ["AUTH_TYPE"] = principal
+        token = _current.set(principal)
+        try:
+            return wsgi_bare(environ, start_response)
+        finally:
+            _current.reset(token)
+
+    return app
+
+
+def environ_of(token: str, path: str = "/orders/1") -> Environ:
+    """Return the environment of an ordinary request."""
+    return {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "HTTP_AUTHORIZATION": f"Bearer {token}",
+        "wsgi.url_scheme": "http",
+    }
 
 
 def scope_of(token: str, path: str = "/orders/1") -> Scope:

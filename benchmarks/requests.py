@@ -1,7 +1,8 @@
 """A known token, a new token, a refusal: ours beside the bare app, the floor and PyJWT."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -15,13 +16,24 @@ from starlette.authentication import (
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
 
-from benchmarks.floor import bare, call, floor, new_floor, refusing_floor, scope_of
+from benchmarks.floor import (
+    bare,
+    call,
+    environ_of,
+    floor,
+    new_floor,
+    refusing_floor,
+    scope_of,
+    wsgi_bare,
+    wsgi_floor,
+)
 from benchmarks.harness import measure, show
-from jwt_middleware import Guard, Issuer, JWTMiddleware, has_scope, protect
+from jwt_middleware import Guard, Issuer, JWTMiddleware, JWTWSGIMiddleware, has_scope, protect
 from jwt_middleware.asgi import ASGIApp, Scope
 from jwt_middleware.crypto import base64url
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.testing import KeyPair
+from jwt_middleware.wsgi import Environ, StartResponse, WSGIApp
 
 PAIR = KeyPair.generate("RS256", kid="a")
 UNTIL = int(time.time()) + 86_400
@@ -39,14 +51,17 @@ def token(number: int = 0) -> str:
     )
 
 
-def ours(rules: int = 1, cached: int = 10_000) -> ASGIApp:
+def guard_of(rules: int = 1, cached: int = 10_000) -> Guard:
     more = [protect(f"/path-{number}/{{id}}") for number in range(rules - 1)]
-    guard = Guard(
+    return Guard(
         issuers=Issuer("https://id.example/", audience="orders", keys=PAIR.jwk),
         rules=[*more, protect("/orders/**", requires=has_scope("orders:read"))],
         token_cache_size=cached,
     )
-    return JWTMiddleware(bare, guard=guard)
+
+
+def ours(rules: int = 1, cached: int = 10_000) -> ASGIApp:
+    return JWTMiddleware(bare, guard=guard_of(rules, cached))
 
 
 class PyJWTBackend(AuthenticationBackend):
@@ -104,6 +119,29 @@ def known_token() -> None:
     show("A known token (promised: ours adds at most 4 floors)", times, "floor")
 
 
+def pyjwt_in_wsgi(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    text = environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
+    environ["claims"] = jwt.decode(text, PUBLIC, ["RS256"], audience="orders")
+    return wsgi_bare(environ, start_response)
+
+
+def known_token_wsgi() -> None:
+    text = token()
+    apps: dict[str, WSGIApp] = {
+        "bare app": wsgi_bare,
+        "floor": wsgi_floor({text: (object(), UNTIL)}),
+        "ours": JWTWSGIMiddleware(wsgi_bare, guard=guard_of()),
+        "PyJWT in WSGI": pyjwt_in_wsgi,
+    }
+    environ = environ_of(text)
+    times = measure({name: partial(_serve, app, environ) for name, app in apps.items()})
+    show("A known token under WSGI (promised: ours adds at most 4 floors)", times, "floor")
+
+
+def _serve(app: WSGIApp, environ: Environ) -> object:
+    return app({**environ}, lambda *_: lambda _: None)
+
+
 def new_token() -> None:
     tokens = [token(number) for number in range(3_000)]
     scopes = [scope_of(text) for text in tokens]
@@ -142,4 +180,4 @@ def rules() -> None:
     )
 
 
-ALL = (known_token, new_token, refusal, rules)
+ALL = (known_token, known_token_wsgi, new_token, refusal, rules)

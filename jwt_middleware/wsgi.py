@@ -38,8 +38,8 @@ class JWTWSGIMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        met = environ.get(_VERDICT_KEY)
-        if met is not None and met == (self._guard, *_target(environ)):
+        if _VERDICT_KEY in environ and environ[_VERDICT_KEY] == self._mark(environ):
+            # This very guard let this very request pass further out.
             return self._app(environ, start_response)
 
         view = WSGIView(environ)
@@ -48,17 +48,12 @@ class JWTWSGIMiddleware:
 
         if isinstance(verdict, Reply):
             return _reply(verdict, environ, start_response)
-        return self._allow(verdict, environ, start_response)
 
-    def _allow(
-        self, verdict: Allow, environ: Environ, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        principal = verdict.principal
-        _attach(environ, principal)
-        environ[_VERDICT_KEY] = (self._guard, *_target(environ))
+        _attach(environ, verdict.principal)
+        environ[_VERDICT_KEY] = self._mark(environ)
         if verdict.response_headers:
             start_response = _adding(verdict.response_headers, start_response)
-        set_current(principal)
+        set_current(verdict.principal)
         try:
             body = self._app(environ, start_response)
         except BaseException:
@@ -66,15 +61,20 @@ class JWTWSGIMiddleware:
             raise
         return _forgetting(body, environ)
 
+    def _mark(self, environ: Environ) -> tuple[object, ...]:
+        """Return who let which request pass, for the same guard further in."""
+        return (
+            self._guard,
+            environ.get("PATH_INFO"),
+            environ.get("SCRIPT_NAME", ""),
+            environ["REQUEST_METHOD"],
+        )
+
 
 def guard_of(environ: Environ) -> Guard | None:
     """Return the guard that let a request pass; ``None`` if none stands in front."""
     met = environ.get(_VERDICT_KEY)
     return None if met is None else met[0]
-
-
-def _target(environ: Environ) -> tuple[object, ...]:
-    return environ.get("PATH_INFO"), environ.get("SCRIPT_NAME", ""), environ["REQUEST_METHOD"]
 
 
 def _attach(environ: Environ, principal: Principal) -> None:

@@ -1,5 +1,6 @@
 """What the guard may see of a request: narrow questions, the same for both faces."""
 
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -129,6 +130,12 @@ class ASGIView:
         return query_values(raw.decode("latin-1"), name)
 
 
+# The names are those that the configuration speaks of, far fewer than these.
+@lru_cache(maxsize=64)
+def _variable(name: str) -> str:
+    return f"HTTP_{name.upper().replace('-', '_')}"
+
+
 class WSGIView:
     """The view of a WSGI environment (PEP 3333)."""
 
@@ -163,7 +170,7 @@ class WSGIView:
         return self._environ.get("REMOTE_ADDR") or None
 
     def headers(self, name: str) -> list[str]:
-        value = self._environ.get(f"HTTP_{name.upper().replace('-', '_')}")
+        value = self._environ.get(_variable(name))
         return [] if value is None else [value]
 
     def cookies(self, name: str) -> list[str]:
