@@ -95,3 +95,11 @@ def test_every_public_name_is_documented() -> None:
     """With a docstring, or for a constant with a type that has one."""
     for name in front.__all__:
         assert getattr(front, name).__doc__, name
+
+
+def test_the_front_door_is_whole() -> None:
+    """Every public name exists, is listed in order, and is documented."""
+    names = front.__all__
+
+    assert list(names) == sorted(names)
+    assert all(hasattr(front, name) for name in names)

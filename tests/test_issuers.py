@@ -14,7 +14,9 @@ from jwt_middleware import (
     Guard,
     HTTPFetcher,
     Issuer,
+    KeyFile,
     KeysUnavailable,
+    Secret,
     TokenError,
 )
 from jwt_middleware.issuers import IssuerOptions
@@ -23,13 +25,9 @@ from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
 from jwt_middleware.testing.issuer import JWKS_PATH, OIDC_PATH
 from tests.keys.publisher import Publisher, landed
 from tests.keys.web import NAME, web_of
+from tests.short_form import SECRET
 
 TENANT = "8a2e1b70-4c1d-4f7e-9a55-0d1f2c3b4a59"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -318,3 +316,53 @@ async def test_all_issuers_are_warmed_by_awaiting_too(clock: Clock) -> None:
 
         assert guard.health()[up.url].is_ready
         await guard.awarm()
+
+
+ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "no name": ({"issuer": ""}, "is no name"),
+    "keys twice": ({"keys": SECRET, "jwks_uri": "https://a/"}, "not both"),
+    "nothing to go by": ({"issuer": None}, "needs a name"),
+    "leeway below nought": ({"leeway": -1}, "leeway=-1"),
+    "leeway too wide": ({"leeway": 301}, "at most 300"),
+    "leeway as text": ({"leeway": "30"}, "leeway='30'"),
+    "an endless lifetime": ({"max_lifetime": float("inf")}, "max_lifetime=inf"),
+    "algorithms as text": ({"algorithms": "RS256"}, "is a string"),
+    "no algorithm": ({"algorithms": []}, "accepts no token"),
+    "none": ({"algorithms": ["none"]}, "unsigned"),
+    "a mixture": ({"algorithms": ["HS256", "RS256"]}, "mixes"),
+    "an unknown algorithm": ({"algorithms": ["RS265"]}, "did you mean 'RS256'"),
+    "an algorithm like none": ({"algorithms": [1]}, "known are"),
+    "types as text": ({"token_types": "JWT"}, "token_types='JWT'"),
+    "an empty audience": ({"audience": []}, "audience=[]"),
+    "a secret from the network": ({"algorithms": ["HS256"]}, "shared secret"),
+    "a path with a slash": ({"roles_claim": "https://x/roles"}, "contains a slash"),
+    "a path with a gap": ({"scopes_claim": "a..b"}, "empty name"),
+    "no key": ({"keys": []}, "holds no key"),
+    "a key for nothing": (
+        {"keys": KeyPair.generate("ES256").jwk, "algorithms": ["RS256"]},
+        "fits none",
+    ),
+    "a missing file": ({"keys": KeyFile("nowhere.pem")}, "cannot be read"),
+    "a secret for public keys": ({"keys": Secret(SECRET)}, "shared secret"),
+    "a short secret": ({"keys": "short", "algorithms": ["HS256"]}, "at least 32"),
+    "an empty secret": ({"keys": "", "algorithms": ["HS256"]}, "is empty"),
+    "PEM for a secret": (
+        {"keys": KeyPair.generate("ES256").public_pem, "algorithms": ["HS256"]},
+        "PEM",
+    ),
+    "rubbish for PEM": ({"keys": "rubbish"}, "pem unreadable"),
+    "an object": ({"keys": object()}, "cannot verify"),
+    "a mapping of nothing": ({"keys": {"a": "b"}}, "neither a JWK"),
+}
+
+
+@pytest.mark.parametrize("kind", ISSUER_MISTAKES)
+def test_a_mistaken_issuer_is_a_sentence_at_construction(kind: str) -> None:
+    """It names the setting."""
+    options, sentence = ISSUER_MISTAKES[kind]
+    given: dict[str, Any] = {"issuer": "https://a/", "audience": "x", **options}
+
+    with pytest.raises(ConfigurationError) as mistake:
+        Issuer(given.pop("issuer"), **given)
+
+    assert sentence in str(mistake.value)

@@ -10,11 +10,6 @@ from tests.keys.publisher import Publisher, Record, landed, resolver_of
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def publisher() -> Iterator[Publisher]:
     publisher = Publisher("a", "b")
     yield publisher

@@ -64,11 +64,6 @@ class World:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def world(clock: Clock) -> Any:
     world = World(clock)
     yield world

@@ -37,11 +37,6 @@ def code_of(guard: Guard, text: str) -> str:
     return "passed"
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 def test_a_listed_tenant_passes_and_another_does_not(clock: Clock) -> None:
     """The list may be written in either case, as people copy GUIDs."""
     guard = guard_of(clock, [OURS.upper()])
