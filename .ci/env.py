@@ -30,8 +30,10 @@ TIERS = ("demo", "test", "dev")
 # The environment of the tool that writes the locks; the project has no place in it.
 WITHOUT_PROJECT = "lock"
 
-# What a shell may carry along that would send packages, or imports, elsewhere.
+# What a shell may carry along that would send packages, or imports, elsewhere, or have each of the
+# hundred processes of a suite compile every framework anew.
 ASTRAY = (
+    "PYTHONDONTWRITEBYTECODE",
     "PYTHONPATH",
     "PYTHONHOME",
     "PIP_TARGET",
@@ -59,7 +61,7 @@ class Way(NamedTuple):
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables without those that lead packages or imports astray."""
+    """Return the variables without those that lead packages or imports astray, or waste time."""
     cleaned = {name: value for name, value in environ.items() if name not in ASTRAY}
     # A configuration file may ask for --user or insist on an active environment; a variable wins.
     return cleaned | {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}

@@ -1,6 +1,7 @@
 """Issuers as values: what the configuration may say, each option at work, and what is refused."""
 
 import json
+import threading
 import time
 from inspect import signature
 from typing import Any
@@ -19,10 +20,11 @@ from jwt_middleware import (
     Secret,
     TokenError,
 )
+from jwt_middleware.events import Event, KeyFetchFinished
 from jwt_middleware.issuers import IssuerOptions
 from jwt_middleware.keys.fetch import Request, Response
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
-from jwt_middleware.testing.issuer import JWKS_PATH, OIDC_PATH
+from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.keys.publisher import Publisher, landed
 from tests.keys.web import NAME, web_of
 from tests.short_form import SECRET
@@ -273,19 +275,27 @@ def test_all_issuers_are_warmed_at_once_within_one_timeout(clock: Clock) -> None
     with FakeIssuer(["ES256"]) as slow, FakeIssuer(["ES256"]) as other, FakeIssuer(["ES256"]) as up:
         slow.gate.clear()
         other.gate.clear()
+        finished = threading.Event()
+
+        def watch(event: Event) -> None:
+            if isinstance(event, KeyFetchFinished) and event.issuer == up.url:
+                finished.set()
+
         issuers = [Issuer(each.url, audience="api") for each in (slow, other, up)]
-        guard = Guard(issuers=issuers, clock=clock)
+        guard = Guard(issuers=issuers, clock=clock, observers=[watch])
         # Beyond what is left for it once the two before it have used up their time.
         guard.warm(timeout=0.3)
-        up.arrived.wait(10)
-        assert slow.requests[OIDC_PATH] == other.requests[OIDC_PATH] == 1
+        assert finished.wait(10)
+        assert slow.arrived.wait(10)
+        assert other.arrived.wait(10)
         with pytest.raises(KeysUnavailable):
             guard.warm(timeout=0.1, required=True)
-        assert up.requests[JWKS_PATH] == 1
+        assert [guard.health()[each.url].is_ready for each in (slow, other, up)] == [0, 0, 1]
         slow.gate.set()
         other.gate.set()
         guard.warm(required=True)
         assert all(health.is_ready for health in guard.health().values())
+        assert [each.requests[JWKS_PATH] for each in (slow, other, up)] == [1, 1, 1]
 
 
 def test_twenty_issuers_that_hang_cost_one_timeout(clock: Clock) -> None:

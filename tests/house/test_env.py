@@ -24,6 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_variables_that_lead_packages_astray_are_dropped() -> None:
     dirty = {"PYTHONPATH": "/elsewhere", "PIP_TARGET": "/elsewhere", "HOME": "/home/alice"}
+    dirty["PYTHONDONTWRITEBYTECODE"] = "1"
 
     assert env.clean_environ(dirty) == {
         "HOME": "/home/alice",
