@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from jwt_middleware.errors import PathInvalid
 from jwt_middleware.rules.paths import (
     MAX_READINGS,
+    MAX_UNUSUAL_LENGTH,
     normal_method,
     readings,
     strip_prefix,
@@ -58,6 +59,25 @@ def test_a_path_that_cannot_be_read_with_certainty_is_refused(path: str) -> None
     """Dots in any disguise, controls, bytes that are no text, too much of it."""
     with pytest.raises(PathInvalid):
         readings(path)
+
+
+def test_as_many_readings_as_allowed_are_read_and_one_more_is_not() -> None:
+    """Each further ``25`` takes one more unquoting to come down to ``/A``."""
+    most = MAX_READINGS - 2
+    assert len(readings("/%" + "25" * most + "41")) == MAX_READINGS == 32
+    with pytest.raises(PathInvalid, match="too many readings"):
+        readings("/%" + "25" * (most + 1) + "41")
+
+
+def test_an_escaped_path_is_read_up_to_its_greatest_length() -> None:
+    """One character more is refused; a path that has but one reading may be longer."""
+    longest = "/\\".ljust(MAX_UNUSUAL_LENGTH, "a")
+    assert len(readings(longest)) == 2
+    assert len(longest) == 2_048
+    with pytest.raises(PathInvalid, match="too long"):
+        readings(longest + "a")
+    plain = "/" + "a" * MAX_UNUSUAL_LENGTH
+    assert readings(plain) == (plain,)
 
 
 def test_prefixes_come_off_at_a_boundary() -> None:

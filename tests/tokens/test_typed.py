@@ -196,11 +196,34 @@ class Undecided(pydantic.BaseModel):
         raise ValueError(sub)
 
 
-def test_what_a_models_own_check_says_is_not_told() -> None:
-    """It may quote the claim."""
+class Stumbling(pydantic.BaseModel):
+    """A model whose own check meets a type that it did not expect."""
+
+    sub: str
+
+    @pydantic.field_validator("sub")
+    @classmethod
+    def check(cls, sub: str) -> str:
+        raise TypeError(sub)
+
+
+@dataclass(frozen=True)
+class StumblingData:
+    """The same in a dataclass."""
+
+    sub: str
+
+    def __post_init__(self) -> None:
+        raise TypeError(self.sub)
+
+
+@pytest.mark.parametrize("claims_type", [Undecided, Stumbling, StumblingData])
+def test_what_a_types_own_check_says_is_not_told(claims_type: Any) -> None:
+    """It may quote the claim; and a ``TypeError``, which pydantic lets through, is a misfit too."""
     with pytest.raises(ClaimsTypeMismatch) as refusal:
-        guard(Undecided).verify(token())
+        guard(claims_type).verify(token())
     assert "alice" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
 
 
 @pytest.mark.parametrize("claims_type", [int, "Claims", dict[str, int], object])
