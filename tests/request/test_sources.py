@@ -63,6 +63,16 @@ def test_a_cookie_is_taken_as_it_is() -> None:
     assert source.read(View()) is None
 
 
+@pytest.mark.parametrize("blank", ["\xa0", "\x85", "\x0b", "\x0c", "\x1c", "\x1f", "\u2000", "\n"])
+def test_a_name_that_only_looks_like_the_cookies_is_another(blank: str) -> None:
+    """A neighbouring host may set it, since to a browser it does not begin with ``__Host-``."""
+    for planted in (f"{blank}__Host-token=evil", f"__Host-token{blank}=evil"):
+        assert CookieToken().read(cookies(planted)) is None
+        assert CookieToken().read(cookies(f"{planted}; __Host-token={TOKEN}")) == TOKEN
+    assert CookieToken().read(cookies(f"a=b;\t __Host-token \t=\t{TOKEN} \t")) == TOKEN
+    assert CookieToken().read(cookies(f"__Host-token={TOKEN}{blank}")) == TOKEN + blank
+
+
 def test_an_empty_cookie_is_no_token() -> None:
     """A logout leaves one behind."""
     assert CookieToken("session").read(cookies("session=")) is None
