@@ -180,6 +180,25 @@ def test_a_hash_does_not_make_a_value_fit_to_share(claims_type: Any) -> None:
     assert all(getattr(first, name) is not getattr(again, name) for name in held)
 
 
+class Noting(pydantic.BaseModel):
+    """Frozen but for what is private."""
+
+    model_config = {"frozen": True, "strict": True}
+    sub: str
+    _notes: list[str] = pydantic.PrivateAttr(default_factory=list)
+
+    def note(self, text: str) -> int:
+        self._notes.append(text)
+        return len(self._notes)
+
+
+def test_a_frozen_model_with_a_private_attribute_is_made_anew() -> None:
+    """What one request notes down in it no other finds."""
+    wanted, text = guard(Noting), token()
+
+    assert [wanted.verify(text).typed.note("once") for _ in range(2)] == [1, 1]
+
+
 def test_without_a_type_there_is_none() -> None:
     """``principal.claims`` is all there is."""
     assert guard(None).verify(token()).typed is None
