@@ -14,8 +14,8 @@ WEIGHT = 2_500
 KEY = VerificationKey("oct", None, b"s" * 32)
 
 
-def entry() -> Entry:
-    return Entry(ANONYMOUS, None, KEY, ALGORITHMS["HS256"], None, None, math.inf, math.inf)
+def entry(trust: object = None) -> Entry:
+    return Entry(ANONYMOUS, trust, KEY, ALGORITHMS["HS256"], None, None, math.inf, math.inf)
 
 
 def test_a_token_is_found_by_its_whole_text() -> None:
@@ -86,6 +86,27 @@ def test_a_cleared_cache_starts_over() -> None:
     assert (len(cache), cache.bytes, look_up("a")) == (0, 0, None)
     cache.put("b", entry())
     assert look_up("b") is not None
+
+
+def test_the_tokens_of_one_issuer_are_forgotten_alone() -> None:
+    """What they weighed is free again, and the others leave in their order."""
+    cache, gone, stays = TokenCache(3, 10**6), object(), object()
+    for token, trust in (("a", gone), ("b", stays), ("cc", gone)):
+        cache.put(token, entry(trust))
+    cache.forget(gone)
+    assert [token for token in ("a", "b", "cc") if cache.get(token)] == ["b"]
+    assert (len(cache), cache.bytes) == (1, WEIGHT + 3)
+    for token in "defg":
+        cache.put(token, entry())
+    assert [token for token in "bdefg" if cache.get(token)] == ["e", "f", "g"]
+
+
+def test_a_token_that_fills_all_the_bytes_is_kept() -> None:
+    """One byte less and it is not."""
+    for room, kept in ((WEIGHT + 3, 1), (WEIGHT + 2, 0)):
+        cache = TokenCache(2, room)
+        cache.put("a", entry())
+        assert len(cache) == kept
 
 
 @given(
