@@ -44,12 +44,67 @@ class View:
         return list(self.parameters.get(name, ()))
 
 
+def authorized(*headers: str) -> View:
+    return View({"authorization": headers})
+
+
 def cookies(*headers: str) -> View:
     return View({"cookie": headers})
 
 
 def sockets(*headers: str) -> View:
     return View({"sec-websocket-protocol": headers}, is_websocket=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "token"),
+    [
+        (f"Bearer {TOKEN}", TOKEN),
+        (f" bEARER   {TOKEN}\t", TOKEN),
+        ("Bearer", ""),
+        ("Bearer a b", "a b"),
+        (f"Bearer\t{TOKEN}", None),
+        ("Basic YTpi", None),
+        ('Digest username="a", realm="b"', None),
+        ("Bearers a", None),
+        ("", None),
+    ],
+)
+def test_a_bearer_header_is_known_by_its_scheme(value: str, token: str | None) -> None:
+    """In any case of letters, behind spaces; another scheme is no token, nothing is a bad one."""
+    assert BearerHeader().read(authorized(value)) == token
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("Bearer a", "Bearer a"),
+        ("Basic YTpi", "Bearer a"),
+        ("Bearer a, Bearer b",),
+        ("Basic YTpi==,Bearer a",),
+        ("Bearer a ,x",),
+        ('Digest username="a", bearer',),
+        ('Digest username="a",BEARER b',),
+    ],
+)
+def test_two_headers_are_too_many_also_when_joined(values: tuple[str, ...]) -> None:
+    """A server below WSGI puts a comma between them."""
+    with pytest.raises(TokenRepeated):
+        BearerHeader().read(authorized(*values))
+
+
+def test_a_header_of_another_name_has_a_scheme_or_none() -> None:
+    """With one, what stands behind another is no token; without, all of it is the token."""
+    behind, alone = HeaderToken("X-Token", scheme="JWT"), HeaderToken("X-Token")
+
+    assert behind.read(View({"x-token": [f"jwt {TOKEN}"]})) == TOKEN
+    assert behind.read(View({"x-token": [f"Bearer {TOKEN}"]})) is None
+    assert behind.read(View({"x-token": [TOKEN]})) is None
+    assert alone.read(View({"x-token": [f" {TOKEN}\t"]})) == TOKEN
+    assert alone.read(View({"x-token": ["Bearer x"]})) == "Bearer x"
+    assert alone.read(authorized(f"Bearer {TOKEN}")) is None
+    with pytest.raises(TokenRepeated):
+        alone.read(View({"x-token": [TOKEN, TOKEN]}))
 
 
 def test_a_cookie_is_taken_as_it_is() -> None:
@@ -188,6 +243,14 @@ def test_an_answer_varies_with_every_source_that_is_a_header() -> None:
     assert Sources([QueryToken("t")]).vary == ""
 
 
+def test_the_methods_of_a_plain_request_are_named_once() -> None:
+    """By RFC 9728 §2; a parameter only where a plain request may carry it."""
+    socket_only, plain = QueryToken("s"), QueryToken("t", http=True)
+
+    assert Sources([BearerHeader(), plain, socket_only, plain]).methods == ["header", "query"]
+    assert Sources([HeaderToken("X-A"), CookieToken("a"), socket_only]).methods == []
+
+
 def test_only_the_cookie_that_was_refused_expires() -> None:
     """And only where that is asked for."""
     clearing = CookieToken("a", clear_on_invalid=True)
@@ -224,6 +287,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a cookie before a header": (
         lambda: Sources([CookieToken("a"), QueryToken("t"), BearerHeader()]),
         "put the header first",
+    ),
+    "a cookie before another header": (
+        lambda: Sources([CookieToken("a"), CookieToken("b"), HeaderToken("X-A")]),
+        "CookieToken(name='a'",
     ),
     "a class for a source": (lambda: Sources([CookieToken]), "write BearerHeader()"),  # type: ignore[list-item]
     "no source": (lambda: Sources([]), "finds no token"),
