@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,8 +85,10 @@ def test_a_cleared_cache_starts_over() -> None:
     cache.put("a", entry())
     cache.clear()
     assert (len(cache), cache.bytes, look_up("a")) == (0, 0, None)
-    cache.put("b", entry())
-    assert look_up("b") is not None
+    for token in "bc":
+        cache.put(token, entry())
+        assert look_up(token) is not None
+    assert len(cache) == 1
 
 
 def test_the_tokens_of_one_issuer_are_forgotten_alone() -> None:
@@ -101,12 +104,14 @@ def test_the_tokens_of_one_issuer_are_forgotten_alone() -> None:
     assert [token for token in "bdefg" if cache.get(token)] == ["e", "f", "g"]
 
 
-def test_a_token_that_fills_all_the_bytes_is_kept() -> None:
-    """One byte less and it is not."""
-    for room, kept in ((WEIGHT + 3, 1), (WEIGHT + 2, 0)):
-        cache = TokenCache(2, room)
-        cache.put("a", entry())
-        assert len(cache) == kept
+@pytest.mark.parametrize("count", [1, 2])
+def test_tokens_that_fill_all_the_bytes_are_kept(count: int) -> None:
+    """One byte less and one of them is not."""
+    for lacking in (0, 1):
+        cache = TokenCache(9, count * (WEIGHT + 3) - lacking)
+        for token in "ab"[:count]:
+            cache.put(token, entry())
+        assert len(cache) == count - lacking
 
 
 @given(
