@@ -115,6 +115,7 @@ def test_a_cookie_is_taken_as_it_is() -> None:
     assert source.read(cookies("a=b", f"session={TOKEN}")) == TOKEN
     assert source.read(cookies(f"xsession={TOKEN}; session2={TOKEN}")) is None
     assert source.read(cookies("session")) is None
+    assert source.read(cookies(f"session; session={TOKEN}")) == TOKEN
     assert source.read(View()) is None
 
 
