@@ -52,6 +52,19 @@ def test_what_readers_could_differ_about_is_refused(data: bytes) -> None:
         read_object(data)
 
 
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_an_object_nests_as_deep_as_allowed_and_no_deeper(opening: bytes, closing: bytes) -> None:
+    """The object itself is the first level; what was closed again does not count."""
+
+    def nested(depth: int) -> bytes:
+        return b'{"x":[[],[]],"a":' + opening * (depth - 1) + b"0" + closing * (depth - 1) + b"}"
+
+    assert MAX_DEPTH == 32
+    assert "a" in read_object(nested(MAX_DEPTH))
+    with pytest.raises(NotOneObject, match="too deep"):
+        read_object(nested(MAX_DEPTH + 1))
+
+
 def test_width_is_not_depth_and_pairs_of_surrogates_are_characters() -> None:
     """Many brackets side by side pass, and so does an emoji that is escaped."""
     wide = b'{"a":[' + b"{}," * (MAX_DEPTH + 5) + b'{}],"b":1.5,"c":"\\ud83d\\ude00"}'

@@ -20,6 +20,10 @@ from jwt_middleware.crypto.algorithms import ALGORITHMS, Algorithm
 # let a published key slow every request down.
 RSA_BITS = range(2048, 8193)
 
+# Keys in use have 65537, which is 17 bits. A verification takes as long as the exponent: one of
+# 3,000 bits makes it take ten milliseconds. OpenSSL draws the line here for large moduli alone.
+RSA_EXPONENT_BITS = 64
+
 # RFC 7518 §3.2, for the smallest hash of all: with fewer bytes no HMAC algorithm may be used.
 MIN_SECRET_SIZE = 32
 
@@ -160,20 +164,22 @@ def _octets(jwk: Mapping[str, Any], member: str) -> bytes:
 def _import_rsa(jwk: Mapping[str, Any]) -> tuple[None, Any]:
     modulus = int.from_bytes(_octets(jwk, "n"), "big")
     exponent = int.from_bytes(_octets(jwk, "e"), "big")
-    check_rsa_size(modulus.bit_length())
+    check_rsa_size(modulus.bit_length(), exponent)
     try:
         return None, rsa.RSAPublicNumbers(exponent, modulus).public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise UnusableKey("rsa_numbers_invalid") from None
 
 
-def check_rsa_size(bits: int) -> None:
-    """Refuse an RSA modulus outside :data:`RSA_BITS`.
+def check_rsa_size(bits: int, exponent: int) -> None:
+    """Refuse an RSA modulus outside :data:`RSA_BITS`, and an exponent that takes too long.
 
     :raises UnusableKey: ``rsa_too_small`` or ``rsa_too_large``.
     """
-    if bits not in RSA_BITS:
-        raise UnusableKey("rsa_too_small" if bits < RSA_BITS.start else "rsa_too_large")
+    if bits < RSA_BITS.start:
+        raise UnusableKey("rsa_too_small")
+    if bits not in RSA_BITS or exponent.bit_length() > RSA_EXPONENT_BITS:
+        raise UnusableKey("rsa_too_large")
 
 
 def _import_ec(jwk: Mapping[str, Any]) -> tuple[str, Any]:

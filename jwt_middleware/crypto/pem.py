@@ -56,7 +56,7 @@ def import_key_object(key: Any, kid: str | None = None) -> VerificationKey:
     public = key.public_key() if hasattr(key, "public_key") else key
     match public:
         case rsa.RSAPublicKey():
-            check_rsa_size(public.key_size)
+            check_rsa_size(public.key_size, public.public_numbers().e)
             return VerificationKey("RSA", None, public, kid)
         case ec.EllipticCurvePublicKey() if public.curve.name in _EC_NAMES:
             return VerificationKey("EC", _EC_NAMES[public.curve.name], public, kid)

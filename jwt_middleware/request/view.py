@@ -60,8 +60,14 @@ def cookie_values(headers: list[str], name: str) -> list[str]:
 
     Split on semicolons, trimmed, cut at the first equals sign; a pair without one has no name.
     """
+    # A browser trims these two and no more (RFC 6265bis §5.6). To trim what else Python takes for
+    # white space would read a neighbour's "\xa0__Host-token" as a name that only we can set.
     pairs = (pair.partition("=") for header in headers for pair in header.split(";"))
-    return [value.strip() for key, equals, value in pairs if equals and key.strip() == name]
+    named = ((key.strip(_BLANKS), value) for key, equals, value in pairs if equals)
+    return [value.strip(_BLANKS) for key, value in named if key == name]
+
+
+_BLANKS = " \t"
 
 
 def query_values(query: str, name: str) -> list[str]:

@@ -111,6 +111,8 @@ def _is_frozen(claims_type: Any) -> bool:
     if hasattr(claims_type, "__struct_config__"):
         return bool(claims_type.__struct_config__.frozen)
     if hasattr(claims_type, "model_config"):
-        return bool(claims_type.model_config.get("frozen"))
+        # A frozen model's private attributes can be set all the same.
+        frozen = bool(claims_type.model_config.get("frozen"))
+        return frozen and not claims_type.__private_attributes__
     # A TypedDict is a dictionary, and has no such parameters.
     return bool(getattr(getattr(claims_type, "__dataclass_params__", None), "frozen", False))

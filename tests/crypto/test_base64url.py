@@ -39,3 +39,21 @@ def test_impossible_lengths_and_stray_bits_are_refused(text: bytes) -> None:
     """A lone last character, or unused bits that are set, would be a second spelling."""
     with pytest.raises(ValueError, match=r"^not canonical base64url$"):
         base64url.decode(text)
+
+
+@pytest.mark.parametrize(("before", "count"), [(b"A", 4), (b"AA", 16), (b"AAA", 64), (b"", 0)])
+def test_the_last_character_has_as_many_values_as_it_has_bits(before: bytes, count: int) -> None:
+    """Two bits behind one character, four behind two, six behind three; alone it has none."""
+
+    def is_read(text: bytes) -> bool:
+        try:
+            return base64url.encode(base64url.decode(text)) == text
+        except ValueError:
+            return False
+
+    read = [last for last in range(256) if is_read(before + bytes([last]))]
+
+    assert len(read) == count
+    for last in set(range(256)) - set(read):
+        with pytest.raises(ValueError, match=r"^not canonical base64url$"):
+            base64url.decode(before + bytes([last]))

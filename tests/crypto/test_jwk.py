@@ -81,7 +81,7 @@ def test_two_imports_of_one_key_are_two_keys() -> None:
         (None, "not_an_object"),
         ({**RSA, "kid": None}, "kid_malformed"),
         ({**RSA, "kid": 1}, "kid_malformed"),
-        ({**RSA, "kid": "k" * 257}, "kid_malformed"),
+        ({**RSA, "kid": "k" * (jwk.MAX_KID_LENGTH + 1)}, "kid_malformed"),
         ({**RSA, "use": "enc"}, "use_not_sig"),
         ({**RSA, "use": None}, "use_not_sig"),
         ({**RSA, "key_ops": "verify"}, "key_ops_malformed"),
@@ -106,6 +106,7 @@ def test_two_imports_of_one_key_are_two_keys() -> None:
         ({**RSA, "n": number(2047)}, "rsa_too_small"),
         ({**RSA, "n": number(8193)}, "rsa_too_large"),
         ({**RSA, "e": "AQ"}, "rsa_numbers_invalid"),
+        ({**RSA, "e": number(65)}, "rsa_too_large"),
         ({**EC, "crv": "P-1"}, "crv_unknown"),
         ({**EC, "crv": ["P-256"]}, "crv_unknown"),
         ({**EC, "x": text(b"1" * 31)}, "coordinate_size"),
@@ -134,6 +135,7 @@ def test_the_limits_of_rsa_are_within(bits: int) -> None:
     """Both ends of the range are accepted."""
     assert import_jwk({**RSA, "n": number(bits)}).material.key_size == bits
     assert len(range(jwk.RSA_BITS.start, jwk.RSA_BITS.stop)) == 6145
+    assert import_jwk({**RSA, "e": number(64)}).material.public_numbers().e == 2**63 + 1
 
 
 def test_of_a_configured_key_pair_only_the_public_half_is_taken() -> None:

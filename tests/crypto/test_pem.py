@@ -69,10 +69,11 @@ def test_any_bytes_are_unreadable_at_worst(data: bytes) -> None:
         (ec.generate_private_key(ec.BrainpoolP256R1()), "kind_of_key_unknown"),
         (object(), "kind_of_key_unknown"),
         (rsa.generate_private_key(65537, 1024), "rsa_too_small"),
+        (rsa.RSAPublicNumbers(2**64 + 1, 2**2047 + 1).public_key(), "rsa_too_large"),
     ],
 )
 def test_an_object_that_signs_no_tokens_is_refused(key: object, reason: str) -> None:
-    """Key exchange, foreign curves, anything else, and RSA that is too small."""
+    """Key exchange, foreign curves, anything else, and RSA that is too small or takes too long."""
     with pytest.raises(UnusableKey) as caught:
         import_key_object(key)
     assert caught.value.reason == reason

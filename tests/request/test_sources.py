@@ -44,12 +44,67 @@ class View:
         return list(self.parameters.get(name, ()))
 
 
+def authorized(*headers: str) -> View:
+    return View({"authorization": headers})
+
+
 def cookies(*headers: str) -> View:
     return View({"cookie": headers})
 
 
 def sockets(*headers: str) -> View:
     return View({"sec-websocket-protocol": headers}, is_websocket=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "token"),
+    [
+        (f"Bearer {TOKEN}", TOKEN),
+        (f" bEARER   {TOKEN}\t", TOKEN),
+        ("Bearer", ""),
+        ("Bearer a b", "a b"),
+        (f"Bearer\t{TOKEN}", None),
+        ("Basic YTpi", None),
+        ('Digest username="a", realm="b"', None),
+        ("Bearers a", None),
+        ("", None),
+    ],
+)
+def test_a_bearer_header_is_known_by_its_scheme(value: str, token: str | None) -> None:
+    """In any case of letters, behind spaces; another scheme is no token, nothing is a bad one."""
+    assert BearerHeader().read(authorized(value)) == token
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("Bearer a", "Bearer a"),
+        ("Basic YTpi", "Bearer a"),
+        ("Bearer a, Bearer b",),
+        ("Basic YTpi==,Bearer a",),
+        ("Bearer a ,x",),
+        ('Digest username="a", bearer',),
+        ('Digest username="a",BEARER b',),
+    ],
+)
+def test_two_headers_are_too_many_also_when_joined(values: tuple[str, ...]) -> None:
+    """A server below WSGI puts a comma between them."""
+    with pytest.raises(TokenRepeated):
+        BearerHeader().read(authorized(*values))
+
+
+def test_a_header_of_another_name_has_a_scheme_or_none() -> None:
+    """With one, what stands behind another is no token; without, all of it is the token."""
+    behind, alone = HeaderToken("X-Token", scheme="JWT"), HeaderToken("X-Token")
+
+    assert behind.read(View({"x-token": [f"jwt {TOKEN}"]})) == TOKEN
+    assert behind.read(View({"x-token": [f"Bearer {TOKEN}"]})) is None
+    assert behind.read(View({"x-token": [TOKEN]})) is None
+    assert alone.read(View({"x-token": [f" {TOKEN}\t"]})) == TOKEN
+    assert alone.read(View({"x-token": ["Bearer x"]})) == "Bearer x"
+    assert alone.read(authorized(f"Bearer {TOKEN}")) is None
+    with pytest.raises(TokenRepeated):
+        alone.read(View({"x-token": [TOKEN, TOKEN]}))
 
 
 def test_a_cookie_is_taken_as_it_is() -> None:
@@ -60,7 +115,18 @@ def test_a_cookie_is_taken_as_it_is() -> None:
     assert source.read(cookies("a=b", f"session={TOKEN}")) == TOKEN
     assert source.read(cookies(f"xsession={TOKEN}; session2={TOKEN}")) is None
     assert source.read(cookies("session")) is None
+    assert source.read(cookies(f"session; session={TOKEN}")) == TOKEN
     assert source.read(View()) is None
+
+
+@pytest.mark.parametrize("blank", ["\xa0", "\x85", "\x0b", "\x0c", "\x1c", "\x1f", "\u2000", "\n"])
+def test_a_name_that_only_looks_like_the_cookies_is_another(blank: str) -> None:
+    """A neighbouring host may set it, since to a browser it does not begin with ``__Host-``."""
+    for planted in (f"{blank}__Host-token=evil", f"__Host-token{blank}=evil"):
+        assert CookieToken().read(cookies(planted)) is None
+        assert CookieToken().read(cookies(f"{planted}; __Host-token={TOKEN}")) == TOKEN
+    assert CookieToken().read(cookies(f"a=b;\t __Host-token \t=\t{TOKEN} \t")) == TOKEN
+    assert CookieToken().read(cookies(f"__Host-token={TOKEN}{blank}")) == TOKEN + blank
 
 
 def test_an_empty_cookie_is_no_token() -> None:
@@ -178,6 +244,14 @@ def test_an_answer_varies_with_every_source_that_is_a_header() -> None:
     assert Sources([QueryToken("t")]).vary == ""
 
 
+def test_the_methods_of_a_plain_request_are_named_once() -> None:
+    """By RFC 9728 §2; a parameter only where a plain request may carry it."""
+    socket_only, plain = QueryToken("s"), QueryToken("t", http=True)
+
+    assert Sources([BearerHeader(), plain, socket_only, plain]).methods == ["header", "query"]
+    assert Sources([HeaderToken("X-A"), CookieToken("a"), socket_only]).methods == []
+
+
 def test_only_the_cookie_that_was_refused_expires() -> None:
     """And only where that is asked for."""
     clearing = CookieToken("a", clear_on_invalid=True)
@@ -214,6 +288,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a cookie before a header": (
         lambda: Sources([CookieToken("a"), QueryToken("t"), BearerHeader()]),
         "put the header first",
+    ),
+    "a cookie before another header": (
+        lambda: Sources([CookieToken("a"), CookieToken("b"), HeaderToken("X-A")]),
+        "CookieToken(name='a'",
     ),
     "a class for a source": (lambda: Sources([CookieToken]), "write BearerHeader()"),  # type: ignore[list-item]
     "no source": (lambda: Sources([]), "finds no token"),

@@ -49,6 +49,55 @@ def test_a_header_that_a_server_left_in_capitals_is_found() -> None:
     assert ASGIView(scope).headers("x-token") == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "root_path", "path", "root"),
+    [
+        ("/x", "", "/x", ""),
+        ("/x", "/", "/x", ""),
+        ("/api/x", "/api", "/x", ""),
+        ("/api/x", "/api/", "/x", ""),
+        ("/api", "/api", "/", ""),
+        ("/x", "/api", "/x", "/api"),
+        ("/x", "/api/", "/x", "/api"),
+        ("/apix", "/api", "/apix", "/api"),
+    ],
+)
+def test_a_mount_point_comes_off_or_is_named(
+    sent: str, root_path: str, path: str, root: str
+) -> None:
+    """A path that does not begin with it stays whole, and the mount point is told apart."""
+    view = ASGIView({"type": "http", "method": "GET", "path": sent, "root_path": root_path})
+
+    assert (view.path, view.root) == (path, root)
+
+
+def test_a_socket_offers_what_the_application_will_see() -> None:
+    """Not what the header says; its other headers are read as ever, and so is a plain request's."""
+    offering = [(b"sec-websocket-protocol", b"a, b"), (b"origin", b"https://a")]
+    scope = {"type": "websocket", "path": "/", "headers": offering}
+    socket = ASGIView({**scope, "subprotocols": ["c", "d"]})
+    plain = ASGIView({**scope, "type": "http", "method": "GET", "subprotocols": ["c", "d"]})
+
+    assert (socket.method, socket.is_websocket) == ("WEBSOCKET", True)
+    assert socket.headers("sec-websocket-protocol") == ["c, d"]
+    assert socket.headers("origin") == ["https://a"]
+    assert ASGIView(scope).headers("sec-websocket-protocol") == []
+    assert plain.headers("sec-websocket-protocol") == ["a, b"]
+
+
+def test_a_header_sent_twice_is_seen_twice() -> None:
+    """Below ASGI; a longer or a shorter name is another header."""
+    fields = [(b"x-a", b"1"), (b"X-A", b"\xe9"), (b"x-ab", b"2"), (b"x-", b"3"), (b"x-b", b"4")]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": fields}
+
+    assert ASGIView(scope).headers("x-a") == ["1", "\xe9"]
+
+
+def test_an_empty_parameter_is_there() -> None:
+    """Its name may be escaped, and stand among others."""
+    assert query_values("a=&b=2&%61=1&a", "a") == ["", "1", ""]
+
+
 def test_a_path_that_is_no_latin_1_cannot_be_read() -> None:
     """PEP 3333 has bytes there that look like latin-1; anything else is a server's mistake."""
     assert WSGIView({"REQUEST_METHOD": "GET", "PATH_INFO": "/\u0100"}).path == "\ufffd"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from jwt_middleware.errors import PathInvalid
 from jwt_middleware.rules.paths import (
     MAX_READINGS,
+    MAX_UNUSUAL_LENGTH,
     normal_method,
     readings,
     strip_prefix,
@@ -60,11 +61,30 @@ def test_a_path_that_cannot_be_read_with_certainty_is_refused(path: str) -> None
         readings(path)
 
 
+def test_as_many_readings_as_allowed_are_read_and_one_more_is_not() -> None:
+    """Each further ``25`` takes one more unquoting to come down to ``/A``."""
+    most = MAX_READINGS - 2
+    assert len(readings("/%" + "25" * most + "41")) == MAX_READINGS == 32
+    with pytest.raises(PathInvalid, match="too many readings"):
+        readings("/%" + "25" * (most + 1) + "41")
+
+
+def test_an_escaped_path_is_read_up_to_its_greatest_length() -> None:
+    """One character more is refused; a path that has but one reading may be longer."""
+    longest = "/\\".ljust(MAX_UNUSUAL_LENGTH, "a")
+    assert len(readings(longest)) == 2
+    assert len(longest) == 2_048
+    with pytest.raises(PathInvalid, match="too long"):
+        readings(longest + "a")
+    plain = "/" + "a" * MAX_UNUSUAL_LENGTH
+    assert readings(plain) == (plain,)
+
+
 def test_prefixes_come_off_at_a_boundary() -> None:
     """Each that fits gives one more reading."""
     assert readings("/v1/a", ["/v1", "/v"]) == ("/v1/a", "/a")
     assert strip_prefix("/v1", "/v1") == "/"
-    assert strip_prefix("/v1//a", "/v1") == "//a"
+    assert strip_prefix("/v1//a", "/v1") == strip_prefix("//a", "/") == "//a"
     assert strip_prefix("/a", "/") == strip_prefix("/a", "") == strip_prefix("/a", "/v1") == "/a"
 
 
@@ -81,7 +101,7 @@ def test_prefixes_come_off_at_a_boundary() -> None:
 def test_a_mount_point_inside_a_path_gives_another_reading(path: str, behind: str) -> None:
     """Litestar serves what stands behind it for each of these, Quart for the first."""
     assert readings(path, root="/api") == (path, behind)
-    assert readings(path) == (path,)
+    assert readings(path) == readings(path, root="/other") == (path,)
 
 
 def test_what_a_mount_point_leaves_behind_may_be_unreadable() -> None:

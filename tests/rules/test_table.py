@@ -21,7 +21,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.patterns import Pattern
-from jwt_middleware.rules.table import MEMO_ENTRIES, NO_RULE, RuleTable
+from jwt_middleware.rules.table import MEMO_ENTRIES, MEMO_PATH_LENGTH, NO_RULE, RuleTable
 
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no slash": (lambda: public("api"), "write '/api'"),
@@ -303,6 +303,8 @@ def test_a_long_method_is_not_remembered() -> None:
     """It is the client's to choose, as the path is."""
     table = RuleTable()
 
-    table.ruling("M" * 257, "/")
-
+    table.ruling("M" * (MEMO_PATH_LENGTH + 1), "/")
+    table.ruling("GET", "/".ljust(MEMO_PATH_LENGTH + 1, "x"))
     assert not table._memo
+    table.ruling("M" * MEMO_PATH_LENGTH, "/".ljust(MEMO_PATH_LENGTH, "x"))
+    assert len(table._memo) == 1

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +15,8 @@ WEIGHT = 2_500
 KEY = VerificationKey("oct", None, b"s" * 32)
 
 
-def entry() -> Entry:
-    return Entry(ANONYMOUS, None, KEY, ALGORITHMS["HS256"], None, None, math.inf, math.inf)
+def entry(trust: object = None) -> Entry:
+    return Entry(ANONYMOUS, trust, KEY, ALGORITHMS["HS256"], None, None, math.inf, math.inf)
 
 
 def test_a_token_is_found_by_its_whole_text() -> None:
@@ -84,8 +85,33 @@ def test_a_cleared_cache_starts_over() -> None:
     cache.put("a", entry())
     cache.clear()
     assert (len(cache), cache.bytes, look_up("a")) == (0, 0, None)
-    cache.put("b", entry())
-    assert look_up("b") is not None
+    for token in "bc":
+        cache.put(token, entry())
+        assert look_up(token) is not None
+    assert len(cache) == 1
+
+
+def test_the_tokens_of_one_issuer_are_forgotten_alone() -> None:
+    """What they weighed is free again, and the others leave in their order."""
+    cache, gone, stays = TokenCache(3, 10**6), object(), object()
+    for token, trust in (("a", gone), ("b", stays), ("cc", gone)):
+        cache.put(token, entry(trust))
+    cache.forget(gone)
+    assert [token for token in ("a", "b", "cc") if cache.get(token)] == ["b"]
+    assert (len(cache), cache.bytes) == (1, WEIGHT + 3)
+    for token in "defg":
+        cache.put(token, entry())
+    assert [token for token in "bdefg" if cache.get(token)] == ["e", "f", "g"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_tokens_that_fill_all_the_bytes_are_kept(count: int) -> None:
+    """One byte less and one of them is not."""
+    for lacking in (0, 1):
+        cache = TokenCache(9, count * (WEIGHT + 3) - lacking)
+        for token in "ab"[:count]:
+            cache.put(token, entry())
+        assert len(cache) == count - lacking
 
 
 @given(

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwt_middleware.errors import ClaimInvalid, ClaimMissing, TokenError, TokenExpired
+from jwt_middleware.errors import (
+    ClaimInvalid,
+    ClaimMissing,
+    LifetimeTooLong,
+    TokenBound,
+    TokenError,
+    TokenExpired,
+    TypeNotAllowed,
+)
 from jwt_middleware.testing.clock import EPOCH
 from jwt_middleware.testing.keys import KeyPair
 from jwt_middleware.tokens.claims import ANY_AUDIENCE, ClaimPolicy, audience_of
@@ -180,6 +188,93 @@ def test_an_audience_is_text_or_a_list_of_it(aud: Any) -> None:
         replace(POLICY, audience=ANY_AUDIENCE).check({**GOOD, "aud": aud}, NOW)
 
 
+def test_the_greatest_date_that_everybody_reads_alike_is_read() -> None:
+    """One second below the bound."""
+    POLICY.check({**GOOD, "exp": 2**53 - 1}, NOW)
+    POLICY.check({**GOOD, "nbf": -(2**53) + 1, "iat": -(2**53) + 1}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "first", "code"),
+    [
+        ("exp", EPOCH - 29, EPOCH - 30, "token_expired"),
+        ("exp", EPOCH - 28.1, EPOCH - 29.1, "token_expired"),
+        ("nbf", EPOCH + 30, EPOCH + 31, "token_not_yet_valid"),
+        ("nbf", EPOCH + 29.1, EPOCH + 30.1, "token_not_yet_valid"),
+        ("iat", EPOCH + 30, EPOCH + 31, "token_issued_in_future"),
+        ("iat", EPOCH + 29.1, EPOCH + 30.1, "token_issued_in_future"),
+    ],
+)
+def test_clocks_may_differ_by_the_leeway_and_no_more(
+    name: str, last: float, first: float, code: str
+) -> None:
+    """The last date that passes and the first that does not; fractions count to the worse side."""
+    POLICY.check({**GOOD, name: last}, EPOCH)
+    with pytest.raises(TokenError) as caught:
+        POLICY.check({**GOOD, name: first}, EPOCH)
+    assert caught.value.code == code
+
+
+def test_a_lifetime_is_what_lies_between_two_dates() -> None:
+    """Exactly as long as allowed passes, a second more does not; without a date it is unknown."""
+    policy = replace(POLICY, max_lifetime=100, require_exp=False)
+    policy.check({"aud": "me", "iat": EPOCH - 40, "exp": EPOCH + 60}, NOW)
+    with pytest.raises(LifetimeTooLong):
+        policy.check({"aud": "me", "iat": EPOCH - 41, "exp": EPOCH + 60}, NOW)
+    stated = {"iat": EPOCH, "exp": EPOCH + 60}
+    for missing in stated:
+        claims = {name: date for name, date in stated.items() if name != missing}
+        with pytest.raises(ClaimMissing) as caught:
+            policy.check({"aud": "me", **claims}, NOW)
+        assert caught.value.claim == missing
+
+
+@pytest.mark.parametrize("claim", ["at_hash", "c_hash"])
+def test_one_hash_of_another_token_tells_an_id_token(claim: str) -> None:
+    """Either is enough; who accepts ID tokens takes no bound token with them."""
+    claims = {**GOOD, claim: "x"}
+    with pytest.raises(TypeNotAllowed):
+        POLICY.check(claims, NOW)
+    policy = replace(POLICY, accept_id_tokens=True)
+    policy.check(claims, NOW)
+    with pytest.raises(TokenBound):
+        policy.check({**claims, "cnf": {}}, NOW)
+
+
+def test_a_bound_token_is_a_bearer_where_the_policy_says_so() -> None:
+    """Who accepts it takes no ID token with it."""
+    policy = replace(POLICY, accept_bound_as_bearer=True)
+    policy.check({**GOOD, "cnf": {}}, NOW)
+    with pytest.raises(TypeNotAllowed):
+        policy.check({**GOOD, "cnf": {}, "at_hash": "x"}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("audience", "passes", "code"),
+    [
+        (frozenset({"me", "us"}), ["us", ["x", "us"]], "audience_mismatch"),
+        (frozenset({"me", "us"}), ["me"], "claim_missing"),
+        (None, [...], "audience_mismatch"),
+        (ANY_AUDIENCE, [..., "x", [], ["x"]], None),
+    ],
+)
+def test_a_token_is_for_whom_the_policy_says(
+    audience: Any, passes: list[Any], code: str | None
+) -> None:
+    """``...`` is a token that names nobody: without an audience configured only that will do."""
+    policy = replace(POLICY, audience=audience)
+
+    def check(aud: Any) -> None:
+        policy.check({"exp": NOW + 60, **({} if aud is ... else {"aud": aud})}, NOW)
+
+    for aud in passes:
+        check(aud)
+    if code is not None:
+        with pytest.raises(TokenError) as caught:
+            check(... if code == "claim_missing" else ["x"])
+        assert caught.value.code == code
+
+
 def test_without_exp_a_token_never_ends() -> None:
     """Where the policy does not ask for it."""
     policy = replace(POLICY, require_exp=False)
@@ -206,6 +301,14 @@ def test_checked_claims_become_a_principal() -> None:
     assert (who.expires_at, who.token_id, who.identity) == (10, "j", "https://a/|alice")
     assert who.claims.to_dict() == claims
     assert who.is_authenticated
+
+
+def test_names_are_found_below_a_claim_and_beside_it() -> None:
+    """A nested claim needs no namesake at the top; permissions are read as roles are."""
+    claims = {"realm": {"roles": ["t"]}, "permissions": ["p q", "r"]}
+    who = POLICY.principal(claims, None, lambda roles: roles)
+    assert who.roles == {"t"}
+    assert who.permissions == {"p q", "r"}
 
 
 def test_a_token_that_says_nothing_is_a_bare_principal() -> None:

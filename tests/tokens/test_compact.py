@@ -7,9 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jwt_middleware.crypto import base64url
+from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
 from jwt_middleware.errors import TokenError, TokenMalformed, TokenTooLarge
 from jwt_middleware.testing.keys import KeyPair
-from jwt_middleware.tokens.compact import Header, KnownHeaders, normal_type, parse
+from jwt_middleware.tokens.compact import (
+    MAX_KNOWN_HEADERS,
+    Header,
+    KnownHeaders,
+    normal_type,
+    parse,
+)
 
 PAIR = KeyPair.generate("ES256", "k")
 
@@ -46,7 +53,8 @@ def test_size_is_checked_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a.b", "a.b.c.d", "a b.c.d", "é.a.b", "e30=.e30.AA", "e30.e30.A"]
+    "text",
+    ["", "a.b", "a.b.c.d", "a b.c.d", "é.a.b", "e30=.e30.AA", "e30.e30.A", "eyJhbGciOiJYIn0.AAAA"],
 )
 def test_what_is_not_three_segments_is_malformed(text: str) -> None:
     """Neither fewer nor more, and only characters of the alphabet."""
@@ -63,12 +71,25 @@ def test_what_is_not_three_segments_is_malformed(text: str) -> None:
         b"1",
         b"{",
         b'{"alg":"X","b64":1}',
+        b'{"alg":"X","b64":false}',
+        b'{"alg":"X","crit":["exp"]}',
+        b'{"alg":"X","crit":[]}',
+        b'{"alg":"X","kid":null}',
     ],
 )
 def test_a_header_of_wrong_types_is_malformed(header: bytes) -> None:
     """Each member that matters has one type."""
     with pytest.raises(TokenMalformed, match=r"^header: "):
         parse(token(header), 1_000, KnownHeaders())
+
+
+def test_a_kid_is_read_up_to_its_greatest_length() -> None:
+    """One character more is malformed."""
+    kid = "k" * MAX_KID_LENGTH
+    header = parse(token(b'{"alg":"X","kid":"%s"}' % kid.encode()), 1_000, KnownHeaders()).header
+    assert (header.kid, len(kid)) == (kid, 256)
+    with pytest.raises(TokenMalformed, match="short string"):
+        parse(token(b'{"alg":"X","kid":"%s"}' % (kid + "k").encode()), 1_000, KnownHeaders())
 
 
 def test_a_key_in_the_header_is_not_looked_at() -> None:
@@ -99,6 +120,16 @@ def test_a_learnt_header_is_not_read_again() -> None:
     assert parse("not base64url.e30.AAAA", 100, known).header is known[b"not base64url"]
     with pytest.raises(TokenMalformed):
         parse("****.e30.AAAA", 100, known)
+
+
+def test_no_more_headers_are_known_than_fit() -> None:
+    """The memory fills, is emptied, and begins again with the newest."""
+    known, header = KnownHeaders(), Header("X", None, None)
+    for number in range(MAX_KNOWN_HEADERS):
+        known.learn(b"%d" % number, header)
+    assert len(known) == MAX_KNOWN_HEADERS == 256
+    known.learn(b"newest", header)
+    assert list(known) == [b"newest"]
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "application/JWT", "Application/jwt"])

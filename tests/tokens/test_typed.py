@@ -180,6 +180,25 @@ def test_a_hash_does_not_make_a_value_fit_to_share(claims_type: Any) -> None:
     assert all(getattr(first, name) is not getattr(again, name) for name in held)
 
 
+class Noting(pydantic.BaseModel):
+    """Frozen but for what is private."""
+
+    model_config = {"frozen": True, "strict": True}
+    sub: str
+    _notes: list[str] = pydantic.PrivateAttr(default_factory=list)
+
+    def note(self, text: str) -> int:
+        self._notes.append(text)
+        return len(self._notes)
+
+
+def test_a_frozen_model_with_a_private_attribute_is_made_anew() -> None:
+    """What one request notes down in it no other finds."""
+    wanted, text = guard(Noting), token()
+
+    assert [wanted.verify(text).typed.note("once") for _ in range(2)] == [1, 1]
+
+
 def test_without_a_type_there_is_none() -> None:
     """``principal.claims`` is all there is."""
     assert guard(None).verify(token()).typed is None
@@ -196,11 +215,34 @@ class Undecided(pydantic.BaseModel):
         raise ValueError(sub)
 
 
-def test_what_a_models_own_check_says_is_not_told() -> None:
-    """It may quote the claim."""
+class Stumbling(pydantic.BaseModel):
+    """A model whose own check meets a type that it did not expect."""
+
+    sub: str
+
+    @pydantic.field_validator("sub")
+    @classmethod
+    def check(cls, sub: str) -> str:
+        raise TypeError(sub)
+
+
+@dataclass(frozen=True)
+class StumblingData:
+    """The same in a dataclass."""
+
+    sub: str
+
+    def __post_init__(self) -> None:
+        raise TypeError(self.sub)
+
+
+@pytest.mark.parametrize("claims_type", [Undecided, Stumbling, StumblingData])
+def test_what_a_types_own_check_says_is_not_told(claims_type: Any) -> None:
+    """It may quote the claim; and a ``TypeError``, which pydantic lets through, is a misfit too."""
     with pytest.raises(ClaimsTypeMismatch) as refusal:
-        guard(Undecided).verify(token())
+        guard(claims_type).verify(token())
     assert "alice" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
 
 
 @pytest.mark.parametrize("claims_type", [int, "Claims", dict[str, int], object])
