@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,7 @@ from jwt_middleware import (
     protect,
     public,
 )
+from jwt_middleware.effects import run
 from jwt_middleware.errors import KeyUnknown, SignatureInvalid, TokenExpired
 from jwt_middleware.events import Event, RequestRefused
 from jwt_middleware.principal import ANONYMOUS
@@ -217,6 +218,37 @@ async def test_averify_waits_where_it_must(issuer: FakeIssuer, clock: Clock) -> 
 
     with pytest.raises(KeysUnavailable):
         await guard.averify(issuer.token(aud="o"))
+
+
+def test_a_request_waits_once_for_the_same_keys(issuer: FakeIssuer, clock: Clock) -> None:
+    """A flight that is not over in time ends in a 503, never in a second wait for it."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    steps = guard.decide(Question("GET", "/", issuer.token(aud="o")))
+    assert isinstance(steps, Generator)
+    next(steps)
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(False)
+
+    assert (end.value.value.status, end.value.value.code) == (503, "keys_unavailable")
+
+
+def test_a_token_that_had_to_wait_is_judged_by_the_same_readings(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """The mount points of the application and of the server count after the keys came, too."""
+    rules = [protect("/admin", requires=has_role("admin"))]
+    alice = issuer.token(aud="o")
+
+    def outcome(path: str, *mounts: Any) -> str:
+        guard = Guard(issuers=Issuer(issuer.url, audience="o"), rules=rules, clock=clock)
+        steps = guard.decide(Question("GET", path, alice), *mounts)
+        assert isinstance(steps, Generator)
+        return str(run(steps))
+
+    assert outcome("/v1/admin", ("/v1",)) == "403 requirement_not_met"
+    assert outcome("/m/admin", (), "/m") == "403 requirement_not_met"
+    assert outcome("/v1/admin") == "passes as alice"
 
 
 class SteppedUp(Requirement):
@@ -531,6 +563,30 @@ def test_a_mistake_is_a_sentence_at_construction(kind: str) -> None:
         Guard(**options)
 
     assert sentence in str(mistake.value)
+
+
+@pytest.mark.parametrize(
+    ("bound", "least"),
+    [("max_token_size", 256), ("token_cache_size", 0), ("token_cache_bytes", 0)],
+)
+def test_a_bound_may_be_as_low_as_it_says_and_no_lower(bound: str, least: int) -> None:
+    """Its least value is taken, the number below is refused, in words that name the least."""
+    short_guard(**{bound: least})
+
+    with pytest.raises(ConfigurationError, match=f"{bound}=.* at least {least}$"):
+        short_guard(**{bound: least - 1})
+
+
+def test_a_guard_keeps_the_observers_that_it_was_given(clock: Clock) -> None:
+    """A list that its owner changes afterwards changes nothing of the guard."""
+    told: list[Event] = []
+    observers = [told.append]
+    guard = short_guard(clock=clock, observers=observers)
+    observers.clear()
+
+    guard.decide(Question("GET", "/"))
+
+    assert [event.code for event in told if isinstance(event, RequestRefused)] == ["token_missing"]
 
 
 ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
