@@ -46,6 +46,7 @@ from jwt_middleware.request.question import Question
 from jwt_middleware.rules.requirements import Match
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair, bad_token
 from jwt_middleware.testing.issuer import JWKS_PATH
+from jwt_middleware.verdict import Deny
 from tests.faces.calls import InProcess, http_scope, through_asgi
 
 SECRET = b"0123456789abcdefghijklmnopqrstuv"
@@ -251,6 +252,34 @@ def test_a_token_that_had_to_wait_is_judged_by_the_same_readings(
     assert outcome("/v1/admin") == "passes as alice"
 
 
+@pytest.mark.parametrize("words", [2, 20_000])
+def test_what_is_no_token_at_any_length_is_malformed(words: int, clock: Clock) -> None:
+    """Two words are an unreadable request (400), be they short or longer than a token may be."""
+    guard = short_guard(clock=clock)
+
+    many = guard.decide(Question("GET", "/", " ".join(["word"] * words)))
+    one = guard.decide(Question("GET", "/", "word" * 20_000))
+
+    assert str(many) == "400 header_malformed"
+    assert str(one) == "401 token_too_large"
+
+
+@pytest.mark.parametrize(("path", "is_cleared"), [("/a", True), ("/a/../b", False)])
+def test_a_cookie_is_cleared_for_what_is_wrong_with_it_alone(
+    path: str, is_cleared: bool, clock: Clock
+) -> None:
+    """A path that cannot be read says nothing of the cookie that came along."""
+    stale = token(clock, exp=1)
+    guard = short_guard(
+        clock=clock, token_sources=[CookieToken("__Host-token", clear_on_invalid=True)]
+    )
+
+    refused = guard.decide(Question("GET", path, stale))
+
+    assert isinstance(refused, Deny)
+    assert ("Set-Cookie" in dict(refused.headers)) is is_cleared
+
+
 class SteppedUp(Requirement):
     """A requirement of a user's own: a login of the strong kind (RFC 9470)."""
 
@@ -264,6 +293,21 @@ class SteppedUp(Requirement):
             public="A stronger login is required \u2014 really",
             parameters=(("acr_values", "strong"),),
         )
+
+
+def test_a_challenge_names_a_scope_only_where_a_scope_is_what_it_misses(clock: Clock) -> None:
+    """Whether a scope would do is judged with the captures of the path."""
+    of_tenant = has_claim("tenant", capture("tenant")) & has_scope("write")
+    guard = short_guard(clock=clock, rules=[protect("/of/{tenant}/**", requires=of_tenant)])
+    known = token(clock, tenant="acme")
+
+    def challenge(path: str) -> str:
+        refused = guard.decide(Question("GET", path, known))
+        assert isinstance(refused, Deny)
+        return dict(refused.headers)["WWW-Authenticate"]
+
+    assert 'scope="write"' in challenge("/of/acme")
+    assert "scope=" not in challenge("/of/other")
 
 
 @pytest.mark.parametrize("face", FACES)
