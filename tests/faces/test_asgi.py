@@ -13,6 +13,7 @@ from jwt_middleware import (
     Principal,
     current_principal,
     has_role,
+    optional,
     protect,
     public,
 )
@@ -158,6 +159,65 @@ async def test_the_same_guard_met_twice_decides_once() -> None:
 
     assert (twice.status, rewritten.status) == (200, 401)
     assert len(told) == 1
+
+
+async def test_a_request_that_passed_keeps_its_verdict_whatever_became_of_its_headers() -> None:
+    """What stands between two faces of one guard may take the token away; another guard asks."""
+    same = guard()
+
+    def stripped(inner: Guard) -> Any:
+        app = JWTMiddleware(Recorder(), guard=inner)
+
+        async def stripping(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "headers": []}, receive, send)
+
+        return JWTMiddleware(stripping, guard=same)
+
+    kept = await through_asgi(stripped(same), http_scope("GET", "/", BEARER))
+    asked = await through_asgi(stripped(guard()), http_scope("GET", "/", BEARER))
+
+    assert (kept.status, asked.status) == (200, 401)
+
+
+async def test_a_mount_point_further_in_is_decided_again() -> None:
+    """The same path means another route below a mount, or before an application that strips it."""
+    same = guard(rules=[public("/api/**")])
+    bare, rooted = Recorder(), Recorder()
+    rooted.root_path = "/api"  # type: ignore[attr-defined]
+
+    def hidden(app: Recorder, **changes: Any) -> Any:
+        inner = JWTMiddleware(app, guard=same)
+
+        async def hiding(scope: Scope, receive: Receive, send: Send) -> None:
+            await inner({**scope, **changes}, receive, send)
+
+        return JWTMiddleware(hiding, guard=same)
+
+    apps = [hidden(bare), hidden(bare, root_path="/api"), hidden(rooted)]
+    answers = [await through_asgi(app, http_scope("GET", "/api/x")) for app in apps]
+
+    assert [answer.status for answer in answers] == [200, 401, 401]
+
+
+async def test_what_a_header_opened_is_answered_through_the_servers_own_send() -> None:
+    """Nothing stands between an application and its server where nothing has to be added."""
+    seen: list[Send] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(send)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    wanted = guard(close_on_expiry=True, rules=[optional("/feed")])
+    middleware = JWTMiddleware(app, guard=wanted)
+    await middleware(http_scope("GET", "/", BEARER), receive, send)
+    await middleware(http_scope("GET", "/feed", BEARER), receive, send)
+
+    assert [each is send for each in seen] == [True, False]
 
 
 async def test_another_guard_decides_again_and_replaces_every_key() -> None:

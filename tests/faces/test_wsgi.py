@@ -175,6 +175,25 @@ def test_the_same_guard_met_twice_decides_once() -> None:
     assert len(told) == 1
 
 
+def test_a_request_that_passed_keeps_its_verdict_whatever_became_of_its_headers() -> None:
+    """What stands between two faces of one guard may take the token away; another guard asks."""
+    same = guard()
+
+    def stripped(inner: Guard) -> Any:
+        app = JWTWSGIMiddleware(wsgi_app, guard=inner)
+
+        def stripping(environ: Environ, start_response: StartResponse) -> Any:
+            del environ["HTTP_AUTHORIZATION"]
+            return app(environ, start_response)
+
+        return JWTWSGIMiddleware(stripping, guard=same)
+
+    kept = through_wsgi(stripped(same), wsgi_environ("GET", "/", bearer()))
+    asked = through_wsgi(stripped(guard()), wsgi_environ("GET", "/", bearer()))
+
+    assert (kept.status, asked.status) == (200, 401)
+
+
 def test_a_head_request_gets_no_body() -> None:
     """The headers are those of GET (RFC 9110 §9.3.2)."""
     answer = through_wsgi(JWTWSGIMiddleware(wsgi_app, guard=guard()), wsgi_environ("HEAD", "/"))
