@@ -416,3 +416,51 @@ async def test_a_method_that_changed_is_decided_again() -> None:
     answer = await through_asgi(JWTMiddleware(overriding, guard=wanted), http_scope("GET", "/"))
 
     assert answer.status == 401
+
+
+@pytest.mark.parametrize("given", [{}, {"extensions": None}, {"extensions": {}}])
+async def test_a_refused_socket_is_taken_first_and_then_closed(given: dict[str, Any]) -> None:
+    """A server may wait until its handshake is read; it may also name no extensions at all."""
+    told: list[str] = []
+
+    async def receive() -> Message:
+        told.append("received")
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        told.append(message["type"])
+
+    scope = {**http_scope("GET", "/"), "type": "websocket", "scheme": "ws", **given}
+    await JWTMiddleware(Recorder(), guard=guard())(scope, receive, send)
+
+    assert told == ["received", "websocket.close"]
+
+
+@pytest.mark.parametrize("headers", [None, [], [(b"x-own", b"1"), (b"x-own", b"2")]])
+async def test_an_answer_keeps_its_own_headers_beside_ours(
+    headers: list[tuple[bytes, bytes]] | None,
+) -> None:
+    """All of them, in their order, ours behind; a message may leave them out (ASGI)."""
+    given = {} if headers is None else {"headers": headers}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, **given})
+        await send({"type": "http.response.body", "body": b""})
+
+    middleware = JWTMiddleware(app, guard=guard(rules=[optional("/")]))
+    start, _ = await exchange(middleware, http_scope("GET", "/"))
+
+    own = headers or []
+    assert start["headers"][: len(own)] == own
+    assert [name for name, _ in start["headers"][len(own) :]] == [b"vary", b"cache-control"]
+
+
+def test_mount_points_are_read_from_every_application_inside_once() -> None:
+    """What is no path counts for nothing, and applications that wrap each other end the search."""
+    apps = [Recorder() for _ in range(4)]
+    for app, inner, root in zip(
+        apps, [*apps[1:], apps[0]], ["/api/", "v1", "/", "/api"], strict=True
+    ):
+        app.app, app.root_path = inner, root  # type: ignore[attr-defined]
+
+    assert JWTMiddleware(apps[0], guard=guard())._prefixes == ("/api",)
