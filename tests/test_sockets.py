@@ -336,3 +336,34 @@ def test_the_verdict_of_a_socket_names_its_rule_and_its_subprotocol() -> None:
     assert (socket.rule, socket.subprotocol) == ("optional('/feed')", "bearer")
     assert ("Cache-Control", "private") in socket.response_headers
     assert verdict(wanted, http_scope("GET", "/feed", offered)).subprotocol is None
+
+
+async def test_a_refusal_in_place_of_an_opening_is_not_closed_while_its_body_is_sent() -> None:
+    """The body comes after the start that was the end; the time then runs out for nothing."""
+    app = Socket({"type": "websocket.http.response.body", "body": b"no"})
+    app.accept = {"type": "websocket.http.response.start", "status": 404, "headers": []}
+    wanted, scope = expiring(0.01)
+    stay = asyncio.Event()
+
+    async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        asyncio.get_running_loop().call_later(0.05, stay.set)
+        await stay.wait()
+
+    sent = await app.opened(JWTMiddleware(lingering, guard=wanted), scope)
+
+    assert [message["type"] for message in sent] == [app.accept["type"], app.then[0]["type"]]
+
+
+async def test_a_token_is_hidden_however_the_server_spells_the_header() -> None:
+    """ASGI asks for lower case, and not every server gives it."""
+    app = Socket()
+    secret = token()
+    scope = handshake("bearer", secret)
+    spelt = [(b"Sec-WebSocket-Protocol", f"bearer, {secret}, chat".encode())]
+    scope["headers"] = [pair for pair in scope["headers"] if b"protocol" not in pair[0]] + spelt
+
+    await app.opened(JWTMiddleware(app, guard=guard()), scope)
+
+    assert (b"sec-websocket-protocol", b"chat") in app.scope["headers"]
+    assert secret not in str(app.scope["headers"])
