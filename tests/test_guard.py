@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from jwt_middleware import (
     ANY_AUDIENCE,
     BearerHeader,
     ConfigurationError,
+    CookieToken,
     Guard,
     HeaderToken,
     Issuer,
@@ -30,11 +32,13 @@ from jwt_middleware import (
     protect,
     public,
 )
+from jwt_middleware.effects import run
 from jwt_middleware.events import Event, RequestRefused
 from jwt_middleware.principal import ANONYMOUS
 from jwt_middleware.request.question import Question
 from jwt_middleware.rules.requirements import Match
 from jwt_middleware.testing import Clock, FakeIssuer
+from jwt_middleware.verdict import Deny
 from tests.faces.calls import InProcess, http_scope, through_asgi
 from tests.short_form import SECRET, bearer, short_guard, token
 
@@ -328,3 +332,77 @@ def test_a_guard_knows_whether_a_rule_speaks_of_a_request() -> None:
     assert guard.has_rule(Question("GET", "/b/../a"))
     assert guard.varies_with == ["Authorization"]
     assert short_guard(token_sources=[QueryToken("t", http=True)]).varies_with == []
+
+
+def test_a_request_waits_once_for_the_same_keys(issuer: FakeIssuer, clock: Clock) -> None:
+    """A flight that is not over in time ends in a 503, never in a second wait for it."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    steps = guard.decide(Question("GET", "/", issuer.token(aud="o")))
+    assert isinstance(steps, Generator)
+    next(steps)
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(False)
+
+    assert (end.value.value.status, end.value.value.code) == (503, "keys_unavailable")
+
+
+def test_a_token_that_had_to_wait_is_judged_by_the_same_readings(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """The mount points of the application and of the server count after the keys came, too."""
+    rules = [protect("/admin", requires=has_role("admin"))]
+    alice = issuer.token(aud="o")
+
+    def outcome(path: str, *mounts: Any) -> str:
+        guard = Guard(issuers=Issuer(issuer.url, audience="o"), rules=rules, clock=clock)
+        steps = guard.decide(Question("GET", path, alice), *mounts)
+        assert isinstance(steps, Generator)
+        return str(run(steps))
+
+    assert outcome("/v1/admin", ("/v1",)) == "403 requirement_not_met"
+    assert outcome("/m/admin", (), "/m") == "403 requirement_not_met"
+    assert outcome("/v1/admin") == "passes as alice"
+
+
+@pytest.mark.parametrize("words", [2, 20_000])
+def test_what_is_no_token_at_any_length_is_malformed(words: int, clock: Clock) -> None:
+    """Two words are an unreadable request (400), be they short or longer than a token may be."""
+    guard = short_guard(clock=clock)
+
+    many = guard.decide(Question("GET", "/", " ".join(["word"] * words)))
+    one = guard.decide(Question("GET", "/", "word" * 20_000))
+
+    assert str(many) == "400 header_malformed"
+    assert str(one) == "401 token_too_large"
+
+
+@pytest.mark.parametrize(("path", "is_cleared"), [("/a", True), ("/a/../b", False)])
+def test_a_cookie_is_cleared_for_what_is_wrong_with_it_alone(
+    path: str, is_cleared: bool, clock: Clock
+) -> None:
+    """A path that cannot be read says nothing of the cookie that came along."""
+    stale = token(clock, exp=1)
+    guard = short_guard(
+        clock=clock, token_sources=[CookieToken("__Host-token", clear_on_invalid=True)]
+    )
+
+    refused = guard.decide(Question("GET", path, stale))
+
+    assert isinstance(refused, Deny)
+    assert ("Set-Cookie" in dict(refused.headers)) is is_cleared
+
+
+def test_a_challenge_names_a_scope_only_where_a_scope_is_what_it_misses(clock: Clock) -> None:
+    """Whether a scope would do is judged with the captures of the path."""
+    of_tenant = has_claim("tenant", capture("tenant")) & has_scope("write")
+    guard = short_guard(clock=clock, rules=[protect("/of/{tenant}/**", requires=of_tenant)])
+    known = token(clock, tenant="acme")
+
+    def challenge(path: str) -> str:
+        refused = guard.decide(Question("GET", path, known))
+        assert isinstance(refused, Deny)
+        return dict(refused.headers)["WWW-Authenticate"]
+
+    assert 'scope="write"' in challenge("/of/acme")
+    assert "scope=" not in challenge("/of/other")

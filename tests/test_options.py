@@ -13,7 +13,10 @@ from jwt_middleware import (
     Issuer,
     public,
 )
-from tests.short_form import HMAC
+from jwt_middleware.events import Event, RequestRefused
+from jwt_middleware.request.question import Question
+from jwt_middleware.testing import Clock
+from tests.short_form import HMAC, short_guard
 
 NAMED = {"issuer": "https://a/", "audience": "x"}
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
@@ -78,3 +81,27 @@ def test_the_options_of_a_face_are_those_of_a_guard() -> None:
     names = {name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY}
 
     assert names == set(GuardOptions.__annotations__)
+
+
+@pytest.mark.parametrize(
+    ("bound", "least"),
+    [("max_token_size", 256), ("token_cache_size", 0), ("token_cache_bytes", 0)],
+)
+def test_a_bound_may_be_as_low_as_it_says_and_no_lower(bound: str, least: int) -> None:
+    """Its least value is taken, the number below is refused, in words that name the least."""
+    short_guard(**{bound: least})
+
+    with pytest.raises(ConfigurationError, match=f"{bound}=.* at least {least}$"):
+        short_guard(**{bound: least - 1})
+
+
+def test_a_guard_keeps_the_observers_that_it_was_given(clock: Clock) -> None:
+    """A list that its owner changes afterwards changes nothing of the guard."""
+    told: list[Event] = []
+    observers = [told.append]
+    guard = short_guard(clock=clock, observers=observers)
+    observers.clear()
+
+    guard.decide(Question("GET", "/"))
+
+    assert [event.code for event in told if isinstance(event, RequestRefused)] == ["token_missing"]

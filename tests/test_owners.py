@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -12,10 +13,10 @@ from jwt_middleware import (
     ResolverOptions,
     TokenError,
 )
-from jwt_middleware.errors import KeyUnknown, SignatureInvalid, TokenExpired
+from jwt_middleware.errors import AlgorithmNotAllowed, KeyUnknown, SignatureInvalid, TokenExpired
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair, bad_token
 from jwt_middleware.testing.issuer import JWKS_PATH
-from tests.short_form import short_guard, token
+from tests.short_form import HMAC, short_guard, token
 
 
 def test_a_cached_token_expires_on_time(clock: Clock) -> None:
@@ -208,3 +209,78 @@ def test_many_threads_agree(clock: Clock) -> None:
 
     assert wrong == []
     assert len(guard._owners._tokens) <= 4
+
+
+def test_a_cached_token_falls_when_its_key_goes_and_no_later(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """The set was exchanged because of another token: long before its soft age, it counts."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    known = issuer.token(aud="o")
+    guard.verify(known)
+    issuer.rotate()
+
+    assert guard.verify(issuer.token(aud="o", sub="bob")).subject == "bob"
+    with pytest.raises(KeyUnknown):
+        guard.verify(known)
+
+
+def test_a_known_token_is_renewed_again_and_again(issuer: FakeIssuer, clock: Clock) -> None:
+    """Each time what is remembered belongs to the current set, and the principal is the same."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    known = issuer.token(aud="o", exp=int(clock.now()) + 9_000)
+    first = guard.verify(known)
+    (trust,) = guard._issuers
+
+    for _ in range(3):
+        clock.tick(601)
+        assert guard.verify(known) is first
+        entry = guard._owners._tokens.get(known)
+        assert entry is not None
+        assert entry.snapshot is trust.source.snapshot
+
+
+@dataclass
+class Changeable:
+    """Claims that a request may change."""
+
+    sub: str
+
+
+def test_a_renewed_token_shares_no_claims_that_may_change(issuer: FakeIssuer, clock: Clock) -> None:
+    """What one request writes into its typed claims, the one that renews the token never reads."""
+    wanted = Issuer(issuer.url, audience="o", claims_type=Changeable)
+    guard = Guard(issuers=wanted, clock=clock)
+    known = issuer.token(aud="o", exp=int(clock.now()) + 9_000)
+    guard.verify(known).typed.sub = "mallory"
+    clock.tick(601)
+
+    assert guard.verify(known).typed.sub == "alice"
+
+
+def test_an_algorithm_of_nobody_is_refused_before_anything_is_read(clock: Clock) -> None:
+    """Neither the issuer nor the payload is looked at, so that neither costs anything."""
+    guard = Guard(issuers=Issuer("https://a/", audience="o"), clock=clock)
+
+    for payload in ({"iss": "https://nobody/"}, {}, {"iss": 1}):
+        with pytest.raises(AlgorithmNotAllowed, match="no issuer signs with it"):
+            guard.verify(HMAC.sign(payload))
+
+
+@pytest.mark.parametrize("is_renewed", [False, True])
+def test_a_token_in_use_outlives_those_that_were_seen_once(
+    is_renewed: bool, issuer: FakeIssuer, clock: Clock
+) -> None:
+    """A flood of others that come but once does not push it out of memory."""
+    wanted = Issuer(issuer.url, audience="o")
+    guard = Guard(issuers=wanted, clock=clock, token_cache_size=8)
+    known = issuer.token(aud="o", exp=int(clock.now()) + 9_000)
+    first = guard.verify(known)
+    if is_renewed:
+        clock.tick(601)
+    assert guard.verify(known) is first
+
+    for number in range(8):
+        guard.verify(issuer.token(aud="o", sub=str(number)))
+
+    assert guard.verify(known) is first

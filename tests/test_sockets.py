@@ -17,8 +17,10 @@ from jwt_middleware import (
     public,
 )
 from jwt_middleware.asgi import Message, Receive, Scope, Send
+from jwt_middleware.request.view import ASGIView
 from jwt_middleware.sockets import SocketExpired
 from jwt_middleware.testing import Clock, KeyPair
+from jwt_middleware.verdict import Allow
 from tests.faces.calls import http_scope
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
@@ -293,3 +295,75 @@ async def test_without_the_option_an_open_socket_outlives_its_token() -> None:
     )
 
     assert sent == [{"type": "websocket.accept"}]
+
+
+def verdict(wanted: Guard, scope: Scope) -> Allow:
+    step = wanted.decide(ASGIView(scope))
+    assert isinstance(step, Allow)
+    return step
+
+
+def test_only_a_socket_whose_token_ends_has_an_end_and_only_if_asked_for() -> None:
+    """Nobody is timed without the option, nor the anonymous, nor a token without an end."""
+    wanted, scope = expiring(90)
+    careless = guard(clock=Clock(now=1_749_999_940))
+    bearer = (("Authorization", f"Bearer {token(exp=1_750_000_000)}"),)
+    request = http_scope("GET", "/ws", bearer)
+
+    assert verdict(wanted, scope).closes_in == 90
+    assert verdict(wanted, request).closes_in is None
+    assert verdict(careless, scope).closes_in is None
+    assert verdict(wanted, handshake(path="/feed")).closes_in is None
+
+
+def test_a_token_without_an_end_sets_no_end() -> None:
+    """No timer runs for a socket that may stay open for good."""
+    issuer = Issuer(
+        "https://a/", audience=None, keys=PAIR.private, algorithms=["HS256"], require_exp=False
+    )
+    endless = PAIR.sign({"iss": "https://a/", "sub": "alice"})
+    scope = handshake(headers=(("Authorization", f"Bearer {endless}"),))
+
+    assert verdict(Guard(issuers=issuer, close_on_expiry=True), scope).closes_in is None
+
+
+def test_the_verdict_of_a_socket_names_its_rule_and_its_subprotocol() -> None:
+    """As that of a request does; a request has no subprotocol, whatever its headers offer."""
+    wanted = guard(token_sources=[SubprotocolToken(), CookieToken("session")], rules=RULES)
+    socket = verdict(wanted, handshake("bearer", token(), path="/feed"))
+    offered = (("Sec-WebSocket-Protocol", f"bearer, {token()}"),)
+
+    assert (socket.rule, socket.subprotocol) == ("optional('/feed')", "bearer")
+    assert ("Cache-Control", "private") in socket.response_headers
+    assert verdict(wanted, http_scope("GET", "/feed", offered)).subprotocol is None
+
+
+async def test_a_refusal_in_place_of_an_opening_is_not_closed_while_its_body_is_sent() -> None:
+    """The body comes after the start that was the end; the time then runs out for nothing."""
+    app = Socket({"type": "websocket.http.response.body", "body": b"no"})
+    app.accept = {"type": "websocket.http.response.start", "status": 404, "headers": []}
+    wanted, scope = expiring(0.01)
+    stay = asyncio.Event()
+
+    async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        asyncio.get_running_loop().call_later(0.05, stay.set)
+        await stay.wait()
+
+    sent = await app.opened(JWTMiddleware(lingering, guard=wanted), scope)
+
+    assert [message["type"] for message in sent] == [app.accept["type"], app.then[0]["type"]]
+
+
+async def test_a_token_is_hidden_however_the_server_spells_the_header() -> None:
+    """ASGI asks for lower case, and not every server gives it."""
+    app = Socket()
+    secret = token()
+    scope = handshake("bearer", secret)
+    spelt = [(b"Sec-WebSocket-Protocol", f"bearer, {secret}, chat".encode())]
+    scope["headers"] = [pair for pair in scope["headers"] if b"protocol" not in pair[0]] + spelt
+
+    await app.opened(JWTMiddleware(app, guard=guard()), scope)
+
+    assert (b"sec-websocket-protocol", b"chat") in app.scope["headers"]
+    assert secret not in str(app.scope["headers"])

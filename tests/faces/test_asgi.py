@@ -13,6 +13,7 @@ from jwt_middleware import (
     Principal,
     current_principal,
     has_role,
+    optional,
     protect,
     public,
 )
@@ -158,6 +159,65 @@ async def test_the_same_guard_met_twice_decides_once() -> None:
 
     assert (twice.status, rewritten.status) == (200, 401)
     assert len(told) == 1
+
+
+async def test_a_request_that_passed_keeps_its_verdict_whatever_became_of_its_headers() -> None:
+    """What stands between two faces of one guard may take the token away; another guard asks."""
+    same = guard()
+
+    def stripped(inner: Guard) -> Any:
+        app = JWTMiddleware(Recorder(), guard=inner)
+
+        async def stripping(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "headers": []}, receive, send)
+
+        return JWTMiddleware(stripping, guard=same)
+
+    kept = await through_asgi(stripped(same), http_scope("GET", "/", BEARER))
+    asked = await through_asgi(stripped(guard()), http_scope("GET", "/", BEARER))
+
+    assert (kept.status, asked.status) == (200, 401)
+
+
+async def test_a_mount_point_further_in_is_decided_again() -> None:
+    """The same path means another route below a mount, or before an application that strips it."""
+    same = guard(rules=[public("/api/**")])
+    bare, rooted = Recorder(), Recorder()
+    rooted.root_path = "/api"  # type: ignore[attr-defined]
+
+    def hidden(app: Recorder, **changes: Any) -> Any:
+        inner = JWTMiddleware(app, guard=same)
+
+        async def hiding(scope: Scope, receive: Receive, send: Send) -> None:
+            await inner({**scope, **changes}, receive, send)
+
+        return JWTMiddleware(hiding, guard=same)
+
+    apps = [hidden(bare), hidden(bare, root_path="/api"), hidden(rooted)]
+    answers = [await through_asgi(app, http_scope("GET", "/api/x")) for app in apps]
+
+    assert [answer.status for answer in answers] == [200, 401, 401]
+
+
+async def test_what_a_header_opened_is_answered_through_the_servers_own_send() -> None:
+    """Nothing stands between an application and its server where nothing has to be added."""
+    seen: list[Send] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(send)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    wanted = guard(close_on_expiry=True, rules=[optional("/feed")])
+    middleware = JWTMiddleware(app, guard=wanted)
+    await middleware(http_scope("GET", "/", BEARER), receive, send)
+    await middleware(http_scope("GET", "/feed", BEARER), receive, send)
+
+    assert [each is send for each in seen] == [True, False]
 
 
 async def test_another_guard_decides_again_and_replaces_every_key() -> None:
@@ -356,3 +416,51 @@ async def test_a_method_that_changed_is_decided_again() -> None:
     answer = await through_asgi(JWTMiddleware(overriding, guard=wanted), http_scope("GET", "/"))
 
     assert answer.status == 401
+
+
+@pytest.mark.parametrize("given", [{}, {"extensions": None}, {"extensions": {}}])
+async def test_a_refused_socket_is_taken_first_and_then_closed(given: dict[str, Any]) -> None:
+    """A server may wait until its handshake is read; it may also name no extensions at all."""
+    told: list[str] = []
+
+    async def receive() -> Message:
+        told.append("received")
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        told.append(message["type"])
+
+    scope = {**http_scope("GET", "/"), "type": "websocket", "scheme": "ws", **given}
+    await JWTMiddleware(Recorder(), guard=guard())(scope, receive, send)
+
+    assert told == ["received", "websocket.close"]
+
+
+@pytest.mark.parametrize("headers", [None, [], [(b"x-own", b"1"), (b"x-own", b"2")]])
+async def test_an_answer_keeps_its_own_headers_beside_ours(
+    headers: list[tuple[bytes, bytes]] | None,
+) -> None:
+    """All of them, in their order, ours behind; a message may leave them out (ASGI)."""
+    given = {} if headers is None else {"headers": headers}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, **given})
+        await send({"type": "http.response.body", "body": b""})
+
+    middleware = JWTMiddleware(app, guard=guard(rules=[optional("/")]))
+    start, _ = await exchange(middleware, http_scope("GET", "/"))
+
+    own = headers or []
+    assert start["headers"][: len(own)] == own
+    assert [name for name, _ in start["headers"][len(own) :]] == [b"vary", b"cache-control"]
+
+
+def test_mount_points_are_read_from_every_application_inside_once() -> None:
+    """What is no path counts for nothing, and applications that wrap each other end the search."""
+    apps = [Recorder() for _ in range(4)]
+    for app, inner, root in zip(
+        apps, [*apps[1:], apps[0]], ["/api/", "v1", "/", "/api"], strict=True
+    ):
+        app.app, app.root_path = inner, root  # type: ignore[attr-defined]
+
+    assert JWTMiddleware(apps[0], guard=guard())._prefixes == ("/api",)

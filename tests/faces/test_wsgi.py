@@ -175,6 +175,25 @@ def test_the_same_guard_met_twice_decides_once() -> None:
     assert len(told) == 1
 
 
+def test_a_request_that_passed_keeps_its_verdict_whatever_became_of_its_headers() -> None:
+    """What stands between two faces of one guard may take the token away; another guard asks."""
+    same = guard()
+
+    def stripped(inner: Guard) -> Any:
+        app = JWTWSGIMiddleware(wsgi_app, guard=inner)
+
+        def stripping(environ: Environ, start_response: StartResponse) -> Any:
+            del environ["HTTP_AUTHORIZATION"]
+            return app(environ, start_response)
+
+        return JWTWSGIMiddleware(stripping, guard=same)
+
+    kept = through_wsgi(stripped(same), wsgi_environ("GET", "/", bearer()))
+    asked = through_wsgi(stripped(guard()), wsgi_environ("GET", "/", bearer()))
+
+    assert (kept.status, asked.status) == (200, 401)
+
+
 def test_a_head_request_gets_no_body() -> None:
     """The headers are those of GET (RFC 9110 §9.3.2)."""
     answer = through_wsgi(JWTWSGIMiddleware(wsgi_app, guard=guard()), wsgi_environ("HEAD", "/"))
@@ -215,3 +234,44 @@ def test_a_method_that_changed_is_decided_again() -> None:
     answer = through_wsgi(JWTWSGIMiddleware(overriding, guard=wanted), wsgi_environ("GET", "/"))
 
     assert answer.status == 401
+
+
+def test_an_error_page_hands_its_exception_to_the_server() -> None:
+    """``exc_info`` lets a server replace headers that it holds back (PEP 3333)."""
+    seen: list[Any] = []
+    mistake = ValueError("late")
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        start_response("500 Internal Server Error", [], (ValueError, mistake, None))
+        return []
+
+    def start(status: str, headers: Any, *exc_info: Any) -> Any:
+        seen.extend(exc_info)
+
+    JWTWSGIMiddleware(app, guard=guard(rules=[optional("/")]))(wsgi_environ("GET", "/"), start)
+
+    assert seen == [(ValueError, mistake, None)]
+
+
+@pytest.mark.parametrize("body", [[b"x"], (b"x",)], ids=["list", "tuple"])
+def test_a_body_that_is_whole_passes_unwrapped(body: Any) -> None:
+    """Servers read its length; and nobody is current any more."""
+    face = JWTWSGIMiddleware(lambda *_: body, guard=guard())
+
+    assert face(wsgi_environ("GET", "/", bearer()), lambda *_: lambda _: None) is body
+    assert not current_principal().is_authenticated
+
+
+def test_a_token_without_a_subject_sets_no_remote_user() -> None:
+    """Empty text would look like somebody."""
+    seen: list[Environ] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        seen.append(environ)
+        return []
+
+    face = JWTWSGIMiddleware(app, guard=guard())
+    face(wsgi_environ("GET", "/", bearer("")), lambda *_: lambda _: None)
+
+    assert seen[0]["AUTH_TYPE"] == "Bearer"
+    assert "REMOTE_USER" not in seen[0]

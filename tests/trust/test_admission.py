@@ -440,6 +440,29 @@ def test_new_settings_hold_for_known_tokens(world: World) -> None:
     assert world.web.asked == [f"{name}/keys"]
 
 
+def test_known_tokens_are_read_as_the_new_settings_say(world: World) -> None:
+    """What a rule moves to another claim is taken from there, not from memory."""
+    name = world.name("a")
+    places = ["roles"]
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(
+            asked,
+            audience="api",
+            jwks_uri=f"{asked}/keys",
+            fetcher=world,
+            roles_claim=places[-1],
+        )
+
+    guard = world.guard(rule, readmit_after=60)
+    known = world.token(name, roles=["admin"], groups=["reader"])
+    assert guard.verify(known).roles == {"admin"}
+    places.append("groups")
+    world.clock.tick(61)
+
+    assert guard.verify(known).roles == {"reader"}
+
+
 def test_a_tenants_secret_may_change(clock: Clock) -> None:
     """A rule may hold keys, symmetric ones too; a new secret ends the tokens of the old."""
     secrets = [HMAC]
