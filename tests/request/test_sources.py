@@ -278,6 +278,10 @@ def test_bearer_is_answered_only_where_it_was_offered() -> None:
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a cookie name with a space": (lambda: CookieToken("a b"), "name='a b'"),
     "a cookie name that is none": (lambda: CookieToken(""), "that is no name"),
+    "a cookie name that is no text": (lambda: CookieToken(7), "name=7"),  # type: ignore[arg-type]
+    "a parameter that is no text": (lambda: QueryToken(7), "QueryToken(7)"),  # type: ignore[arg-type]
+    "a __Host- cookie with both": (lambda: CookieToken(path="/a", domain="a.b"), "no domain"),
+    "a source without a reader": (lambda: Sources(["X-Token"]), "write BearerHeader()"),  # type: ignore[list-item]
     "a CSRF header that is none": (lambda: CookieToken(csrf_header="a:"), "csrf_header='a:'"),
     "a __Host- cookie with a domain": (lambda: CookieToken(domain="a.example"), "no domain"),
     "a __Host- cookie with a path": (lambda: CookieToken(path="/a"), "path='/'"),
