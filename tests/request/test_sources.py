@@ -282,6 +282,12 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a parameter that is no text": (lambda: QueryToken(7), "QueryToken(7)"),  # type: ignore[arg-type]
     "a __Host- cookie with both": (lambda: CookieToken(path="/a", domain="a.b"), "no domain"),
     "a source without a reader": (lambda: Sources(["X-Token"]), "write BearerHeader()"),  # type: ignore[list-item]
+    "a header name that is no text": (lambda: HeaderToken(7), "HeaderToken(7)"),  # type: ignore[arg-type]
+    "a scheme that is none": (lambda: HeaderToken("X-A", scheme=None), "leave it out"),  # type: ignore[arg-type]
+    "a scheme with a space": (lambda: HeaderToken("X-A", scheme="JWT "), "scheme='JWT '"),
+    "a path that is no text": (lambda: CookieToken("a", path=None), "such as '/'"),  # type: ignore[arg-type]
+    "a domain that is no text": (lambda: CookieToken("a", domain=7), "a host name"),  # type: ignore[arg-type]
+    "a source without its list": (lambda: Sources(QueryToken("t")), "is no list"),  # type: ignore[arg-type]
     "a CSRF header that is none": (lambda: CookieToken(csrf_header="a:"), "csrf_header='a:'"),
     "a __Host- cookie with a domain": (lambda: CookieToken(domain="a.example"), "no domain"),
     "a __Host- cookie with a path": (lambda: CookieToken(path="/a"), "path='/'"),
