@@ -169,6 +169,7 @@ def test_a_subprotocol_brings_the_token_that_follows_bearer() -> None:
 
     assert source.read(sockets(f"chat, bearer, {TOKEN}, other")) == TOKEN
     assert source.read(sockets("chat,bearer", TOKEN)) == TOKEN
+    assert source.read(sockets(f",bearer, ,{TOKEN},")) == TOKEN
     assert source.read(sockets("chat")) is None
     assert source.read(sockets()) is None
     assert source.read(View({"sec-websocket-protocol": [f"bearer, {TOKEN}"]})) is None
