@@ -154,6 +154,19 @@ def test_a_cookie_that_is_no_token_is_malformed(value: str) -> None:
         check_form(value)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [(TOKEN, True), ("aZ09-._~+/", True), ("a==", True), ("a=b", False), ("=", False)],
+)
+def test_the_form_of_a_token_is_that_of_rfc_6750(text: str, is_one: bool) -> None:
+    """Equals signs stand at the end only; alone and with an end of line it is none."""
+    if is_one:
+        check_form(text)
+    for wrong in [f"{text}\n", f"{text} ", f" {text}"] + [text] * (not is_one):
+        with pytest.raises(HeaderMalformed):
+            check_form(wrong)
+
+
 def test_a_cookie_is_expired_as_it_was_set() -> None:
     """Same name, path and domain, or a browser would keep it."""
     host = CookieToken()
@@ -243,6 +256,7 @@ def test_an_answer_varies_with_every_source_that_is_a_header() -> None:
 
     assert sources.vary == "X-A, Authorization, Cookie"
     assert Sources([QueryToken("t")]).vary == ""
+    assert Sources([QueryToken("t"), BearerHeader(), SubprotocolToken()]).vary == "Authorization"
 
 
 def test_the_methods_of_a_plain_request_are_named_once() -> None:
@@ -274,6 +288,8 @@ def test_bearer_is_answered_only_where_it_was_offered() -> None:
     assert sources.subprotocol(sockets("chat")) is None
     assert sources.subprotocol(View({"sec-websocket-protocol": ["bearer"]})) is None
     assert Sources([BearerHeader()]).subprotocol(sockets(f"bearer, {TOKEN}")) is None
+    among = Sources([BearerHeader(), SubprotocolToken()])
+    assert among.subprotocol(sockets(f"bearer, {TOKEN}")) == "bearer"
 
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
