@@ -250,6 +250,26 @@ def test_a_token_in_two_ways_at_once_is_refused(query: list[str]) -> None:
     assert sources.find(View({"cookie": ["session=c"]})) == ("c", CookieToken("session"))
 
 
+def test_one_way_alone_is_never_two() -> None:
+    """Of three ways any two are too many; a header of another name is none of RFC 6750's."""
+    other, first, second = (
+        HeaderToken("X-A"),
+        QueryToken("t", http=True),
+        QueryToken("u", http=True),
+    )
+    sources = Sources([other, BearerHeader(), first, second])
+    bearer = {"authorization": ["Bearer a"]}
+
+    assert sources.find(View(bearer)) == ("a", BearerHeader())
+    assert sources.find(View({}, {"u": ["b"]})) == ("b", second)
+    assert sources.find(View({**bearer, "x-a": ["c"]}, {"t": ["b"]})) == ("c", other)
+    for both in (View(bearer, {"t": ["b"]}), View(bearer, {"u": ["b"]})):
+        with pytest.raises(TokenRepeated):
+            sources.find(both)
+    with pytest.raises(TokenRepeated):
+        sources.find(View({}, {"t": ["b"], "u": ["b"]}))
+
+
 def test_an_answer_varies_with_every_source_that_is_a_header() -> None:
     """Each once, in the order of the sources."""
     sources = Sources([HeaderToken("X-A"), BearerHeader(), CookieToken("a"), CookieToken("b")])
