@@ -72,6 +72,11 @@ def test_width_is_not_depth_and_pairs_of_surrogates_are_characters() -> None:
     assert read_object(wide)["c"] == "\U0001f600"
 
 
+def test_a_fraction_is_read_as_what_it_is() -> None:
+    """A date with a fraction must not become another, or none."""
+    assert read_object(b'{"a":1.5,"b":-2.5e3,"c":0.0}') == {"a": 1.5, "b": -2500.0, "c": 0.0}
+
+
 def test_white_space_around_an_object_is_nothing() -> None:
     """The four kinds of RFC 8259, and no other."""
     assert read_object(b' \t\r\n{"a": 1}\n') == {"a": 1}

@@ -27,6 +27,10 @@ _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _JOINED = re.compile(r"^[A-Za-z]+ +[A-Za-z0-9\-._~+/]+=*\s*,|,\s*bearer(?:\s|$)", re.IGNORECASE)
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _FIELD_NAME.fullmatch(value) is not None
+
+
 class TokenSource(Protocol):
     """A place where a token may be."""
 
@@ -63,8 +67,14 @@ class HeaderToken:
     """What stands before the token; nothing by default."""
 
     def __post_init__(self) -> None:
-        if not _FIELD_NAME.fullmatch(self.name):
+        if not _is_name(self.name):
             raise ConfigurationError(f"HeaderToken({self.name!r}): that is no header name")
+        # RFC 9110 §11.1: a scheme is a token, and one with a space in it would never be met.
+        if self.scheme != "" and not _is_name(self.scheme):
+            raise ConfigurationError(
+                f"HeaderToken({self.name!r}, scheme={self.scheme!r}): a scheme is one word, such "
+                "as 'Token'; leave it out where the token stands alone"
+            )
         if "_" in self.name:
             # WSGI and CGI fold X-Token and X_Token into one name (CVE-2025-64484).
             raise ConfigurationError(
@@ -106,11 +116,13 @@ class CookieToken:
 
     def __post_init__(self) -> None:
         for setting, value in (("name", self.name), ("csrf_header", self.csrf_header)):
-            if not isinstance(value, str) or not _FIELD_NAME.fullmatch(value):
+            if not _is_name(value):
                 raise ConfigurationError(f"CookieToken({setting}={value!r}): that is no name")
-        if not _COOKIE_PATH.fullmatch(self.path):
+        if not isinstance(self.path, str) or not _COOKIE_PATH.fullmatch(self.path):
             raise ConfigurationError(f"CookieToken(path={self.path!r}) must be a path, such as '/'")
-        if self.domain is not None and not _COOKIE_DOMAIN.fullmatch(self.domain):
+        if self.domain is not None and not (
+            isinstance(self.domain, str) and _COOKIE_DOMAIN.fullmatch(self.domain)
+        ):
             raise ConfigurationError(
                 f"CookieToken(domain={self.domain!r}) must be a host name, such as 'example.org'"
             )
@@ -245,6 +257,8 @@ class Sources:
 
     def __init__(self, sources: Iterable[TokenSource]) -> None:
         """:raises ConfigurationError: for none, for what is no source, or for an unsafe order."""
+        if not isinstance(sources, Iterable):
+            raise ConfigurationError(f"token_sources={sources!r} is no list: write [{sources!r}]")
         self.every = tuple(sources)
         if not self.every:
             raise ConfigurationError("token_sources=() finds no token: name one, as BearerHeader()")

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import Any, is_typeddict
 from uuid import UUID
@@ -93,7 +94,8 @@ def _cannot_change(value: Any) -> bool:
         return True
     if isinstance(value, tuple | frozenset):
         return all(map(_cannot_change, value))
-    return _is_frozen(type(value)) and all(map(_cannot_change, _fields_of(value)))
+    kind: Any = type(value)
+    return _is_frozen(kind) and all(map(_cannot_change, _fields_of(value)))
 
 
 _UNCHANGING = (str, int, float, bytes, date, time, timedelta, Decimal, UUID, Enum, type(None))
@@ -107,12 +109,22 @@ def _fields_of(value: Any) -> Iterable[Any]:
     return [*vars(value).values(), *(value.__pydantic_extra__ or {}).values()]
 
 
+# One answer a type; a service has a few claims types, and what they hold is a few more.
+@lru_cache(maxsize=64)
 def _is_frozen(claims_type: Any) -> bool:
+    # What such a property keeps is written past all freezing, and may be a list.
+    if any(isinstance(each, cached_property) for each in _attributes(claims_type)):
+        return False
     if hasattr(claims_type, "__struct_config__"):
         return bool(claims_type.__struct_config__.frozen)
     if hasattr(claims_type, "model_config"):
         # A frozen model's private attributes can be set all the same.
         frozen = bool(claims_type.model_config.get("frozen"))
         return frozen and not claims_type.__private_attributes__
-    # A TypedDict is a dictionary, and has no such parameters.
-    return bool(getattr(getattr(claims_type, "__dataclass_params__", None), "frozen", False))
+    # A TypedDict is a dictionary, and has no such parameters; and what inherits from a frozen
+    # dataclass without being one itself takes new attributes.
+    return bool(getattr(vars(claims_type).get("__dataclass_params__"), "frozen", False))
+
+
+def _attributes(claims_type: type) -> Iterable[Any]:
+    return (each for base in claims_type.__mro__ for each in vars(base).values())

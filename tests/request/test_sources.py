@@ -154,6 +154,19 @@ def test_a_cookie_that_is_no_token_is_malformed(value: str) -> None:
         check_form(value)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [(TOKEN, True), ("aZ09-._~+/", True), ("a==", True), ("a=b", False), ("=", False)],
+)
+def test_the_form_of_a_token_is_that_of_rfc_6750(text: str, is_one: bool) -> None:
+    """Equals signs stand at the end only; alone and with an end of line it is none."""
+    if is_one:
+        check_form(text)
+    for wrong in [f"{text}\n", f"{text} ", f" {text}"] + [text] * (not is_one):
+        with pytest.raises(HeaderMalformed):
+            check_form(wrong)
+
+
 def test_a_cookie_is_expired_as_it_was_set() -> None:
     """Same name, path and domain, or a browser would keep it."""
     host = CookieToken()
@@ -169,6 +182,7 @@ def test_a_subprotocol_brings_the_token_that_follows_bearer() -> None:
 
     assert source.read(sockets(f"chat, bearer, {TOKEN}, other")) == TOKEN
     assert source.read(sockets("chat,bearer", TOKEN)) == TOKEN
+    assert source.read(sockets(f",bearer, ,{TOKEN},")) == TOKEN
     assert source.read(sockets("chat")) is None
     assert source.read(sockets()) is None
     assert source.read(View({"sec-websocket-protocol": [f"bearer, {TOKEN}"]})) is None
@@ -236,12 +250,33 @@ def test_a_token_in_two_ways_at_once_is_refused(query: list[str]) -> None:
     assert sources.find(View({"cookie": ["session=c"]})) == ("c", CookieToken("session"))
 
 
+def test_one_way_alone_is_never_two() -> None:
+    """Of three ways any two are too many; a header of another name is none of RFC 6750's."""
+    other, first, second = (
+        HeaderToken("X-A"),
+        QueryToken("t", http=True),
+        QueryToken("u", http=True),
+    )
+    sources = Sources([other, BearerHeader(), first, second])
+    bearer = {"authorization": ["Bearer a"]}
+
+    assert sources.find(View(bearer)) == ("a", BearerHeader())
+    assert sources.find(View({}, {"u": ["b"]})) == ("b", second)
+    assert sources.find(View({**bearer, "x-a": ["c"]}, {"t": ["b"]})) == ("c", other)
+    for both in (View(bearer, {"t": ["b"]}), View(bearer, {"u": ["b"]})):
+        with pytest.raises(TokenRepeated):
+            sources.find(both)
+    with pytest.raises(TokenRepeated):
+        sources.find(View({}, {"t": ["b"], "u": ["b"]}))
+
+
 def test_an_answer_varies_with_every_source_that_is_a_header() -> None:
     """Each once, in the order of the sources."""
     sources = Sources([HeaderToken("X-A"), BearerHeader(), CookieToken("a"), CookieToken("b")])
 
     assert sources.vary == "X-A, Authorization, Cookie"
     assert Sources([QueryToken("t")]).vary == ""
+    assert Sources([QueryToken("t"), BearerHeader(), SubprotocolToken()]).vary == "Authorization"
 
 
 def test_the_methods_of_a_plain_request_are_named_once() -> None:
@@ -273,11 +308,23 @@ def test_bearer_is_answered_only_where_it_was_offered() -> None:
     assert sources.subprotocol(sockets("chat")) is None
     assert sources.subprotocol(View({"sec-websocket-protocol": ["bearer"]})) is None
     assert Sources([BearerHeader()]).subprotocol(sockets(f"bearer, {TOKEN}")) is None
+    among = Sources([BearerHeader(), SubprotocolToken()])
+    assert among.subprotocol(sockets(f"bearer, {TOKEN}")) == "bearer"
 
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a cookie name with a space": (lambda: CookieToken("a b"), "name='a b'"),
     "a cookie name that is none": (lambda: CookieToken(""), "that is no name"),
+    "a cookie name that is no text": (lambda: CookieToken(7), "name=7"),  # type: ignore[arg-type]
+    "a parameter that is no text": (lambda: QueryToken(7), "QueryToken(7)"),  # type: ignore[arg-type]
+    "a __Host- cookie with both": (lambda: CookieToken(path="/a", domain="a.b"), "no domain"),
+    "a source without a reader": (lambda: Sources(["X-Token"]), "write BearerHeader()"),  # type: ignore[list-item]
+    "a header name that is no text": (lambda: HeaderToken(7), "HeaderToken(7)"),  # type: ignore[arg-type]
+    "a scheme that is none": (lambda: HeaderToken("X-A", scheme=None), "leave it out"),  # type: ignore[arg-type]
+    "a scheme with a space": (lambda: HeaderToken("X-A", scheme="JWT "), "scheme='JWT '"),
+    "a path that is no text": (lambda: CookieToken("a", path=None), "such as '/'"),  # type: ignore[arg-type]
+    "a domain that is no text": (lambda: CookieToken("a", domain=7), "a host name"),  # type: ignore[arg-type]
+    "a source without its list": (lambda: Sources(QueryToken("t")), "is no list"),  # type: ignore[arg-type]
     "a CSRF header that is none": (lambda: CookieToken(csrf_header="a:"), "csrf_header='a:'"),
     "a __Host- cookie with a domain": (lambda: CookieToken(domain="a.example"), "no domain"),
     "a __Host- cookie with a path": (lambda: CookieToken(path="/a"), "path='/'"),

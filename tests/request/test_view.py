@@ -103,6 +103,20 @@ def test_a_path_that_is_no_latin_1_cannot_be_read() -> None:
     assert WSGIView({"REQUEST_METHOD": "GET", "PATH_INFO": "/\u0100"}).path == "\ufffd"
 
 
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [("/a", "/a"), ("/caf\xc3\xa9", "/caf\xe9"), ("/\xff", "/\ufffd"), ("/\xc3", "/\ufffd")],
+)
+def test_a_path_below_wsgi_is_utf_8_in_disguise(raw: str, path: str) -> None:
+    """What is no UTF-8 becomes the character that no rule reads."""
+    assert WSGIView({"REQUEST_METHOD": "GET", "PATH_INFO": raw}).path == path
+
+
+def test_an_empty_address_is_none() -> None:
+    """A server on a Unix socket has no other."""
+    assert WSGIView({"REQUEST_METHOD": "GET", "REMOTE_ADDR": ""}).client is None
+
+
 def test_only_what_is_asked_for_is_parsed() -> None:
     """A name that the query does not hold costs one search."""
     assert query_values("a=1", "b") == []

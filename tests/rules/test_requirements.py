@@ -29,6 +29,7 @@ ALICE = Principal(
     permissions=frozenset({"p"}),
     claims=Claims(
         {"n": 1, "t": True, "list": ["x", {"y": [1.0]}], "none": None, "id": 7, "ids": ["7", 8]}
+        | {"object": {"a": 1, "b": 2}}
     ),
 )
 MATCH = Match({"hole": "7", "eight": "8"})
@@ -62,6 +63,13 @@ MATCH = Match({"hole": "7", "eight": "8"})
         (has_claim("list", ["x"]), False),
         (has_claim("list", {"y": [1, 2]}), False),
         (has_claim("list", {"z": [1]}), False),
+        (has_claim("list", {"y": [True]}), False),
+        (has_claim("list", ["x", {"y": [2]}]), False),
+        (has_claim("list", ["z", "x"]), False),
+        (has_claim("list", 7), False),
+        (has_claim("object", {"a": 1, "b": 2}), True),
+        (has_claim("object", {"a": 1, "b": 3}), False),
+        (has_claim("object", {"a": True, "b": 2}), False),
         (has_claim("id", capture("hole")), True),
         (has_claim("ids", capture("eight")), True),
         (has_claim("n", capture("hole")), False),
@@ -107,6 +115,10 @@ def test_a_requirement_speaks() -> None:
         (has_scope("c") & has_role("s"), ""),
         (has_role("s") | has_scope("c"), "c"),
         (has_role("s"), ""),
+        (has_permission("c"), ""),
+        (has_scope("c") | has_scope("d"), "c"),
+        ((has_scope("c") | has_scope("d")) & has_scope("e"), "c e"),
+        ((has_scope("c") & has_role("s")) | (has_scope("d") & has_role("r")), "d"),
         (~has_scope("a"), ""),
         (has_scope("c") & ~has_scope("c"), ""),
     ],

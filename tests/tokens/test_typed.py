@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypedDict
 
 import msgspec
@@ -197,6 +198,48 @@ def test_a_frozen_model_with_a_private_attribute_is_made_anew() -> None:
     wanted, text = guard(Noting), token()
 
     assert [wanted.verify(text).typed.note("once") for _ in range(2)] == [1, 1]
+
+
+class Computing(pydantic.BaseModel):
+    """Frozen, with a list that it works out once."""
+
+    model_config = {"frozen": True, "strict": True}
+    sub: str
+
+    @cached_property
+    def notes(self) -> list[str]:
+        return [self.sub]
+
+
+@dataclass(frozen=True)
+class ComputingData:
+    """The same in a dataclass."""
+
+    sub: str
+
+    @cached_property
+    def notes(self) -> list[str]:
+        return [self.sub]
+
+
+class Heir(Frozen):
+    """No dataclass itself, so that it takes any attribute but those of its parent."""
+
+    notes: list[str]
+
+
+@pytest.mark.parametrize("claims_type", [Computing, ComputingData, Heir])
+def test_what_takes_notes_beside_its_fields_is_made_anew(claims_type: Any) -> None:
+    """Freezing speaks of the fields alone."""
+    wanted, text = guard(claims_type), token(tenant=7)
+    first = wanted.verify(text).typed
+    if claims_type is Heir:
+        first.notes = []
+    first.notes.append("admin")
+
+    again = wanted.verify(text).typed
+
+    assert getattr(again, "notes", None) != first.notes
 
 
 def test_without_a_type_there_is_none() -> None:
