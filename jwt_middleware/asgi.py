@@ -35,8 +35,7 @@ class AuthScopes:
 
     __slots__ = ("scopes",)
 
-    def __init__(self, scopes: list[str]) -> None:
-        self.scopes = scopes
+    scopes: list[str]
 
 
 class JWTMiddleware:
@@ -119,8 +118,9 @@ def _attach(scope: Scope, principal: Principal) -> None:
     if "user" not in state or state["user"] is scope.get(PRINCIPAL_KEY):
         state["user"] = principal
     scope["user"] = principal
-    scope["auth"] = AuthScopes(list(principal.scopes))
     scope[PRINCIPAL_KEY] = principal
+    scope["auth"] = credentials = AuthScopes()
+    credentials.scopes = list(principal.scopes)
 
 
 async def _reply(verdict: Reply, scope: Scope, receive: Receive, send: Send) -> None:

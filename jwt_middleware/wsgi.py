@@ -80,13 +80,18 @@ def guard_of(environ: Environ) -> Guard | None:
 def _attach(environ: Environ, principal: Principal) -> None:
     """Set every key of identity, and remove what stood there."""
     environ[PRINCIPAL_KEY] = principal
-    environ.pop("REMOTE_USER", None)
-    environ.pop("AUTH_TYPE", None)
+    identity = ""
     if principal.is_authenticated:
         environ["AUTH_TYPE"] = "Bearer"
-        if principal.identity and principal.identity.isprintable():
-            # PEP 3333: text in the environment is bytes that look like latin-1.
-            environ["REMOTE_USER"] = principal.identity.encode().decode("latin-1")
+        identity = principal.identity
+    else:
+        environ.pop("AUTH_TYPE", None)
+    if identity and identity.isprintable():
+        # PEP 3333: text in the environment is bytes that look like latin-1.
+        looks = identity if identity.isascii() else identity.encode().decode("latin-1")
+        environ["REMOTE_USER"] = looks
+    else:
+        environ.pop("REMOTE_USER", None)
 
 
 def _reply(verdict: Reply, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -108,7 +113,7 @@ def _adding(wanted: Headers, start_response: StartResponse) -> StartResponse:
 
 def _forgetting(body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
     """Return ``body`` so that the current principal is forgotten when it has been sent."""
-    if isinstance(body, list | tuple):
+    if isinstance(body, (list, tuple)):
         set_current(None)
         return body
     wrapper = environ.get("wsgi.file_wrapper")

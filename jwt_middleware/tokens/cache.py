@@ -65,8 +65,7 @@ class TokenCache:
 
     def put(self, token: str, entry: Entry) -> None:
         """Remember a token, or replace what is remembered of it."""
-        weight = _weight(token)
-        if weight > self._max_bytes or not self._max_entries:
+        if not self._max_entries or (weight := _weight(token)) > self._max_bytes:
             return
         with self._lock:
             if token not in self._entries:

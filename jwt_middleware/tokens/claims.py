@@ -6,7 +6,7 @@ binding. ``iss`` is not checked here: it has chosen the policy.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -65,6 +65,12 @@ class ClaimPolicy:
     scopes_claims: tuple[ClaimPath, ...]
     roles_claims: tuple[ClaimPath, ...]
     permissions_claims: tuple[ClaimPath, ...]
+    _granting: frozenset[str] = field(init=False, repr=False)
+    """Where roles or permissions may stand: the first name of each path."""
+
+    def __post_init__(self) -> None:
+        paths = (*self.roles_claims, *self.permissions_claims)
+        object.__setattr__(self, "_granting", frozenset(path[0] for path in paths))
 
     def check(self, claims: Mapping[str, Any], now: float) -> None:
         """Check every claim.
@@ -91,11 +97,13 @@ class ClaimPolicy:
             if self.audience is None or isinstance(self.audience, AnyAudience):
                 return
             raise ClaimMissing("aud")
-        named = audience_of(claims)
+        named = claims["aud"]
+        # Most tokens have one name, as text.
+        names = (named,) if type(named) is str else audience_of(claims)
         if isinstance(self.audience, AnyAudience):
             return
         # RFC 7519 §4.1.3: whoever is not named must refuse; with no audience configured, nobody is.
-        if self.audience is None or self.audience.isdisjoint(named):
+        if self.audience is None or self.audience.isdisjoint(names):
             raise AudienceMismatch
 
     def _check_times(self, claims: Mapping[str, Any], now: float) -> None:
@@ -147,14 +155,18 @@ class ClaimPolicy:
         name = subject or ""
         audience = members.get("aud", ())
         expires = members.get("exp")
-        roles = _names(members, self.roles_claims)
+        roles = permissions = _NO_NAMES
+        # Many tokens have neither, and one empty set serves them all.
+        if not self._granting.isdisjoint(members):
+            roles = expand_roles(_names(members, self.roles_claims))
+            permissions = _names(members, self.permissions_claims)
         return principal_of(
             subject,
             issuer,
             (audience,) if isinstance(audience, str) else tuple(audience),
             _names(members, self.scopes_claims, separator=" "),
-            expand_roles(roles) if roles else roles,
-            _names(members, self.permissions_claims),
+            roles,
+            permissions,
             Claims(members),
             None if expires is None else math.floor(expires),
             members.get("jti"),
@@ -193,7 +205,6 @@ def _names(
     """Return the names that claims list; a claim of another shape grants nothing."""
     found = _NO_NAMES
     for path in paths:
-        # Most tokens name no roles or no permissions, and one empty set serves them all.
         if path[0] in members:
             value = members[path[0]] if len(path) == 1 else claim_at(members, path)
             names = _listed(value, separator)

@@ -97,6 +97,10 @@ class Trust:
         self.has_tenants = settings.tenants is not None
         """Whether its keys are those of several issuers, see :meth:`serving`."""
         self.source = source
+        has_more = settings.required_values or self.has_tenants
+        # Most issuers ask for nothing beyond their policy, which is then asked without a detour.
+        self.check = self._check_all if has_more else self.policy.check
+        """Checks every claim; see :meth:`~jwt_middleware.tokens.claims.ClaimPolicy.check`."""
         self.admitted_until = math.inf
         """The monotonic instant at which the rule that admitted it is asked again."""
 
@@ -113,12 +117,7 @@ class Trust:
             raise TypeNotAllowed("typ is none of those configured")
         return algorithm
 
-    def check(self, claims: Mapping[str, Any], now: float) -> None:
-        """Check every claim.
-
-        :param now: POSIX time.
-        :raises TokenError: the subclass for the first check that fails.
-        """
+    def _check_all(self, claims: Mapping[str, Any], now: float) -> None:
         self.policy.check(claims, now)
         for path, allowed in self.settings.required_values:
             value = claim_at(claims, path)
