@@ -38,12 +38,13 @@ from jwt_middleware.errors import (
 from jwt_middleware.events import Observer, RequestRefused, tell
 from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.keys.snapshot import KeyHealth
+from jwt_middleware.kinds import check_flag
 from jwt_middleware.options import (
     GuardOptions,
     WarmUp,
     check_count,
-    check_flag,
     check_warm_up,
+    checked_observers,
     checked_prefixes,
     chosen_issuers,
     chosen_rules,
@@ -155,7 +156,7 @@ class Guard:
         check_count("max_token_size", max_token_size, 256)
         check_count("token_cache_size", token_cache_size, 0)
         check_count("token_cache_bytes", token_cache_bytes, 0)
-        self._observers = tuple(observers)
+        self._observers = checked_observers(observers)
         self._table = RuleTable(chosen_rules(rules, protected), checked_prefixes(prefixes))
         self._sources = Sources(token_sources)
         self._origins = OriginProof(trusted_origins)

@@ -17,6 +17,7 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.keys.fetch import Fetcher
 from jwt_middleware.keys.flight import MAX_FLIGHTS
 from jwt_middleware.keys.options import ResolverOptions
+from jwt_middleware.kinds import check_flag, listed, mapped
 from jwt_middleware.principal import ClaimPath, claim_path
 from jwt_middleware.tokens.claims import AnyAudience, ClaimPolicy
 from jwt_middleware.tokens.compact import normal_type
@@ -144,6 +145,9 @@ class Issuer:
         """
         _check_name(issuer, keys, jwks_uri)
         _check_source(issuer, keys, jwks_uri, discovery=discovery, fetcher=fetcher, seed=seed)
+        check_flag("require_exp", require_exp)
+        check_flag("accept_id_tokens", accept_id_tokens)
+        check_flag("accept_bound_as_bearer", accept_bound_as_bearer)
         _check_seconds("leeway", leeway, at_most=300)
         _check_seconds("max_lifetime", max_lifetime)
         self.issuer = issuer
@@ -294,13 +298,17 @@ def _check_seconds(name: str, value: float | None, at_most: float = math.inf) ->
 
 def _types(token_types: Collection[str | None]) -> Iterable[str | None]:
     for typ in _listed("token_types", token_types):
+        if typ is not None and not isinstance(typ, str):
+            raise ConfigurationError(
+                f"token_types: {typ!r} must be text, such as 'at+jwt', or None"
+            )
         yield None if typ is None else normal_type(typ)
 
 
 def _listed(name: str, values: Collection[Any]) -> Collection[Any]:
     if isinstance(values, str):
         raise ConfigurationError(f"{name}={values!r} is a string: write [{values!r}], a list")
-    return values
+    return listed(name, values, "['...']")
 
 
 def _audience(audience: object) -> frozenset[str] | AnyAudience | None:
@@ -368,8 +376,12 @@ def _tenant(tenant: object) -> str:
 def _values(
     required: Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]],
 ) -> Iterable[tuple[ClaimPath, tuple[ClaimValue, ...]]]:
-    for path, wanted in required.items():
-        values = (wanted,) if isinstance(wanted, str | int) else tuple(wanted)
+    for path, wanted in mapped("required_values", required, "{'tier': 'gold'}").items():
+        values = (
+            (wanted,)
+            if isinstance(wanted, str | int)
+            else listed("required_values", wanted, "['gold']")
+        )
         if not values or not all(isinstance(value, str | int) for value in values):
             raise ConfigurationError(
                 f"required_values: {path!r} must be text, a whole number, a boolean, or a list of "

@@ -10,6 +10,7 @@ from jwt_middleware.crypto.material import KeyOption
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.events import Observer
 from jwt_middleware.issuers import AdmittedIssuers, Issuer
+from jwt_middleware.kinds import listed
 from jwt_middleware.request.sources import TokenSource
 from jwt_middleware.rules.table import Rule, protect, public
 from jwt_middleware.tokens.claims import AnyAudience
@@ -80,7 +81,7 @@ def chosen_issuers(
             raise ConfigurationError(f"{used[0]}= goes without issuers=: set it on the Issuer")
         if isinstance(issuers, Issuer | AdmittedIssuers):
             return (issuers,)
-        return tuple(issuers)
+        return listed("issuers", issuers, "[Issuer(...)]")
     if not used:
         raise ConfigurationError(
             "issuers= is missing, so nobody is trusted: name an Issuer, or issuer= or key="
@@ -100,16 +101,17 @@ def chosen_rules(rules: Sequence[Rule], protected: Sequence[str] | None) -> tupl
         return _checked_rules(rules)
     if rules:
         raise ConfigurationError("protected= and rules= are two ways to say it: keep one")
-    if isinstance(protected, str) or not protected:
+    prefixes = listed("protected", protected, "['/api']")
+    if not prefixes or not all(isinstance(prefix, str) for prefix in prefixes):
         raise ConfigurationError(
             f"protected={protected!r} must be a list of path prefixes, such as ['/api']"
         )
-    _log.warning("paths outside %s are open", ", ".join(protected))
-    return (protect(*(_opened(prefix) for prefix in protected)), public("/**"))
+    _log.warning("paths outside %s are open", ", ".join(prefixes))
+    return (protect(*(_opened(prefix) for prefix in prefixes)), public("/**"))
 
 
 def _checked_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:
-    every = (rules,) if isinstance(rules, Rule) else tuple(rules)
+    every = (rules,) if isinstance(rules, Rule) else listed("rules", rules, "[public('/')]")
     for number, rule in enumerate(every, 1):
         if not isinstance(rule, Rule):
             raise ConfigurationError(
@@ -127,20 +129,24 @@ def checked_prefixes(prefixes: Sequence[str]) -> tuple[str, ...]:
 
     :raises ConfigurationError: for one that does not begin with a slash.
     """
-    if isinstance(prefixes, str) or not all(prefix.startswith("/") for prefix in prefixes):
+    every = listed("prefixes", prefixes, "['/api/v1']")
+    if not all(isinstance(prefix, str) and prefix.startswith("/") for prefix in every):
         raise ConfigurationError(
             f"prefixes={prefixes!r} must be a list of mount points, such as ['/api/v1']"
         )
-    return tuple(prefix.rstrip("/") for prefix in prefixes)
+    return tuple(prefix.rstrip("/") for prefix in every)
 
 
-def check_flag(name: str, value: object) -> None:
-    """Refuse what is neither ``True`` nor ``False``: any text would count as true.
+def checked_observers(observers: Sequence[Observer]) -> tuple[Observer, ...]:
+    """Return the observers.
 
-    :raises ConfigurationError: naming it.
+    :raises ConfigurationError: for one that cannot be called.
     """
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name}={value!r} must be True or False")
+    every = listed("observers", observers, "[log_event]")
+    for observer in every:
+        if not callable(observer):
+            raise ConfigurationError(f"observers: {observer!r} must be a function of an event")
+    return every
 
 
 def check_warm_up(value: object) -> None:

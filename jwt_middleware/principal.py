@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.kinds import listed
 
 if TYPE_CHECKING:
     # With a default (PEP 696), so that plain ``Principal`` needs no brackets under strict checks.
@@ -95,10 +96,10 @@ def claim_path(path: str | ClaimPath) -> ClaimPath:
         raise ConfigurationError(
             f"claim path {path!r} contains a slash: write ({path!r},) if that is the claim's name"
         )
-    names = tuple(path.split(".")) if isinstance(path, str) else tuple(path)
+    names = path.split(".") if isinstance(path, str) else listed("claim path", path, "'a.b'")
     if not names or not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"claim path {path!r} has an empty name")
-    return names
+    return tuple(names)
 
 
 def claim_at(claims: Mapping[str, Any], path: ClaimPath) -> Any:

@@ -146,7 +146,7 @@ def body_writer(error_body: ErrorBody) -> Callable[[Problem], Body]:
     """
     if callable(error_body):
         return error_body
-    if error_body not in _BODIES:
+    if not isinstance(error_body, str) or error_body not in _BODIES:
         raise ConfigurationError(
             f"error_body={error_body!r} is not known: use 'problem', 'oauth' or a callable"
         )
@@ -316,6 +316,6 @@ def _printable(text: str) -> str:
 
 def _quoted(name: str, value: str) -> str:
     """Return ``value`` as the inside of a quoted string (RFC 9110 §5.6.4)."""
-    if not value.isprintable() or not value.isascii():
+    if not isinstance(value, str) or not value.isprintable() or not value.isascii():
         raise ConfigurationError(f"{name}={value!r} cannot stand in a header: use printable ASCII")
     return value.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,5 +1,9 @@
 """Options of a guard: each mistake is a sentence that names the setting."""
 
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -10,10 +14,21 @@ from jwt_middleware import (
     CookieToken,
     Guard,
     GuardOptions,
+    HeaderToken,
     Issuer,
+    KeyFile,
+    QueryToken,
+    ResolverOptions,
+    Secret,
+    any_of,
+    has_claim,
+    has_scope,
+    optional,
+    protect,
     public,
 )
 from jwt_middleware.events import Event, RequestRefused
+from jwt_middleware.issuers import IssuerOptions
 from jwt_middleware.request.question import Question
 from jwt_middleware.testing import Clock
 from tests.short_form import HMAC, short_guard
@@ -44,7 +59,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a realm with a break": ({**NAMED, "realm": "a\nb"}, "printable"),
     "an unknown body": ({**NAMED, "error_body": "xml"}, "error_body='xml'"),
     "a prefix without a slash": ({**NAMED, "prefixes": ["v1"]}, "mount points"),
-    "prefixes as text": ({**NAMED, "prefixes": "/v1"}, "mount points"),
+    "prefixes as text": ({**NAMED, "prefixes": "/v1"}, "such as ['/api/v1']"),
     "a small token": ({**NAMED, "max_token_size": 10}, "max_token_size=10"),
     "less than no bytes": ({**NAMED, "token_cache_bytes": -1}, "token_cache_bytes=-1"),
     "half a token": ({**NAMED, "token_cache_size": 0.5}, "token_cache_size=0.5"),
@@ -105,3 +120,72 @@ def test_a_guard_keeps_the_observers_that_it_was_given(clock: Clock) -> None:
     guard.decide(Question("GET", "/"))
 
     assert [event.code for event in told if isinstance(event, RequestRefused)] == ["token_missing"]
+
+
+ODD: tuple[Any, ...] = (7, -1, 1.5, math.nan, True, None, "x", "", b"x", object(), int, {}, (), [])
+ODD += ([7], [None], ["x"], [["x"]], {"a": 7}, {7: "a"}, {"a": ["b"]}, lambda: 1)
+ENTRANCES: dict[str, Callable[[Any], object]] = {
+    "Issuer": lambda odd: Issuer(odd, audience="x"),
+    "public": public,
+    "methods=": lambda odd: public("/a", methods=odd),
+    "requires=": lambda odd: protect("/a", requires=odd),
+    "on_invalid=": lambda odd: optional("/a", on_invalid=odd),
+    "has_scope": has_scope,
+    "has_claim": has_claim,
+    "any_of": any_of,
+    "HeaderToken": HeaderToken,
+    "HeaderToken(scheme=)": lambda odd: HeaderToken("X-T", odd),
+    "CookieToken": CookieToken,
+    "CookieToken(csrf=)": lambda odd: CookieToken(csrf=odd),
+    "CookieToken(clear_on_invalid=)": lambda odd: CookieToken(clear_on_invalid=odd),
+    "QueryToken": QueryToken,
+    "QueryToken(http=)": lambda odd: QueryToken("t", http=odd),
+    "Secret": Secret,
+    "Secret.from_env": Secret.from_env,
+    "KeyFile": lambda odd: Issuer("https://a/", audience="x", keys=KeyFile(odd)),
+    "Guard(issuers=)": lambda odd: Guard(issuers=odd),
+}
+
+
+def _set(build: Callable[..., object], option: str) -> Callable[[Any], object]:
+    return lambda odd: build(**{option: odd})
+
+
+def _issuer(**options: Any) -> Issuer:
+    return Issuer("https://a/", **{"audience": "x", **options})
+
+
+for _option in set(GuardOptions.__annotations__) - {"issuers"}:
+    ENTRANCES[f"Guard({_option}=)"] = _set(short_guard, _option)
+for _option in IssuerOptions.__annotations__:
+    ENTRANCES[f"Issuer({_option}=)"] = _set(_issuer, _option)
+for _field in fields(ResolverOptions):
+    ENTRANCES[f"ResolverOptions({_field.name}=)"] = _set(ResolverOptions, _field.name)
+
+
+@pytest.mark.parametrize("entrance", sorted(ENTRANCES))
+def test_whatever_a_setting_is_set_to_it_is_taken_or_refused_in_words(entrance: str) -> None:
+    """Where frameworks build a middleware late, only a ``ConfigurationError`` stops the server."""
+    for odd in ODD:
+        with suppress(ConfigurationError):
+            ENTRANCES[entrance](odd)
+
+
+SWITCHES: dict[str, Callable[[Any], object]] = {
+    "require_exp": lambda odd: _issuer(require_exp=odd),
+    "accept_id_tokens": lambda odd: _issuer(accept_id_tokens=odd),
+    "accept_bound_as_bearer": lambda odd: _issuer(accept_bound_as_bearer=odd),
+    "csrf": lambda odd: CookieToken(csrf=odd),
+    "clear_on_invalid": lambda odd: CookieToken(clear_on_invalid=odd),
+    "http": lambda odd: QueryToken("t", http=odd),
+    "cors_preflight": lambda odd: short_guard(cors_preflight=odd),
+    "close_on_expiry": lambda odd: short_guard(close_on_expiry=odd),
+}
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("odd", ["no", "", 0, 1, None])
+def test_a_check_is_switched_by_true_and_false_alone(switch: str, odd: object) -> None:
+    """Text such as ``"no"`` from the environment would count as true, and nothing as false."""
+    with pytest.raises(ConfigurationError, match=f"{switch}={odd!r} must be True or False"):
+        SWITCHES[switch](odd)

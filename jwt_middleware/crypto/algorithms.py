@@ -15,6 +15,7 @@ from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorith
 from jwt.exceptions import PyJWTError
 
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.kinds import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def select(names: Iterable[str]) -> tuple[Algorithm, ...]:
         raise ConfigurationError(
             f"algorithms={names!r} is a string: write algorithms=[{names!r}], a list of names"
         )
-    chosen = tuple(ALGORITHMS[_known(name)] for name in dict.fromkeys(names))
+    known = map(_known, listed("algorithms", names, "['RS256']"))
+    chosen = tuple(ALGORITHMS[name] for name in dict.fromkeys(known))
     if not chosen:
         raise ConfigurationError('algorithms=[] accepts no token: name one, such as "RS256"')
     if len({row.is_symmetric for row in chosen}) > 1:

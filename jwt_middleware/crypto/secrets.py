@@ -38,6 +38,8 @@ class Secret:
 
         :raises ConfigurationError: if it is not set or empty.
         """
+        if not isinstance(name, str):
+            raise ConfigurationError(f"Secret.from_env({name!r}): that is no variable's name")
         value = os.environ.get(name)
         if not value:
             raise ConfigurationError(
@@ -122,6 +124,8 @@ class KeyFile:
         """
         try:
             return Path(self.path).read_bytes()
+        except TypeError:
+            raise ConfigurationError(f"KeyFile({self.path!r}): that is no path") from None
         except OSError as problem:
             raise ConfigurationError(
                 f"KeyFile({os.fspath(self.path)!r}) cannot be read: {problem.strerror}"

@@ -63,7 +63,7 @@ class ResolverOptions:
         for name in self.__slots__:
             if name not in (*_FLAGS, "kidless"):
                 _check_number(name, getattr(self, name))
-        if self.kidless not in {"single", "try", "reject"}:
+        if self.kidless not in ("single", "try", "reject"):
             raise ConfigurationError(
                 f"kidless={self.kidless!r} is not known: write 'single', 'try' or 'reject'"
             )

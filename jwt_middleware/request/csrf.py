@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.keys.urls import is_loopback
+from jwt_middleware.kinds import listed
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.sources import CookieToken
 from jwt_middleware.request.view import RequestView
@@ -38,7 +39,8 @@ class OriginProof:
             raise ConfigurationError(
                 f"trusted_origins={trusted_origins!r} is a string: write [{trusted_origins!r}]"
             )
-        self._trusted = frozenset(_checked(origin) for origin in trusted_origins)
+        origins = listed("trusted_origins", trusted_origins, "['https://app.example']")
+        self._trusted = frozenset(map(_checked, origins))
 
     def is_given(self, view: RequestView, source: CookieToken, principal: Principal) -> bool:
         """Return whether the request may act with the cookie.

@@ -16,6 +16,7 @@ from jwt_middleware.errors import (
     RequestError,
     TokenRepeated,
 )
+from jwt_middleware.kinds import check_flag, listed
 from jwt_middleware.request.view import SUBPROTOCOLS, RequestView
 
 # RFC 6750 §2.1, b64token.
@@ -115,6 +116,8 @@ class CookieToken:
     vary: str = field(default="Cookie", init=False)
 
     def __post_init__(self) -> None:
+        check_flag("CookieToken: csrf", self.csrf)
+        check_flag("CookieToken: clear_on_invalid", self.clear_on_invalid)
         for setting, value in (("name", self.name), ("csrf_header", self.csrf_header)):
             if not _is_name(value):
                 raise ConfigurationError(f"CookieToken({setting}={value!r}): that is no name")
@@ -177,6 +180,7 @@ class QueryToken:
     vary: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
+        check_flag("QueryToken: http", self.http)
         if not isinstance(self.name, str) or not _PARAMETER.fullmatch(self.name):
             raise ConfigurationError(
                 f"QueryToken({self.name!r}): a parameter is letters, digits, '-', '.', '_' and '~'"
@@ -257,9 +261,7 @@ class Sources:
 
     def __init__(self, sources: Iterable[TokenSource]) -> None:
         """:raises ConfigurationError: for none, for what is no source, or for an unsafe order."""
-        if not isinstance(sources, Iterable):
-            raise ConfigurationError(f"token_sources={sources!r} is no list: write [{sources!r}]")
-        self.every = tuple(sources)
+        self.every = listed("token_sources", sources, "[BearerHeader()]")
         if not self.every:
             raise ConfigurationError("token_sources=() finds no token: name one, as BearerHeader()")
         for source in self.every:

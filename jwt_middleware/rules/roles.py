@@ -1,8 +1,9 @@
 """Which roles a role brings with it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.kinds import mapped
 
 
 class RoleHierarchy:
@@ -13,7 +14,8 @@ class RoleHierarchy:
         :param direct: for each role those that it brings with it; a role may list itself.
         :raises ConfigurationError: for a cycle through another role, with its path.
         """
-        self._direct = {role: _names(role, implied) for role, implied in (direct or {}).items()}
+        given = {} if direct is None else mapped("role_hierarchy", direct, "{'admin': ['editor']}")
+        self._direct = {role: _names(role, implied) for role, implied in given.items()}
         self._implied = {role: frozenset(self._closure(role, ())) for role in self._direct}
 
     def expand(self, roles: frozenset[str]) -> frozenset[str]:
@@ -34,7 +36,8 @@ class RoleHierarchy:
 
 
 def _names(role: str, implied: Collection[str]) -> tuple[str, ...]:
-    if isinstance(implied, str) or not all(isinstance(name, str) for name in implied):
+    is_list = not isinstance(implied, str) and isinstance(implied, Iterable)
+    if not is_list or not all(isinstance(name, str) for name in implied):
         raise ConfigurationError(
             f"role_hierarchy[{role!r}]={implied!r} is no list of names: write [{implied!r}]"
         )

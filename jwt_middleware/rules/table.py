@@ -115,7 +115,7 @@ def optional(
         code in ``principal.refusal``.
     :raises ConfigurationError: for a pattern or method that cannot match.
     """
-    if on_invalid not in {"refuse", "anonymous"}:
+    if on_invalid not in ("refuse", "anonymous"):
         raise ConfigurationError(
             f"optional(on_invalid={on_invalid!r}): write 'refuse' or 'anonymous'"
         )
@@ -168,12 +168,12 @@ def _check_capture(patterns: Iterable[Pattern], name: str) -> None:
 def _methods(pattern: str, methods: Collection[str] | None) -> frozenset[str] | None:
     if methods is None:
         return None
-    if isinstance(methods, str) or not methods:
+    if isinstance(methods, str) or not isinstance(methods, Collection) or not methods:
         raise ConfigurationError(
             f"rule {pattern!r}: methods={methods!r} must be a list such as ['GET', 'POST']"
         )
     for method in methods:
-        if method not in _KNOWN_METHODS:
+        if not isinstance(method, str) or method not in _KNOWN_METHODS:
             _check_method(pattern, method)
     return frozenset(methods)
 

@@ -324,7 +324,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a scheme with a space": (lambda: HeaderToken("X-A", scheme="JWT "), "scheme='JWT '"),
     "a path that is no text": (lambda: CookieToken("a", path=None), "such as '/'"),  # type: ignore[arg-type]
     "a domain that is no text": (lambda: CookieToken("a", domain=7), "a host name"),  # type: ignore[arg-type]
-    "a source without its list": (lambda: Sources(QueryToken("t")), "is no list"),  # type: ignore[arg-type]
+    "a source without its list": (lambda: Sources(QueryToken("t")), "must be a list"),  # type: ignore[arg-type]
     "a CSRF header that is none": (lambda: CookieToken(csrf_header="a:"), "csrf_header='a:'"),
     "a __Host- cookie with a domain": (lambda: CookieToken(domain="a.example"), "no domain"),
     "a __Host- cookie with a path": (lambda: CookieToken(path="/a"), "path='/'"),
