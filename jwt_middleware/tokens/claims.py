@@ -97,13 +97,11 @@ class ClaimPolicy:
             if self.audience is None or isinstance(self.audience, AnyAudience):
                 return
             raise ClaimMissing("aud")
-        named = claims["aud"]
-        # Most tokens have one name, as text.
-        names = (named,) if type(named) is str else audience_of(claims)
+        named = audience_of(claims)
         if isinstance(self.audience, AnyAudience):
             return
         # RFC 7519 §4.1.3: whoever is not named must refuse; with no audience configured, nobody is.
-        if self.audience is None or self.audience.isdisjoint(names):
+        if self.audience is None or self.audience.isdisjoint(named):
             raise AudienceMismatch
 
     def _check_times(self, claims: Mapping[str, Any], now: float) -> None:

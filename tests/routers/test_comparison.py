@@ -15,7 +15,7 @@ from tests.routers.spellings import Spelling, sample, spellings
 from tests.routers.subjects import SUBJECTS, Subject
 
 ALL = 24_000
-COUNT = int(os.environ.get("SPELLINGS", "2000"))
+COUNT = int(os.environ.get("SPELLINGS", "1000"))
 BY_NAME = {subject.name: subject for subject in SUBJECTS}
 
 
