@@ -35,7 +35,8 @@ class AuthScopes:
 
     __slots__ = ("scopes",)
 
-    scopes: list[str]
+    def __init__(self, scopes: list[str]) -> None:
+        self.scopes = scopes
 
 
 class JWTMiddleware:
@@ -118,9 +119,8 @@ def _attach(scope: Scope, principal: Principal) -> None:
     if "user" not in state or state["user"] is scope.get(PRINCIPAL_KEY):
         state["user"] = principal
     scope["user"] = principal
+    scope["auth"] = AuthScopes(list(principal.scopes))
     scope[PRINCIPAL_KEY] = principal
-    scope["auth"] = credentials = AuthScopes()
-    credentials.scopes = list(principal.scopes)
 
 
 async def _reply(verdict: Reply, scope: Scope, receive: Receive, send: Send) -> None:

@@ -168,7 +168,7 @@ class Issuer:
             leeway=leeway,
             require_exp=require_exp,
             required=tuple(
-                claim_path(path) for path in _listed("required_claims", required_claims)
+                claim_path(path) for path in listed("required_claims", required_claims, "['sub']")
             ),
             max_lifetime=max_lifetime,
             accept_id_tokens=accept_id_tokens,
@@ -297,18 +297,12 @@ def _check_seconds(name: str, value: float | None, at_most: float = math.inf) ->
 
 
 def _types(token_types: Collection[str | None]) -> Iterable[str | None]:
-    for typ in _listed("token_types", token_types):
+    for typ in listed("token_types", token_types, "['at+jwt']"):
         if typ is not None and not isinstance(typ, str):
             raise ConfigurationError(
                 f"token_types: {typ!r} must be text, such as 'at+jwt', or None"
             )
         yield None if typ is None else normal_type(typ)
-
-
-def _listed(name: str, values: Collection[Any]) -> Collection[Any]:
-    if isinstance(values, str):
-        raise ConfigurationError(f"{name}={values!r} is a string: write [{values!r}], a list")
-    return listed(name, values, "['...']")
 
 
 def _audience(audience: object) -> frozenset[str] | AnyAudience | None:
@@ -328,7 +322,7 @@ def _audience(audience: object) -> frozenset[str] | AnyAudience | None:
 
 
 def _aliases(issuer: str | None, aliases: Collection[str]) -> tuple[str, ...]:
-    names = tuple(_listed("aliases", aliases))
+    names = listed("aliases", aliases, "['https://id.example']")
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"aliases={aliases!r} must be a list of names")
     if names and issuer is None:
@@ -352,7 +346,9 @@ def _tenants(
     if isinstance(tenants, AnyTenant):
         chosen: frozenset[str] = frozenset()
     else:
-        chosen = frozenset(_tenant(tenant) for tenant in _listed("tenants", tenants))
+        chosen = frozenset(
+            _tenant(tenant) for tenant in listed("tenants", tenants, "['8a2e1b70-...']")
+        )
     if not holes and not (len(chosen) == 1 and issuer is not None and max(chosen) in issuer):
         raise ConfigurationError(
             f"Issuer({issuer!r}) is the name of one tenant: tenants={tenants!r} must be a list of "

@@ -12,7 +12,9 @@ def listed(name: str, value: Any, such_as: str) -> tuple[Any, ...]:
     :param such_as: a right value, as it is written.
     :raises ConfigurationError: for anything else.
     """
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    if isinstance(value, str):
+        raise ConfigurationError(f"{name}={value!r} is a string: write [{value!r}], a list")
+    if isinstance(value, bytes) or not isinstance(value, Iterable):
         raise ConfigurationError(f"{name}={value!r} must be a list, such as {such_as}")
     return tuple(value)
 

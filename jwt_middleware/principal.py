@@ -166,7 +166,7 @@ _Draft: Any = make_dataclass(
 )
 
 
-def principal_of(  # noqa: PLR0917 - the fields, in their order
+def filled_principal(  # noqa: PLR0917 - the fields, in their order
     subject: str | None,
     issuer: str | None,
     audience: tuple[str, ...],

@@ -16,7 +16,7 @@ from jwt_middleware import (
     optional,
     public,
 )
-from jwt_middleware.asgi import Message, Receive, Scope, Send
+from jwt_middleware.asgi import ASGIApp, Message, Receive, Scope, Send
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.sockets import SocketExpired
 from jwt_middleware.testing import Clock, KeyPair
@@ -242,6 +242,18 @@ async def test_an_open_socket_closes_when_its_token_expires() -> None:
     assert isinstance(app.refusal, SocketExpired)
 
 
+def lingering(app: ASGIApp) -> ASGIApp:
+    """Return an application that stays until its socket's time is up."""
+
+    async def stay(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        over = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.05, over.set)
+        await over.wait()
+
+    return stay
+
+
 @pytest.mark.parametrize(
     "end",
     [
@@ -253,14 +265,8 @@ async def test_a_socket_that_has_ended_is_not_closed_again(end: Message) -> None
     """Neither after the application's own end, nor after its own refusal."""
     app = Socket(end)
     wanted, scope = expiring(0.01)
-    stay = asyncio.Event()
 
-    async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
-        await app(scope, receive, send)
-        asyncio.get_running_loop().call_later(0.05, stay.set)
-        await stay.wait()
-
-    sent = await app.opened(JWTMiddleware(lingering, guard=wanted), scope)
+    sent = await app.opened(JWTMiddleware(lingering(app), guard=wanted), scope)
 
     assert sent == [{"type": "websocket.accept"}, end]
 
@@ -343,14 +349,8 @@ async def test_a_refusal_in_place_of_an_opening_is_not_closed_while_its_body_is_
     app = Socket({"type": "websocket.http.response.body", "body": b"no"})
     app.accept = {"type": "websocket.http.response.start", "status": 404, "headers": []}
     wanted, scope = expiring(0.01)
-    stay = asyncio.Event()
 
-    async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
-        await app(scope, receive, send)
-        asyncio.get_running_loop().call_later(0.05, stay.set)
-        await stay.wait()
-
-    sent = await app.opened(JWTMiddleware(lingering, guard=wanted), scope)
+    sent = await app.opened(JWTMiddleware(lingering(app), guard=wanted), scope)
 
     assert [message["type"] for message in sent] == [app.accept["type"], app.then[0]["type"]]
 

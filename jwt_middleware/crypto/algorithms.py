@@ -101,10 +101,6 @@ def select(names: Iterable[str]) -> tuple[Algorithm, ...]:
     :raises ConfigurationError: for a bare string, no name, an unknown name, ``none``, or a mixture
         that would let a public key be used as a shared secret (RFC 8725 §2.1).
     """
-    if isinstance(names, str):
-        raise ConfigurationError(
-            f"algorithms={names!r} is a string: write algorithms=[{names!r}], a list of names"
-        )
     known = map(_known, listed("algorithms", names, "['RS256']"))
     chosen = tuple(ALGORITHMS[name] for name in dict.fromkeys(known))
     if not chosen:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.kinds import check_flag
 
 Kidless = Literal["single", "try", "reject"]
 
@@ -59,7 +60,7 @@ class ResolverOptions:
 
     def __post_init__(self) -> None:
         for name in _FLAGS:
-            _check_flag(name, getattr(self, name))
+            check_flag(name, getattr(self, name))
         for name in self.__slots__:
             if name not in (*_FLAGS, "kidless"):
                 _check_number(name, getattr(self, name))
@@ -80,11 +81,6 @@ class ResolverOptions:
                 f"trusted_max_age={self.trusted_max_age!r} is less than max_age={self.max_age!r} "
                 "and would lengthen nothing: raise it, or leave it out"
             )
-
-
-def _check_flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name}={value!r} must be True or False")
 
 
 def _check_number(name: str, value: object) -> None:

@@ -35,10 +35,6 @@ class OriginProof:
         :param trusted_origins: exact origins (RFC 6454 §6.2) of other pages that may send it.
         :raises ConfigurationError: for what is no exact origin.
         """
-        if isinstance(trusted_origins, str):
-            raise ConfigurationError(
-                f"trusted_origins={trusted_origins!r} is a string: write [{trusted_origins!r}]"
-            )
         origins = listed("trusted_origins", trusted_origins, "['https://app.example']")
         self._trusted = frozenset(map(_checked, origins))
 

@@ -403,9 +403,9 @@ class RuleTable:
         nodes = [self._root]
         found = list(self._root.below)
         for segment in path:
+            # A loop in place of calls: a path that was not seen before takes this walk.
             children = []
             for node in nodes:
-                # A loop in place of calls: a path that was not seen before takes this walk.
                 if segment is not None and (child := node.names.get(segment)) is not None:
                     children.append(child)
                     found += child.below
@@ -447,17 +447,12 @@ class RuleTable:
 _UNDECIDED = Decider(NO_RULE, NO_CAPTURES)
 
 
-def _children(node: _Node, segment: str | None) -> Iterable[_Node]:
-    if segment is not None and (child := node.names.get(segment)):
-        yield child
-    if node.hole:
-        yield node.hole
-
-
 def _met(node: _Node, part: Part) -> Iterable[_Node]:
     if isinstance(part, str):
-        return _children(node, part)
-    named = [child for name, child in node.names.items() if part is None or part.fullmatch(name)]
+        named = [node.names[part]] if part in node.names else []
+    else:
+        every = node.names.items()
+        named = [child for name, child in every if part is None or part.fullmatch(name)]
     return [*named, node.hole] if node.hole else named
 
 

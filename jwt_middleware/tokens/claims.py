@@ -27,7 +27,7 @@ from jwt_middleware.principal import (
     Claims,
     Principal,
     claim_at,
-    principal_of,
+    filled_principal,
 )
 
 # RFC 7493 §2.2: integers beyond this are read differently by different readers.
@@ -158,7 +158,7 @@ class ClaimPolicy:
         if not self._granting.isdisjoint(members):
             roles = expand_roles(_names(members, self.roles_claims))
             permissions = _names(members, self.permissions_claims)
-        return principal_of(
+        return filled_principal(
             subject,
             issuer,
             (audience,) if isinstance(audience, str) else tuple(audience),
