@@ -9,6 +9,7 @@ from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, reset_current, set_current
+from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.sockets import Deadline, Message, Receive, Scope, Send, answering
 from jwt_middleware.verdict import Allow, Headers, Reply, as_raw, missing_from
@@ -52,11 +53,12 @@ class JWTMiddleware:
             hide what a constructor raises; the lifespan then fails with the sentence instead.
         """
         self._app = app
-        self._prefixes = _mount_points(app)
+        self._application = described(app, paths_are_whole=True)
         _warn_of_cors(app)
         self._mistake: ConfigurationError | None = None
         try:
             self._guard = chosen_guard(guard, options)
+            self._guard.stand_before(app, self._application)
         except ConfigurationError as mistake:
             if not loop_is_running():
                 raise
@@ -68,6 +70,8 @@ class JWTMiddleware:
         if self._mistake is not None:
             await _fail_to_start(self._mistake, kind, receive, send)
         if kind == "lifespan":
+            # By now every route and mount is there.
+            self._application = described(self._app, paths_are_whole=True)
             await self._app(scope, await _warmed_up(self._guard, receive, send), send)
             return
         if kind not in {"http", "websocket"}:
@@ -79,7 +83,7 @@ class JWTMiddleware:
             return
 
         view = ASGIView(scope)
-        step = self._guard.decide(view, self._prefixes, view.root)
+        step = self._guard.decide(view, self._application)
         verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
 
         if isinstance(verdict, Reply):
@@ -97,8 +101,8 @@ class JWTMiddleware:
             if verdict.closes_in is None:
                 await self._app(scope, receive, send)
             else:
-                async with Deadline(verdict.closes_in, send) as deadline:
-                    await self._app(scope, receive, deadline.send)
+                async with Deadline(verdict.closes_in, receive, send) as deadline:
+                    await self._app(scope, deadline.receive, deadline.send)
         finally:
             reset_current(token)
 
@@ -106,9 +110,10 @@ class JWTMiddleware:
         """Return who let which request pass, for the same guard further in."""
         return (
             self._guard,
-            self._prefixes,
+            self._application.facts,
             scope.get("path"),
             scope.get("root_path", ""),
+            scope.get("raw_path"),
             scope.get("method"),
         )
 
@@ -180,26 +185,10 @@ async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
     return receive_again
 
 
-def _mount_points(app: Any) -> tuple[str, ...]:
-    """Return the ``root_path`` of each application inside, which it strips from a path itself."""
-    roots = [getattr(each, "root_path", None) for each in _inside(app)]
-    found = [root.rstrip("/") for root in roots if isinstance(root, str) and root[:1] == "/"]
-    return tuple(dict.fromkeys(root for root in found if root))
-
-
 def _warn_of_cors(app: Any) -> None:
     """Warn where CORS is decided behind the guard, so that a browser hides every refusal."""
-    if any(type(each).__name__ == "CORSMiddleware" for each in _inside(app)):
+    if any(type(each).__name__ == "CORSMiddleware" for each in wrapped(app)):
         _log.warning(
             "CORSMiddleware stands behind JWTMiddleware: refusals carry no CORS headers, and "
             "preflights need a token; add it after JWTMiddleware, so that it stands in front"
         )
-
-
-def _inside(app: Any) -> list[Any]:
-    """Return an application and all that it wraps, as far as that shows."""
-    found: list[Any] = []
-    while app is not None and not any(app is each for each in found):
-        found.append(app)
-        app = getattr(app, "app", None)
-    return found

@@ -46,6 +46,7 @@ from jwt_middleware.options import (
     check_warm_up,
     checked_observers,
     checked_prefixes,
+    checked_readings,
     chosen_issuers,
     chosen_rules,
     refuse_unknown,
@@ -53,6 +54,7 @@ from jwt_middleware.options import (
 from jwt_middleware.owners import Learnt, Owners
 from jwt_middleware.principal import ANONYMOUS, Principal
 from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.preflight import Preflights
 from jwt_middleware.request.question import Explanation, Question, explanation
 from jwt_middleware.request.sources import (
     BearerHeader,
@@ -63,6 +65,8 @@ from jwt_middleware.request.sources import (
 )
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.resource import ProtectedResource
+from jwt_middleware.rules.applications import UNKNOWN, Application
+from jwt_middleware.rules.methods import SOCKET
 from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.rules.table import NO_RULE, Rule, RuleTable, Ruling
@@ -109,6 +113,8 @@ class Guard:
         close_on_expiry: bool = False,
         warm_up: WarmUp = "lazy",
         prefixes: Sequence[str] = (),
+        readings: Sequence[Callable[[str], str]] = (),
+        case_sensitive: bool = True,
         observers: Sequence[Observer] = (),
         max_token_size: int = MAX_TOKEN_SIZE,
         token_cache_size: int = 10_000,
@@ -132,12 +138,17 @@ class Guard:
         :param error_body: ``problem`` (RFC 9457), ``oauth`` (RFC 6749), or a callable.
         :param trusted_origins: exact origins of other pages that may use a cookie's token, such as
             ``https://app.example``.
-        :param cors_preflight: whether CORS preflights pass without a token, where no rule names
-            OPTIONS. A CORS middleware in front of this one makes it needless.
+        :param cors_preflight: whether the guard answers the CORS preflights of
+            ``trusted_origins``, where no rule names OPTIONS. The application does not see them.
+            A CORS middleware in front of this one makes it needless.
         :param close_on_expiry: whether an open WebSocket is closed when its token expires.
         :param warm_up: when keys are first fetched: with the first token (``lazy``), at start-up
             (``try``), or at start-up, which fails without them (``require``).
         :param prefixes: mount points that the application may strip from a path.
+        :param readings: functions from a path to what the application's router makes of it; the
+            rules must hold for that path too.
+        :param case_sensitive: whether ``/Admin`` is another path than ``/admin``. Set it to
+            ``False`` where the application serves one for the other.
         :param observers: callables that are told what happened.
         :param max_token_size: characters that a token may have.
         :param token_cache_size: verified tokens that are remembered; 0 for none.
@@ -152,15 +163,22 @@ class Guard:
         refuse_unknown(unknown)
         check_flag("cors_preflight", cors_preflight)
         check_flag("close_on_expiry", close_on_expiry)
+        check_flag("case_sensitive", case_sensitive)
         check_warm_up(warm_up)
         check_count("max_token_size", max_token_size, 256)
         check_count("token_cache_size", token_cache_size, 0)
         check_count("token_cache_bytes", token_cache_bytes, 0)
         self._observers = checked_observers(observers)
-        self._table = RuleTable(chosen_rules(rules, protected), checked_prefixes(prefixes))
+        self._has_warned = False
+        self._table = RuleTable(
+            chosen_rules(rules, protected),
+            checked_prefixes(prefixes),
+            steps=checked_readings(readings),
+            case_sensitive=case_sensitive,
+        )
         self._sources = Sources(token_sources)
         self._origins = OriginProof(trusted_origins)
-        self._cors_preflight = cors_preflight
+        self._preflights = Preflights(self._origins.trusted) if cors_preflight else None
         self._close_on_expiry = close_on_expiry
         self.warm_up: WarmUp = warm_up
         self.error_body: ErrorBody = error_body
@@ -184,20 +202,35 @@ class Guard:
         """Where a token may be, in the order in which it is looked for."""
         return self._sources.every
 
+    def stand_before(self, app: object, application: Application) -> None:
+        """Warn where the rules leave paths open to a router that was never compared with them.
+
+        :param app: the application that a face is put in front of.
+        :param application: what is known of it.
+        """
+        if application.is_measured or self._has_warned or not self._table.is_open_by_default:
+            return
+        self._has_warned = True
+        _log.warning(
+            "the rules leave open what they do not name, and the router of %s was not compared "
+            "with them: it may serve a protected page by another spelling; protect what is not "
+            "public instead, or describe the router with readings= and case_sensitive=",
+            type(app).__qualname__,
+        )
+
     def decide(
-        self, view: RequestView, prefixes: tuple[str, ...] = (), root: str = ""
+        self, view: RequestView, application: Application = UNKNOWN
     ) -> Allow | Reply | Steps[Allow | Reply]:
         """Return the verdict, or the steps that lead to it where memory does not suffice.
 
-        :param prefixes: mount points of the application at hand, besides those of the guard.
-        :param root: the server's mount point, where the path does not begin with it.
+        :param application: what is known of the application that will get the request.
         """
         if self.resource is not None and _asks_for(view, self.resource):
             return self.resource.reply
-        step = self._judge(view, prefixes, root, {})
+        step = self._judge(view, application, {})
         if not isinstance(step, Gap):
             return step
-        return self._ask(partial(self._judge, view, prefixes, root), step)
+        return self._ask(partial(self._judge, view, application), step)
 
     def _ask(self, judge: Callable[[Learnt], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
         """Have each gap filled and judge again. Decides nothing."""
@@ -208,15 +241,25 @@ class Guard:
             gap = judge(learnt)
         return gap
 
+    def _ruling(self, view: RequestView, application: Application = UNKNOWN) -> Ruling:
+        # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
+        method = SOCKET if view.is_websocket else view.method
+        sent = getattr(view, "sent", None) or (view.path, "", None)
+        return self._table.ruling(method, *sent, application)
+
     def _judge(
-        self, view: RequestView, prefixes: tuple[str, ...], root: str, learnt: Learnt
-    ) -> Allow | Deny | Gap:
+        self, view: RequestView, application: Application, learnt: Learnt
+    ) -> Allow | Reply | Gap:
         try:
-            ruling = self._table.ruling(view.method, view.path, prefixes, root)
+            ruling = self._ruling(view, application)
         except PathInvalid as problem:
             return self._refuse(problem, view)
-        if ruling.is_public or (self._cors_preflight and _is_preflight(view, ruling)):
+        if ruling.is_public:
             return self._pass(view, ruling, ANONYMOUS)
+        if self._preflights is not None and not ruling.names_options:
+            preflight = self._preflights.answer(view)
+            if preflight is not None:
+                return preflight
         try:
             found = self._sources.find(view)
             if found is None:
@@ -317,7 +360,7 @@ class Guard:
     def has_rule(self, view: RequestView) -> bool:
         """Return whether any rule speaks of a request, so that the default does not decide it."""
         try:
-            deciders = self._table.ruling(view.method, view.path).deciders
+            deciders = self._ruling(view).deciders
         except PathInvalid:
             return True
         return any(decider.rule is not NO_RULE for decider in deciders)
@@ -404,7 +447,7 @@ class Guard:
             refuse_to_block("Guard.explain", "Guard.averify")
             step = run(step)
         try:
-            ruling = self._table.ruling(method, path)
+            ruling = self._ruling(view)
         except PathInvalid:
             ruling = None
         return explanation(view, ruling, step)
@@ -461,15 +504,6 @@ class Guard:
 
 def _asks_for(view: RequestView, resource: ProtectedResource) -> bool:
     return view.path == resource.path and view.method in {"GET", "HEAD"}
-
-
-def _is_preflight(view: RequestView, ruling: Ruling) -> bool:
-    """Return whether a browser asks what it may send (Fetch §4.8), and no rule speaks of that."""
-    return (
-        view.method.upper() == "OPTIONS"
-        and not ruling.names_options
-        and bool(view.headers("origin") and view.headers("access-control-request-method"))
-    )
 
 
 def chosen_guard(guard: Guard | None, options: GuardOptions) -> Guard:

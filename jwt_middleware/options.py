@@ -1,13 +1,13 @@
 """The options of a guard: their names, their short forms, and what is refused."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict, get_args
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.material import KeyOption
-from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.errors import ConfigurationError, PathInvalid
 from jwt_middleware.events import Observer
 from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.kinds import listed
@@ -37,6 +37,8 @@ class GuardOptions(TypedDict, total=False):
     close_on_expiry: bool
     warm_up: WarmUp
     prefixes: Sequence[str]
+    readings: Sequence[Callable[[str], str]]
+    case_sensitive: bool
     observers: Sequence[Observer]
     max_token_size: int
     token_cache_size: int
@@ -135,6 +137,34 @@ def checked_prefixes(prefixes: Sequence[str]) -> tuple[str, ...]:
             f"prefixes={prefixes!r} must be a list of mount points, such as ['/api/v1']"
         )
     return tuple(prefix.rstrip("/") for prefix in every)
+
+
+def checked_readings(readings: Sequence[Callable[[str], str]]) -> tuple[Callable[[str], str], ...]:
+    """Return the functions that read a path, each held to what it has to return.
+
+    :raises ConfigurationError: for one that cannot be called.
+    """
+    every = listed("readings", readings, "[str.lower]")
+    for read in every:
+        if not callable(read):
+            raise ConfigurationError(f"readings: {read!r} must be a function from a path to a path")
+    return tuple(map(_never_failing, every))
+
+
+def _never_failing(read: Callable[[str], str]) -> Callable[[str], str]:
+    def read_or_refuse(path: str) -> str:
+        try:
+            found = read(path)
+        except Exception as mistake:
+            # A path that one reader cannot read is refused, and the operator is told why.
+            _log.exception("reading_failed: %r", read)
+            raise PathInvalid("a reading failed") from mistake
+        if not isinstance(found, str) or not found.startswith("/"):
+            _log.error("reading_failed: %r must return a path that begins with a slash", read)
+            raise PathInvalid("a reading is no path")
+        return found
+
+    return read_or_refuse
 
 
 def checked_observers(observers: Sequence[Observer]) -> tuple[Observer, ...]:

@@ -49,14 +49,15 @@ class SocketExpired(OSError):
 
 
 class Deadline:
-    """Closes a WebSocket when its time is up, whatever the application is doing."""
+    """Ends a WebSocket when its time is up, for the client and for the application."""
 
-    def __init__(self, seconds: float, send: Send) -> None:
+    def __init__(self, seconds: float, receive: Receive, send: Send) -> None:
         """:param seconds: how long the socket may stay open."""
         self._seconds = seconds
+        self._receive = receive
         self._send = send
         self._is_over = False
-        self._has_expired = False
+        self._has_expired = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._timer = asyncio.create_task(self._close_in_time())
@@ -73,7 +74,7 @@ class Deadline:
         :raises SocketExpired: after it; closing once more is no mistake.
         """
         kind = message["type"]
-        if self._has_expired:
+        if self._has_expired.is_set():
             if kind == "websocket.close":
                 return
             raise SocketExpired("the token of this socket has expired")
@@ -81,13 +82,37 @@ class Deadline:
         self._is_over = self._is_over or kind in _ENDS
         await self._send(message)
 
+    async def receive(self) -> Message:
+        """Return the next event; after the end, at once that the socket is gone.
+
+        Some servers go on delivering what the client sends after we closed the socket.
+        """
+        if self._has_expired.is_set():
+            return _gone()
+        event = asyncio.ensure_future(self._receive())
+        end = asyncio.ensure_future(self._has_expired.wait())
+        try:
+            await asyncio.wait((event, end), return_when=asyncio.FIRST_COMPLETED)
+            return _gone() if self._has_expired.is_set() else await event
+        finally:
+            # One may be left: the other event, or both where the application gave up waiting.
+            event.cancel()
+            end.cancel()
+            await asyncio.gather(event, end, return_exceptions=True)
+
     async def _close_in_time(self) -> None:
         await asyncio.sleep(self._seconds)
         if not self._is_over:
-            self._has_expired = True
-            # RFC 6455 §7.4.1: 1008 is a violation of policy. The server tells the application that
-            # the socket is gone, as it does of any other end.
-            await self._send({"type": "websocket.close", "code": 1008, "reason": "token_expired"})
+            self._has_expired.set()
+            # RFC 6455 §7.4.1: 1008 is a violation of policy.
+            await self._send({"type": "websocket.close", **_END})
+
+
+_END = {"code": 1008, "reason": "token_expired"}
+
+
+def _gone() -> Message:
+    return {"type": "websocket.disconnect", **_END}
 
 
 _ENDS = frozenset({"websocket.close", "websocket.http.response.start"})

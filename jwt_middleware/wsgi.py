@@ -7,6 +7,7 @@ from jwt_middleware.effects import run
 from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, set_current
+from jwt_middleware.request.applications import described
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.verdict import Allow, Headers, Reply, missing_from
 
@@ -32,6 +33,8 @@ class JWTWSGIMiddleware:
         """
         self._app = app
         self._guard = chosen_guard(guard, options)
+        self._application = described(app, paths_are_whole=False)
+        self._guard.stand_before(app, self._application)
         if self._guard.warm_up != "lazy":
             # A WSGI server has no event for its start: building the application is the start.
             self._guard.warm(required=self._guard.warm_up == "require")
@@ -43,7 +46,7 @@ class JWTWSGIMiddleware:
             return self._app(environ, start_response)
 
         view = WSGIView(environ)
-        step = self._guard.decide(view)
+        step = self._guard.decide(view, self._application)
         verdict = step if isinstance(step, (Allow, Reply)) else run(step)
 
         if isinstance(verdict, Reply):
@@ -65,6 +68,7 @@ class JWTWSGIMiddleware:
         """Return who let which request pass, for the same guard further in."""
         return (
             self._guard,
+            self._application.facts,
             environ.get("PATH_INFO"),
             environ.get("SCRIPT_NAME", ""),
             environ["REQUEST_METHOD"],

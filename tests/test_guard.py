@@ -36,6 +36,8 @@ from jwt_middleware.effects import run
 from jwt_middleware.events import Event, RequestRefused
 from jwt_middleware.principal import ANONYMOUS
 from jwt_middleware.request.question import Question
+from jwt_middleware.request.view import ASGIView
+from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.requirements import Match
 from jwt_middleware.testing import Clock, FakeIssuer
 from jwt_middleware.verdict import Deny
@@ -354,14 +356,16 @@ def test_a_token_that_had_to_wait_is_judged_by_the_same_readings(
     rules = [protect("/admin", requires=has_role("admin"))]
     alice = issuer.token(aud="o")
 
-    def outcome(path: str, *mounts: Any) -> str:
+    def outcome(path: str, *mounts: str, root: str = "") -> str:
         guard = Guard(issuers=Issuer(issuer.url, audience="o"), rules=rules, clock=clock)
-        steps = guard.decide(Question("GET", path, alice), *mounts)
+        headers = [(b"authorization", f"Bearer {alice}".encode())]
+        scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
+        steps = guard.decide(ASGIView({**scope, "root_path": root}), Application((), mounts))
         assert isinstance(steps, Generator)
         return str(run(steps))
 
-    assert outcome("/v1/admin", ("/v1",)) == "403 requirement_not_met"
-    assert outcome("/m/admin", (), "/m") == "403 requirement_not_met"
+    assert outcome("/v1/admin", "/v1") == "403 requirement_not_met"
+    assert outcome("/m/admin", root="/m") == "403 requirement_not_met"
     assert outcome("/v1/admin") == "passes as alice"
 
 

@@ -36,7 +36,7 @@ class OriginProof:
         :raises ConfigurationError: for what is no exact origin.
         """
         origins = listed("trusted_origins", trusted_origins, "['https://app.example']")
-        self._trusted = frozenset(map(_checked, origins))
+        self.trusted = frozenset(map(_checked, origins))
 
     def is_given(self, view: RequestView, source: CookieToken, principal: Principal) -> bool:
         """Return whether the request may act with the cookie.
@@ -48,7 +48,7 @@ class OriginProof:
         if not source.csrf or (view.method.upper() in _SAFE and not is_socket):
             return True
         origin = _only(view, "origin")
-        if origin in self._trusted:
+        if origin in self.trusted:
             return True
         site = _only(view, "sec-fetch-site")
         if is_socket:

@@ -1,16 +1,23 @@
 """What the guard may see of a request: narrow questions, the same for both faces."""
 
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 from jwt_middleware.rules.paths import strip_prefix
 
 SUBPROTOCOLS = "sec-websocket-protocol"
 
+Sent: TypeAlias = tuple[str, str, bytes | None]
+"""A path as the server hands it over, its mount point, and the path before escapes are decoded."""
+
 
 class RequestView(Protocol):
-    """A request, as far as a decision may depend on it."""
+    """A request, as far as a decision may depend on it.
+
+    A view may also have ``sent``, what the server said of the path (:data:`Sent`); without it the
+    path alone is judged.
+    """
 
     @property
     def method(self) -> str:
@@ -95,10 +102,10 @@ class ASGIView:
         return strip_prefix(path, root.rstrip("/")) if root else path
 
     @property
-    def root(self) -> str:
-        """The server's mount point, where the path does not begin with it as it should."""
-        root: str = self._scope.get("root_path", "").rstrip("/")
-        return root if root and self.path is self._scope["path"] else ""
+    def sent(self) -> Sent:
+        """The path, ``root_path`` and ``raw_path`` as the server hands them over."""
+        scope = self._scope
+        return scope["path"], scope.get("root_path", ""), scope.get("raw_path")
 
     @property
     def scheme(self) -> str:
@@ -154,7 +161,15 @@ class WSGIView:
 
     @property
     def path(self) -> str:
-        raw: str = self._environ.get("PATH_INFO", "")
+        return self._text("PATH_INFO")
+
+    @property
+    def sent(self) -> Sent:
+        """``PATH_INFO`` and ``SCRIPT_NAME``."""
+        return self._text("PATH_INFO"), self._text("SCRIPT_NAME"), None
+
+    def _text(self, name: str) -> str:
+        raw: str = self._environ.get(name, "")
         if raw.isascii():
             return raw
         # PEP 3333: bytes that look like latin-1. What is no UTF-8 gets U+FFFD, which no rule reads.

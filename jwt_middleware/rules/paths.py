@@ -7,10 +7,12 @@ each reading: percent-escapes decoded once more, a backslash taken as a slash, `
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from jwt_middleware.errors import PathInvalid
+from jwt_middleware.rules.applications import Application, Step
 
 # An honest path has one reading, an odd one two or three. More than 32 is somebody's experiment.
 MAX_READINGS = 32
@@ -27,15 +29,17 @@ _ORDINARY = re.compile(r"/[^%\\;\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]*")
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 _DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|$)")
 _PARAMETERS = re.compile(r";[^/]*")
-_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def readings(path: str, prefixes: Collection[str] = (), root: str = "") -> tuple[str, ...]:
+def readings(
+    path: str, prefixes: Collection[str] = (), root: str = "", steps: Collection[Step] = ()
+) -> tuple[str, ...]:
     """Return every reading of ``path``, the path as sent first.
 
     :param path: as the wrapped application receives it; empty means ``/``.
     :param prefixes: mount points that the application may strip, each giving one more reading.
     :param root: the server's mount point, where it stands in the path and not before it.
+    :param steps: what else the application's router may make of a path.
     :raises PathInvalid: if the path cannot be read with certainty.
     """
     if path == "*":
@@ -43,7 +47,8 @@ def readings(path: str, prefixes: Collection[str] = (), root: str = "") -> tuple
         return ("*", "/*")
     if not path:
         return ("/",)
-    found = [path] if _ORDINARY.fullmatch(path) else _closure(path)
+    is_ordinary = not steps and _ORDINARY.fullmatch(path)
+    found = [path] if is_ordinary else _closure(path, steps)
     if root:
         found += [_after(reading, root) for reading in found if root in reading]
     for reading in found:
@@ -54,11 +59,11 @@ def readings(path: str, prefixes: Collection[str] = (), root: str = "") -> tuple
     return tuple(dict.fromkeys(found))
 
 
-def _closure(path: str) -> list[str]:
-    """Return ``path`` and all that the three transformations make of it, in any order."""
+def _closure(path: str, steps: Collection[Step]) -> list[str]:
+    """Return ``path`` and all that the three transformations and ``steps`` make of it."""
     if not path.startswith("/"):
         raise PathInvalid("the path does not begin with a slash")
-    if len(path) > MAX_UNUSUAL_LENGTH:
+    if len(path) > MAX_UNUSUAL_LENGTH and not _ORDINARY.fullmatch(path):
         raise PathInvalid("an escaped path is too long")
     found = {path: None}
     waiting = [path]
@@ -66,7 +71,7 @@ def _closure(path: str) -> list[str]:
         reading = waiting.pop()
         if _UNREADABLE.search(reading):
             raise PathInvalid("the path has a control character or bytes that are no UTF-8")
-        for other in _one_step(reading):
+        for other in (*_one_step(reading), *[step(reading) for step in steps]):
             if other not in found:
                 found[other] = None
                 waiting.append(other)
@@ -85,6 +90,77 @@ def strip_prefix(path: str, prefix: str) -> str:
         return path
     rest = path[len(prefix) :]
     return (rest or "/") if rest[:1] in {"", "/"} else path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request's path may lie for the application."""
+
+    paths: tuple[str, ...]
+    """Each a path that the application may route by: the likeliest first."""
+    root: str = ""
+    """The mount point, where the path does not begin with it."""
+    whole: str | None = None
+    """The path with its mount point, where an application is not known to route by it."""
+
+
+def place(
+    path: str, mount_point: str, application: Application, prefixes: Collection[str] = ()
+) -> Place:
+    """Return where a path may lie for an application that is mounted.
+
+    A mount point may be a client's word (Daphne takes it from a header), and what frameworks make
+    of one that is odd differs. So wherever it comes off, the whole path counts as well.
+
+    :param path: as the server hands it over; under WSGI without the mount point.
+    :param mount_point: ``root_path`` or ``SCRIPT_NAME``.
+    :param prefixes: mount points that the operator has named.
+    """
+    root = mount_point.rstrip("/")
+    if not root:
+        return Place((path,))
+    whole = path if application.paths_are_whole else f"{root}{path}"
+    below = strip_prefix(path, root) if application.paths_are_whole else path
+    if below is whole:
+        return Place((path,), root)
+    # Starlette and others strip the mount point as it is written: one that ends in a slash comes
+    # off elsewhere than we cut it. An application with a mount point of its own goes by that alone.
+    is_odd = root != mount_point or "//" in root or not root.startswith("/")
+    own = application.mount_points
+    if is_odd or (own and root not in own) or application.ignores_mount_point:
+        return Place((below, whole))
+    return Place((below,), whole=None if root in own or root in prefixes else whole)
+
+
+def refuse_fragment(raw_path: bytes) -> None:
+    """Refuse a target with a fragment (RFC 9112 §3.2), which only some servers and routers cut off.
+
+    :raises PathInvalid: for such a target.
+    """
+    if b"#" in raw_path:
+        raise PathInvalid("the target has a fragment")
+
+
+def raw_segments(
+    raw_path: bytes, path: str, mount_point: str, application: Application
+) -> Iterable[tuple[str, ...]]:
+    """Yield the segments of a path as sent, split first and decoded after, where they differ.
+
+    :param raw_path: the target of the request, before escapes are decoded.
+    :param path: what the server made of it.
+    :raises PathInvalid: if they cannot be read with certainty.
+    """
+    text = raw_path.partition(b"?")[0].decode("utf-8", "surrogateescape")
+    is_another_spelling = "%2f" in text.lower() and unquote(text) == path
+    # Where it is none, something in front has rewritten the path, and routers go by that.
+    if not is_another_spelling and not application.matches_raw_path:
+        return
+    root = mount_point.rstrip("/")
+    for each in dict.fromkeys((strip_prefix(text, root), text)):
+        found = tuple(unquote(part, errors="surrogateescape") for part in segments(each))
+        if any(part in {".", ".."} or _UNREADABLE.search(part) for part in found):
+            raise PathInvalid("the target has a dot segment or what cannot be read")
+        yield found
 
 
 def _after(path: str, root: str) -> str:
@@ -115,15 +191,3 @@ def with_empty_segments(path: str) -> tuple[tuple[str, ...], ...]:
     if "" not in kept[:-1]:
         return ()
     return (kept, kept[:-1]) if not kept[-1] else (kept,)
-
-
-def normal_method(method: str) -> str:
-    """Return a method in upper case.
-
-    A server may pass ``post`` on, and a framework may run it as ``POST``.
-
-    :raises PathInvalid: if it is not a token (RFC 9110 §9.1).
-    """
-    if not _METHOD.fullmatch(method):
-        raise PathInvalid("the method is not a token")
-    return method.upper()

@@ -1,18 +1,26 @@
 """The rule table: the first rule that matches decides, and where none does, a valid token is asked.
 
-Patterns stand in a tree of segments, so that a look-up walks the path and not the table: a thousand
-rules cost what ten cost.
+A look-up walks the path and not the table: a thousand rules cost what ten cost.
 """
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.principal import Principal
-from jwt_middleware.rules.paths import normal_method, readings, segments, with_empty_segments
+from jwt_middleware.rules.applications import UNKNOWN, Application, Fold, Step, fold_case
+from jwt_middleware.rules.methods import SOCKET, Method, named_method, normal_method
+from jwt_middleware.rules.paths import (
+    place,
+    raw_segments,
+    readings,
+    refuse_fragment,
+    segments,
+    with_empty_segments,
+)
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
 from jwt_middleware.rules.requirements import (
     NO_CAPTURES,
@@ -26,15 +34,19 @@ from jwt_middleware.rules.requirements import (
     every_part,
 )
 from jwt_middleware.rules.templates import Part, Template, abstract, narrow
+from jwt_middleware.rules.tree import Abstract, PatternTree
 
 _log = logging.getLogger("jwt_middleware.rules")
 
 Access = Literal["public", "optional", "protect"]
 
 # A service answers a few hundred distinct short paths; past that, identifiers vary and the walk
-# (a few microseconds) is as good. 2,048 of 256 characters stay under 2 MB.
+# (a few microseconds) is as good.
 MEMO_ENTRIES = 2_048
 MEMO_PATH_LENGTH = 256
+
+# What the remembered paths may weigh together, in bytes: twice what 2,048 ordinary ones do.
+MEMO_BYTES = 4 * 1024 * 1024
 
 _KNOWN_METHODS = [
     "GET",
@@ -59,7 +71,7 @@ class Rule:
 
     access: Access
     patterns: tuple[Pattern, ...]
-    methods: frozenset[str] | None
+    methods: frozenset[Method] | None
     requires: Requirement
     on_invalid: str = "refuse"
     _words: str = field(init=False, repr=False)
@@ -72,13 +84,13 @@ class Rule:
             return "no rule: a valid token"
         paths = ", ".join(repr(pattern.text) for pattern in self.patterns)
         asks = "" if type(self.requires) is Authenticated else f", requires {self.requires}"
-        methods = "" if self.methods is None else f", methods={sorted(self.methods)}"
+        methods = "" if self.methods is None else f", methods={sorted(map(str, self.methods))}"
         return f"{self.access}({paths}{asks}{methods})"
 
     def __str__(self) -> str:
         return self._words
 
-    def covers(self, method: str, *, named: bool) -> bool:
+    def covers(self, method: Method, *, named: bool) -> bool:
         """Return whether the rule speaks of ``method``.
 
         :param named: for WebSockets: some matching rule names them, so that GET no longer does.
@@ -86,7 +98,7 @@ class Rule:
         if self.methods is None or method in self.methods:
             return True
         # A HEAD is a GET without the body (RFC 9110 §9.3.2); a WebSocket opens with a GET.
-        stands_for_get = method == "HEAD" or (method == "WEBSOCKET" and not named)
+        stands_for_get = method == "HEAD" or (method is SOCKET and not named)
         return stands_for_get and "GET" in self.methods
 
 
@@ -165,7 +177,7 @@ def _check_capture(patterns: Iterable[Pattern], name: str) -> None:
             )
 
 
-def _methods(pattern: str, methods: Collection[str] | None) -> frozenset[str] | None:
+def _methods(pattern: str, methods: Collection[str] | None) -> frozenset[Method] | None:
     if methods is None:
         return None
     if isinstance(methods, str) or not isinstance(methods, Collection) or not methods:
@@ -175,7 +187,7 @@ def _methods(pattern: str, methods: Collection[str] | None) -> frozenset[str] | 
     for method in methods:
         if not isinstance(method, str) or method not in _KNOWN_METHODS:
             _check_method(pattern, method)
-    return frozenset(methods)
+    return frozenset(map(named_method, methods))
 
 
 def _check_method(pattern: str, method: object) -> None:
@@ -190,23 +202,13 @@ def _check_method(pattern: str, method: object) -> None:
         )
 
 
-Entry = tuple[tuple[int, int], Rule, Pattern]
-"""A pattern in the tree, with its rule, the place of that in the table and its own in the rule."""
+class Entry(NamedTuple):
+    """A pattern of the table and its rule."""
 
-_Abstract = tuple[str | None, ...]
-"""Segments of a path; ``None`` for one that no pattern names."""
-
-
-class _Node:
-    """One place in the tree of patterns."""
-
-    __slots__ = ("below", "here", "hole", "names")
-
-    def __init__(self) -> None:
-        self.names: dict[str, _Node] = {}
-        self.hole: _Node | None = None
-        self.here: list[Entry] = []
-        self.below: list[Entry] = []
+    order: tuple[int, int]
+    """The place of the rule in the table, and of the pattern in the rule."""
+    rule: Rule
+    pattern: Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,29 +260,49 @@ def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
     )
 
 
-_Key = tuple[str, str, tuple[str, ...], str]
+_Key = tuple[Method, str, str, bytes | None, Application]
 
 
 class RuleTable:
     """The compiled rules of one guard."""
 
-    def __init__(self, rules: Sequence[Rule] = (), prefixes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule] = (),
+        prefixes: Sequence[str] = (),
+        *,
+        steps: Sequence[Step] = (),
+        case_sensitive: bool = True,
+    ) -> None:
         """
         :param rules: in the order in which they are asked.
         :param prefixes: mount points that the application may strip from a path.
+        :param steps: what the application's router may make of a path besides.
+        :param case_sensitive: whether segments that differ by case alone differ.
         :raises ConfigurationError: for a rule that can never decide anything.
         """
         self.rules = tuple(rules)
         self._prefixes = tuple(prefixes)
-        self._root = _Node()
+        self._steps = tuple(steps)
+        self._fold = None if case_sensitive else fold_case
+        self._tree: PatternTree[Entry] = PatternTree(self._fold)
+        self._folded: dict[Fold, PatternTree[Entry]] = {}
+        """The same entries for routers that take more segments for the same."""
         self._memo: dict[_Key, Ruling] = {}
+        self._memo_bytes = 0
         depths = (len(pattern.parts) for rule in self.rules for pattern in rule.patterns)
         self._depth = max(depths, default=0)
-        for number, rule in enumerate(self.rules):
-            self._add(number, rule)
+        for entry in self._entries():
+            self._refuse_if_unreachable(entry)
+            self._tree.add(entry.pattern, entry)
         for rule in self.rules:
             _warn_of_open_children(self, rule)
             _warn_of_mere_negation(rule)
+
+    def _entries(self) -> Iterable[Entry]:
+        for number, rule in enumerate(self.rules):
+            for place_in_rule, pattern in enumerate(rule.patterns):
+                yield Entry((number, place_in_rule), rule, pattern)
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -289,66 +311,94 @@ class RuleTable:
         asked = (part.names for part in parts if isinstance(part, Has) and part.kind == "scope")
         return frozenset().union(*asked)
 
+    @property
+    def is_open_by_default(self) -> bool:
+        """Whether some rule opens all paths that no rule before it names."""
+        return any(
+            rule.access != "protect" and not pattern.parts and pattern.is_open
+            for rule in self.rules
+            for pattern in rule.patterns
+        )
+
     def ruling(
-        self, method: str, path: str, prefixes: tuple[str, ...] = (), root: str = ""
+        self,
+        method: Method,
+        path: str,
+        mount_point: str = "",
+        raw_path: bytes | None = None,
+        application: Application = UNKNOWN,
     ) -> Ruling:
         """Return what decides a request.
 
-        :param method: as sent, or ``WEBSOCKET``.
-        :param path: as the wrapped application receives it.
-        :param prefixes: more mount points, of the application at hand.
-        :param root: see :func:`~jwt_middleware.rules.paths.readings`.
+        :param method: as sent, or ``SOCKET`` for a WebSocket.
+        :param path: as the server hands it over.
+        :param mount_point: ``root_path`` or ``SCRIPT_NAME``.
+        :param raw_path: the path before escapes are decoded, where the server tells it.
+        :param application: what is known of the application that will get the request.
         :raises PathInvalid: if path or method cannot be read with certainty.
         """
-        # Two faces may share this table and differ in their prefixes: they are part of the key.
-        key = (method, path, prefixes, root)
+        # Several faces may share this table, and their applications differ.
+        key = (method, path, mount_point, raw_path, application)
         known = self._memo.get(key)
         return self._rule_and_keep(key) if known is None else known
 
     def _rule_and_keep(self, key: _Key) -> Ruling:
-        method, path, prefixes, root = key
-        upper = normal_method(method)
-        every = readings(path, (*self._prefixes, *prefixes), root)
-        deciders = [self.decider(upper, reading) for reading in every]
-        deciders += self._where_nothing_fills_a_hole(upper, every)
-        if len(deciders) > 1:
-            deciders = [one for place, one in enumerate(deciders) if one not in deciders[:place]]
-        ruling = _ruling(tuple(deciders))
-        if len(path) <= MEMO_PATH_LENGTH and len(method) <= MEMO_PATH_LENGTH:
-            if len(self._memo) >= MEMO_ENTRIES:
-                self._memo.clear()
-            self._memo[key] = ruling
+        method, path, mount_point, raw_path, application = key
+        found = self._deciders(normal_method(method), path, mount_point, raw_path, application)
+        ruling = _ruling(tuple(_distinct(found)))
+        if len(path) <= MEMO_PATH_LENGTH and (method is SOCKET or len(method) <= MEMO_PATH_LENGTH):
+            self._keep(key, ruling)
         return ruling
 
-    def decider(self, method: str, reading: str) -> Decider:
+    def _keep(self, key: _Key, ruling: Ruling) -> None:
+        weight = _weight(key, ruling)
+        if len(self._memo) >= MEMO_ENTRIES or self._memo_bytes + weight > MEMO_BYTES:
+            self._memo.clear()
+            self._memo_bytes = 0
+        if weight <= MEMO_BYTES:
+            self._memo[key] = ruling
+            # Two threads may both add; what one of them loses is gone with the next clearing.
+            self._memo_bytes += weight
+
+    def _deciders(
+        self,
+        method: Method,
+        path: str,
+        mount_point: str,
+        raw_path: bytes | None,
+        application: Application,
+    ) -> list[Decider]:
+        """Return what decides each way in which the application could understand a request."""
+        steps = (*self._steps, *application.steps)
+        prefixes = (*self._prefixes, *application.mount_points)
+        trees = [self._tree, *map(self._folded_tree, application.folds)]
+        where = place(path, mount_point, application, self._prefixes)
+        found: list[Decider] = []
+        for each in where.paths:
+            every = readings(each, prefixes, where.root, steps)
+            found += [_decider(tree, method, reading) for tree in trees for reading in every]
+            found += _where_nothing_fills_a_hole(trees, method, every)
+        if where.whole is not None:
+            every = readings(where.whole, prefixes, steps=steps)
+            found += _by_name(trees, method, every)
+        if raw_path:
+            refuse_fragment(raw_path)
+            raw = list(raw_segments(raw_path, path, mount_point, application))
+            found += [_decide(tree, method, one) for tree in trees for one in raw]
+        return found
+
+    def _folded_tree(self, fold: Fold) -> PatternTree[Entry]:
+        tree = self._folded.get(fold)
+        if tree is None:
+            tree = PatternTree(fold)
+            for entry in self._entries():
+                tree.add(entry.pattern, entry)
+            self._folded[fold] = tree
+        return tree
+
+    def decider(self, method: Method, reading: str) -> Decider:
         """Return the first rule that matches one reading of a path."""
-        return _UNDECIDED if reading == "*" else self._decider(method, segments(reading))
-
-    def _where_nothing_fills_a_hole(self, method: str, every: Iterable[str]) -> Iterable[Decider]:
-        """Yield what decides where an empty segment stands in a hole, if any rule has one there."""
-        for reading in every:
-            for path in with_empty_segments(reading):
-                if (decider := self._decider(method, path)) != _UNDECIDED:
-                    yield decider
-
-    def _decider(self, method: str, path: tuple[str, ...]) -> Decider:
-        deciding = self._first(method, path)
-        if deciding is None:
-            return _UNDECIDED
-        _, rule, pattern = deciding
-        return Decider(rule, Match(pattern.captures(path)) if pattern.holes else NO_CAPTURES)
-
-    def _first(self, method: str, path: _Abstract) -> Entry | None:
-        found = self._candidates(path)
-        named = method == "WEBSOCKET" and any(
-            rule.methods and method in rule.methods for _, rule, _ in found
-        )
-        first: Entry | None = None
-        for entry in found:
-            # Of two patterns of one rule the first counts too: it says what stands in the holes.
-            if (first is None or entry[0] < first[0]) and entry[1].covers(method, named=named):
-                first = entry
-        return first
+        return _decider(self._tree, method, reading)
 
     def deciding(self, method: str, template: Template) -> tuple[Rule, ...]:
         """Return every rule that decides some path of a route, in the order of the table.
@@ -357,87 +407,51 @@ class RuleTable:
 
         :param method: in upper case, or ``WEBSOCKET``.
         """
+        meant = named_method(method)
         found: dict[int, Rule] = {}
         for parts in template.expanded(self._depth):
-            for path in self._representatives(method, parts):
-                first = self._first(method, path)
-                number, rule = (first[0][0], first[1]) if first else (len(self.rules), NO_RULE)
+            for path in self._representatives(meant, parts):
+                first = _first(self._tree, meant, path)
+                number, rule = (first.order[0], first.rule) if first else (len(self.rules), NO_RULE)
                 found[number] = rule
         return tuple(found[number] for number in sorted(found))
 
-    def _representatives(self, method: str, parts: tuple[Part, ...]) -> Iterable[_Abstract]:
+    def _representatives(self, method: Method, parts: tuple[Part, ...]) -> Iterable[Abstract]:
         """Return paths of which one is decided by each rule that decides any of these.
 
         A rule that decides a path decides that too in which every segment its pattern leaves open
         is one that no pattern names, because fewer others match there. WebSockets have a second
         way: the rules for GET step back where another rule names WEBSOCKET.
         """
-        met = [pattern.parts for _, _, pattern in self._meeting(parts)]
-        found = {narrowed for other in met if (narrowed := narrow(parts, other)) is not None}
+        met = [entry.pattern.parts for entry in self._tree.meeting(parts)]
+        found = {narrowed for other in met if (narrowed := self._narrow(parts, other)) is not None}
         found.add(parts)
-        if method == "WEBSOCKET":
+        if method is SOCKET:
             naming = [
                 pattern.parts
                 for rule in self.rules
                 if rule.methods and method in rule.methods
                 for pattern in rule.patterns
             ]
-            narrower = (narrow(one, other) for one in tuple(found) for other in naming)
+            narrower = (self._narrow(one, other) for one in tuple(found) for other in naming)
             found.update(one for one in narrower if one is not None)
         return {abstract(one) for one in found}
 
-    def _meeting(self, parts: tuple[Part, ...]) -> list[Entry]:
-        """Return every rule with a pattern that matches some path of these parts."""
-        nodes = [self._root]
-        found = list(self._root.below)
-        for part in parts:
-            nodes = [child for node in nodes for child in _met(node, part)]
-            for node in nodes:
-                found += node.below
-        for node in nodes:
-            found += node.here
-        return found
+    def _narrow(
+        self, parts: tuple[Part, ...], pattern: tuple[str | None, ...]
+    ) -> tuple[Part, ...] | None:
+        return narrow(parts, pattern, self._fold)
 
-    def _candidates(self, path: _Abstract) -> list[Entry]:
-        """Return every rule whose pattern matches; ``None`` in ``path`` matches only holes."""
-        nodes = [self._root]
-        found = list(self._root.below)
-        for segment in path:
-            # A loop in place of calls: a path that was not seen before takes this walk.
-            children = []
-            for node in nodes:
-                if segment is not None and (child := node.names.get(segment)) is not None:
-                    children.append(child)
-                    found += child.below
-                if node.hole is not None:
-                    children.append(node.hole)
-                    found += node.hole.below
-            if not children:
-                return found
-            nodes = children
-        for node in nodes:
-            found += node.here
-        return found
-
-    def _add(self, number: int, rule: Rule) -> None:
-        for place, pattern in enumerate(rule.patterns):
-            self._refuse_if_unreachable(number, rule, pattern)
-            node = self._root
-            for part in pattern.parts:
-                node = _child(node, part)
-            entries = node.below if pattern.is_open else node.here
-            entries.append(((number, place), rule, pattern))
-
-    def _refuse_if_unreachable(self, number: int, rule: Rule, pattern: Pattern) -> None:
+    def _refuse_if_unreachable(self, entry: Entry) -> None:
+        number, rule, pattern = entry.order[0], entry.rule, entry.pattern
         earlier = [
-            entry for entry in self._candidates(pattern.parts) if _is_wider(entry[2], pattern)
+            other for other in self._tree.matching(pattern.parts) if _is_wider(other, pattern)
         ]
-        taken: set[str] = set()
+        taken: set[Method] = set()
         for _, other, _ in earlier:
-            if other.methods is None or (
-                rule.methods is not None
-                and rule.methods <= (taken := taken | _covered(other, rule.methods))
-            ):
+            if rule.methods is not None:
+                taken |= _covered(other, rule.methods)
+            if other.methods is None or (rule.methods is not None and rule.methods <= taken):
                 raise ConfigurationError(
                     f"rule {number + 1}, {rule}: {pattern.text!r} can never decide, because "
                     f"{other} stands before it: move it up, or remove it"
@@ -447,29 +461,84 @@ class RuleTable:
 _UNDECIDED = Decider(NO_RULE, NO_CAPTURES)
 
 
-def _met(node: _Node, part: Part) -> Iterable[_Node]:
-    if isinstance(part, str):
-        named = [node.names[part]] if part in node.names else []
-    else:
-        every = node.names.items()
-        named = [child for name, child in every if part is None or part.fullmatch(name)]
-    return [*named, node.hole] if node.hole else named
+def _decider(tree: PatternTree[Entry], method: Method, reading: str) -> Decider:
+    return _UNDECIDED if reading == "*" else _decide(tree, method, segments(reading))
 
 
-def _child(node: _Node, part: str | None) -> _Node:
-    if part is not None:
-        return node.names.setdefault(part, _Node())
-    node.hole = node.hole or _Node()
-    return node.hole
+def _decide(tree: PatternTree[Entry], method: Method, path: tuple[str, ...]) -> Decider:
+    deciding = _first(tree, method, path)
+    return _UNDECIDED if deciding is None else _decided(deciding, path)
 
 
-def _is_wider(other: Pattern, pattern: Pattern) -> bool:
+def _decided(deciding: Entry, path: tuple[str, ...]) -> Decider:
+    pattern = deciding.pattern
+    match = Match(pattern.captures(path)) if pattern.holes else NO_CAPTURES
+    return Decider(deciding.rule, match)
+
+
+def _first(tree: PatternTree[Entry], method: Method, path: Abstract) -> Entry | None:
+    found = tree.matching(path)
+    named = method is SOCKET and any(
+        entry.rule.methods and method in entry.rule.methods for entry in found
+    )
+    first: Entry | None = None
+    for entry in found:
+        # Of two patterns of one rule the first counts too: it says what stands in the holes.
+        if (first is None or entry[0] < first[0]) and entry[1].covers(method, named=named):
+            first = entry
+    return first
+
+
+def _where_nothing_fills_a_hole(
+    trees: Iterable[PatternTree[Entry]], method: Method, every: Iterable[str]
+) -> Iterable[Decider]:
+    """Yield what decides where an empty segment stands in a hole, if any rule has one there."""
+    for reading in every:
+        for path in with_empty_segments(reading):
+            for tree in trees:
+                if (decider := _decide(tree, method, path)) != _UNDECIDED:
+                    yield decider
+
+
+def _by_name(
+    trees: Iterable[PatternTree[Entry]], method: Method, every: Iterable[str]
+) -> Iterable[Decider]:
+    """Yield what decides by a rule that names the first segment of a path.
+
+    A path with a mount point in front counts only there: what every path falls under, or none, was
+    not written for it.
+    """
+    for path in map(segments, every):
+        for tree in trees:
+            deciding = _first(tree, method, path)
+            if deciding is not None and deciding.pattern.parts[:1] not in {(), (None,)}:
+                yield _decided(deciding, path)
+
+
+def _distinct(found: list[Decider]) -> list[Decider]:
+    if len(found) == 1:
+        return found
+    return [one for place_, one in enumerate(found) if one not in found[:place_]]
+
+
+def _weight(key: _Key, ruling: Ruling) -> int:
+    """Return what a remembered path weighs, in bytes, at the most."""
+    texts = [key[0] if isinstance(key[0], str) else "", key[1], key[2]]
+    texts += [text for one in ruling.deciders for text in one.match.captures.values()]
+    # An entry, a ruling and a decider with its captures, as measured; a text is four bytes a letter
+    # at the most.
+    return 600 + 500 * len(ruling.deciders) + sum(80 + 4 * len(text) for text in texts) + (
+        len(key[3]) if key[3] else 0
+    )
+
+
+def _is_wider(other: Entry, pattern: Pattern) -> bool:
     """Return whether ``other``, which matches the parts of ``pattern``, matches all it matches."""
-    return other.is_open or not pattern.is_open
+    return other.pattern.is_open or not pattern.is_open
 
 
-def _covered(rule: Rule, methods: frozenset[str]) -> set[str]:
-    return {method for method in methods if rule.covers(method, named=method == "WEBSOCKET")}
+def _covered(rule: Rule, methods: frozenset[Method]) -> set[Method]:
+    return {method for method in methods if rule.covers(method, named=method is SOCKET)}
 
 
 def _warn_of_open_children(table: RuleTable, rule: Rule) -> None:
@@ -477,7 +546,7 @@ def _warn_of_open_children(table: RuleTable, rule: Rule) -> None:
     if rule.access != "protect" or type(rule.requires) is Authenticated:
         return
     for pattern in rule.patterns:
-        method = min(rule.methods or {"GET"})
+        method = min(rule.methods or {"GET"}, key=str)
         child = table.decider(method, "/".join(("", *(p or "_" for p in pattern.parts), "_")))
         asks_more = (
             child.rule.access == "protect" and type(child.rule.requires) is not Authenticated

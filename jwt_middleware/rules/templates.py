@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from jwt_middleware.rules.applications import Fold
+
 
 class Rest(Enum):
     """A hole that takes any number of segments, also none."""
@@ -55,23 +57,29 @@ def _of_length(parts: tuple[Part | Rest, ...], length: int) -> Iterable[tuple[Pa
         yield tuple(head)
 
 
-def narrow(parts: tuple[Part, ...], pattern: tuple[str | None, ...]) -> tuple[Part, ...] | None:
-    """Return the part of a template that begins as a pattern says; ``None`` if there is none."""
+def narrow(
+    parts: tuple[Part, ...], pattern: tuple[str | None, ...], fold: Fold | None = None
+) -> tuple[Part, ...] | None:
+    """Return the part of a template that begins as a pattern says; ``None`` if there is none.
+
+    :param fold: gives one spelling to segments that count as the same.
+    """
     if len(pattern) > len(parts):
         return None
     found = list(parts)
     for place, name in enumerate(pattern):
         if name is not None:
-            if not _admits(parts[place], name):
+            if not _admits(parts[place], name, fold):
                 return None
             found[place] = name
     return tuple(found)
 
 
-def _admits(part: Part, name: str) -> bool:
+def _admits(part: Part, name: str, fold: Fold | None) -> bool:
     if isinstance(part, str):
-        return part == name
-    return part is None or part.fullmatch(name) is not None
+        return part == name or (fold is not None and fold(part) == fold(name))
+    # A route that tells cases apart may take a name in another case than the rule's.
+    return part is None or fold is not None or part.fullmatch(name) is not None
 
 
 def abstract(parts: tuple[Part, ...]) -> tuple[str | None, ...]:

@@ -43,11 +43,18 @@ def forged(
     )
 
 
+PREFLIGHT = (("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST"))
+ALLOWED: dict[str, str | None] = {
+    "access-control-allow-origin": "https://app.example",
+    "access-control-allow-credentials": "true",
+    "access-control-allow-methods": "POST",
+}
+
+
 def preflight(name: str, status: int, code: str | None = None, **more: Any) -> Scenario:
     """Return a row of what a browser asks before it sends."""
-    asked = (("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST"))
     return Scenario(
-        name, status, code, method="OPTIONS", **{"guard": "browser", "headers": asked, **more}
+        name, status, code, method="OPTIONS", **{"guard": "browser", "headers": PREFLIGHT, **more}
     )
 
 
@@ -295,8 +302,34 @@ ROWS = [
         "token_missing",
         headers=(("Cookie", "__Host-token=a.b.c"),),
     ),
-    preflight("a preflight", 200, sees={"authenticated": False}),
-    preflight("a preflight to where nobody may", 200, path="/admin"),
+    preflight("a preflight of a trusted origin", 204, answers=ALLOWED),
+    preflight("a preflight to where nobody may", 204, path="/admin", answers=ALLOWED),
+    preflight(
+        "a preflight that names headers",
+        204,
+        headers=(*PREFLIGHT, ("Access-Control-Request-Headers", "x-a, authorization")),
+        answers={**ALLOWED, "access-control-allow-headers": "x-a, authorization"},
+    ),
+    preflight(
+        "a preflight that names what is no header",
+        204,
+        headers=(*PREFLIGHT, ("Access-Control-Request-Headers", "x-a; b")),
+        answers={**ALLOWED, "access-control-allow-headers": None},
+    ),
+    preflight(
+        "a preflight of another origin",
+        401,
+        "token_missing",
+        headers=(("Origin", "https://evil.example"), PREFLIGHT[1]),
+        answers={"access-control-allow-origin": None},
+    ),
+    preflight(
+        "a preflight for what is no method",
+        401,
+        "token_missing",
+        headers=(PREFLIGHT[0], ("Access-Control-Request-Method", "PO ST")),
+    ),
+    preflight("a preflight where everything is open", 200, path="/health"),
     preflight("a preflight where a rule names OPTIONS", 401, "token_missing", path="/explicit"),
     preflight(
         "OPTIONS without an origin",

@@ -53,7 +53,7 @@ def test_both_tables_together_protect_every_handler() -> None:
         assert {handler.access, other.access} & {"role", "token"}
 
 
-def _path_as_sent(path: str, *_: object) -> tuple[str, ...]:
+def _path_as_sent(path: str, *_: object, **__: object) -> tuple[str, ...]:
     return (path or "/",)
 
 

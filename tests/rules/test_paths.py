@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jwt_middleware.errors import PathInvalid
+from jwt_middleware.rules.methods import normal_method
 from jwt_middleware.rules.paths import (
     MAX_READINGS,
     MAX_UNUSUAL_LENGTH,
-    normal_method,
     readings,
     strip_prefix,
     with_empty_segments,

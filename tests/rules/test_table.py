@@ -19,6 +19,8 @@ from jwt_middleware import (
     protect,
     public,
 )
+from jwt_middleware.rules.applications import Application
+from jwt_middleware.rules.methods import SOCKET
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.patterns import Pattern
 from jwt_middleware.rules.table import MEMO_ENTRIES, MEMO_PATH_LENGTH, NO_RULE, RuleTable
@@ -94,8 +96,8 @@ def test_a_websocket_is_a_get_unless_it_is_named() -> None:
     get = public("/a", methods=["GET"])
     named = protect("/a", methods=["WEBSOCKET"])
 
-    assert RuleTable([get]).decider("WEBSOCKET", "/a").rule is get
-    assert RuleTable([get, named]).decider("WEBSOCKET", "/a").rule is named
+    assert RuleTable([get]).decider(SOCKET, "/a").rule is get
+    assert RuleTable([get, named]).decider(SOCKET, "/a").rule is named
 
 
 def test_the_star_of_options_matches_nothing() -> None:
@@ -129,7 +131,8 @@ def test_the_memory_of_paths_is_bounded() -> None:
     table.ruling("GET", "/" + "x" * 300)
 
     assert len(table._memo) == 1
-    assert table.ruling("GET", "/m/a", ("/m",)) is not table.ruling("GET", "/m/a")
+    mounted = Application(mount_points=["/m"])
+    assert table.ruling("GET", "/m/a", application=mounted) is not table.ruling("GET", "/m/a")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""Patterns in a tree of segments, so that a look-up walks the path and not the rules."""
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from jwt_middleware.rules.applications import Fold
+from jwt_middleware.rules.patterns import Pattern
+from jwt_middleware.rules.templates import Part
+
+Item = TypeVar("Item")
+
+Abstract = tuple[str | None, ...]
+"""Segments of a path; ``None`` for one that no pattern names."""
+
+
+class _Node(Generic[Item]):
+    """One place in the tree."""
+
+    __slots__ = ("below", "here", "hole", "names")
+
+    def __init__(self) -> None:
+        self.names: dict[str, _Node[Item]] = {}
+        self.hole: _Node[Item] | None = None
+        self.here: list[Item] = []
+        self.below: list[Item] = []
+
+
+class PatternTree(Generic[Item]):
+    """Finds the items whose patterns match a path."""
+
+    def __init__(self, fold: Fold | None = None) -> None:
+        """:param fold: gives one spelling to segments that count as the same; exact without."""
+        self._fold = fold
+        self._root: _Node[Item] = _Node()
+
+    def add(self, pattern: Pattern, item: Item) -> None:
+        """Put an item at the place of its pattern."""
+        node = self._root
+        for part in pattern.parts:
+            node = _child(node, part if part is None or self._fold is None else self._fold(part))
+        (node.below if pattern.is_open else node.here).append(item)
+
+    def matching(self, path: Abstract) -> list[Item]:
+        """Return every item whose pattern matches; ``None`` in ``path`` matches only holes."""
+        fold = self._fold
+        if fold is not None:
+            path = tuple(segment if segment is None else fold(segment) for segment in path)
+        nodes = [self._root]
+        found = list(self._root.below)
+        for segment in path:
+            # A loop in place of calls: a path that was not seen before takes this walk.
+            children = []
+            for node in nodes:
+                if segment is not None and (child := node.names.get(segment)) is not None:
+                    children.append(child)
+                    found += child.below
+                if node.hole is not None:
+                    children.append(node.hole)
+                    found += node.hole.below
+            if not children:
+                return found
+            nodes = children
+        for node in nodes:
+            found += node.here
+        return found
+
+    def meeting(self, parts: tuple[Part, ...]) -> list[Item]:
+        """Return every item with a pattern that matches some path of a template."""
+        nodes = [self._root]
+        found = list(self._root.below)
+        for part in parts:
+            nodes = [child for node in nodes for child in self._met(node, part)]
+            for node in nodes:
+                found += node.below
+        for node in nodes:
+            found += node.here
+        return found
+
+    def _met(self, node: _Node[Item], part: Part) -> Iterable[_Node[Item]]:
+        if isinstance(part, str):
+            name = part if self._fold is None else self._fold(part)
+            named = [node.names[name]] if name in node.names else []
+        else:
+            every = node.names.items()
+            named = [
+                child
+                for name, child in every
+                # Names that lost their case may be those that a route's expression asks for.
+                if part is None or self._fold is not None or part.fullmatch(name)
+            ]
+        return [*named, node.hole] if node.hole else named
+
+
+def _child(node: _Node[Item], part: str | None) -> _Node[Item]:
+    if part is not None:
+        return node.names.setdefault(part, _Node())
+    node.hole = node.hole or _Node()
+    return node.hole
