@@ -1,6 +1,7 @@
 """The WSGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Unpack
 
 from jwt_middleware.effects import run
@@ -8,7 +9,7 @@ from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, set_current
 from jwt_middleware.request.applications import described
-from jwt_middleware.request.view import WSGIView
+from jwt_middleware.request.view import RootedView, WSGIView
 from jwt_middleware.verdict import Allow, Headers, Reply, missing_from
 
 Environ = dict[str, Any]
@@ -35,6 +36,8 @@ class JWTWSGIMiddleware:
         self._guard = chosen_guard(guard, options)
         self._application = described(app, paths_are_whole=False)
         self._guard.stand_before(app, self._application)
+        headers = self._application.root_headers
+        self._view = partial(RootedView, headers[0]) if headers else WSGIView
         if self._guard.warm_up != "lazy":
             # A WSGI server has no event for its start: building the application is the start.
             self._guard.warm(required=self._guard.warm_up == "require")
@@ -45,7 +48,7 @@ class JWTWSGIMiddleware:
             # This very guard let this very request pass further out.
             return self._app(environ, start_response)
 
-        view = WSGIView(environ)
+        view = self._view(environ)
         step = self._guard.decide(view, self._application)
         verdict = step if isinstance(step, (Allow, Reply)) else run(step)
 

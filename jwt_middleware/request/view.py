@@ -154,6 +154,7 @@ class WSGIView:
 
     __slots__ = ("_environ", "is_websocket", "method")
 
+
     def __init__(self, environ: Any) -> None:
         self._environ = environ
         self.is_websocket = False
@@ -199,3 +200,25 @@ class WSGIView:
 
     def query(self, name: str) -> list[str]:
         return query_values(self._environ.get("QUERY_STRING", ""), name)
+
+
+class RootedView(WSGIView):
+    """The view of an environment where the application puts a header in front of the path.
+
+    Pyramid does, with ``X-Vhm-Root``, wherever it finds no route. Any client can send it.
+    """
+
+    __slots__ = ("_header",)
+
+    def __init__(self, header: str, environ: Any) -> None:
+        super().__init__(environ)
+        self._header = header
+
+    @property
+    def sent(self) -> Sent:
+        """The path with the header in front, both with and without which are then judged."""
+        root = self._text(_variable(self._header)).strip("/")
+        if not root:
+            return super().sent
+        # The slash at the end marks a mount point that does not come off everywhere.
+        return self.path, f"/{root}/", None

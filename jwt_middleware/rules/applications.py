@@ -12,8 +12,14 @@ from urllib.parse import quote
 Step = Callable[[str], str]
 """Returns what one kind of router makes of a path, which is then one more reading of it."""
 
-Fold = Callable[[str], str]
-"""Returns one spelling for all segments that a router takes for the same."""
+Segments = tuple[str | None, ...]
+"""Segments of a path; ``None`` for one that no name stands for."""
+
+Fold = Callable[[Segments, bool], Segments]
+"""Returns one spelling for all paths that a router takes for the same.
+
+Its second argument says whether the last segment is the end of the path, or more may follow.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +32,20 @@ class Router:
     """Whether it matches the whole path, ``root_path`` or ``SCRIPT_NAME`` included."""
     matches_raw_path: bool = False
     """Whether it matches the path as it was sent, before escapes are decoded."""
+    root_header: str | None = None
+    """A header that it puts in front of the path, and that a client can send."""
 
 
-def fold_case(segment: str) -> str:
+def fold_case(segments: Segments, is_whole: bool = True) -> Segments:
+    """Return segments in one case."""
+    return _each(in_one_case, segments)
+
+
+def _each(fold: Callable[[str], str], segments: Segments) -> Segments:
+    return tuple(segment if segment is None else fold(segment) for segment in segments)
+
+
+def in_one_case(segment: str) -> str:
     """Return one spelling for all that a regular expression without regard to case matches."""
     return segment.lower() if segment.isascii() else "".join(map(_folded, segment))
 
@@ -43,26 +60,39 @@ def _folded(letter: str) -> str:
 _UNDERSCORES = str.maketrans(string.punctuation, "_" * len(string.punctuation))
 
 
-def fold_punctuation(segment: str) -> str:
-    """Return a segment as CherryPy looks a handler up: every punctuation mark is ``_``."""
+def fold_for_cherrypy(segments: Segments, is_whole: bool) -> Segments:
+    """Return segments as CherryPy looks a handler up: every punctuation mark is ``_``."""
+    return _without_index(_each(_punctuation, segments), is_whole)
+
+
+def fold_for_turbogears(segments: Segments, is_whole: bool) -> Segments:
+    """Return segments as TurboGears looks a method up: no extension, quoted, then as CherryPy."""
+    last = segments[-1] if segments and is_whole else None
+    if last is not None and "." in last:
+        name = last.rpartition(".")[0]
+        segments = (*segments[:-1], name) if name else segments[:-1]
+    return _without_index(_each(_quoted_punctuation, segments), is_whole)
+
+
+def _punctuation(segment: str) -> str:
     return segment.translate(_UNDERSCORES)
 
 
-def fold_quoted_punctuation(segment: str) -> str:
-    """Return a segment as TurboGears looks a method up: quoted first, then as CherryPy does it."""
-    return fold_punctuation(quote(segment, safe="/~!$&'()*+,;=:@", errors="surrogatepass"))
+def _quoted_punctuation(segment: str) -> str:
+    return _punctuation(quote(segment, safe="/~!$&'()*+,;=:@", errors="surrogatepass"))
+
+
+def _without_index(segments: Segments, is_whole: bool) -> Segments:
+    # Both serve the method "index" of an object for the object itself.
+    while is_whole and segments and segments[-1] == "index":
+        segments = segments[:-1]
+    return segments
 
 
 def without_extension(path: str) -> str:
     """Cut what stands after the last dot of the last segment, as TurboGears does."""
-    before, slash, last = path.rstrip("/").rpartition("/")
-    return f"{before}{slash}{last.rpartition('.')[0]}" if "." in last else path
-
-
-def without_index(path: str) -> str:
-    """Cut a last segment ``index``, which CherryPy and TurboGears serve as the path before it."""
-    before, slash, last = path.rstrip("/").rpartition("/")
-    return before or "/" if slash and last == "index" else path
+    before, _, last = path.rstrip("/").rpartition("/")
+    return f"{before}/{last.rpartition('.')[0]}" if "." in last else path
 
 
 def without_view_marks(path: str) -> str:
@@ -73,17 +103,17 @@ def without_view_marks(path: str) -> str:
 MEASURED: dict[str, Router] = {
     "blacksheep": Router(fold=fold_case, matches_raw_path=True),
     "bottle": Router(),
-    "cherrypy": Router((without_index,), fold_punctuation, ignores_mount_point=True),
+    "cherrypy": Router(fold=fold_for_cherrypy, ignores_mount_point=True),
     "django": Router(),
     "falcon": Router(ignores_mount_point=True),
     "fastapi": Router(),
     "flask": Router(),
     "litestar": Router(),
-    "pyramid": Router((without_view_marks,)),
+    "pyramid": Router((without_view_marks,), root_header="x-vhm-root"),
     "quart": Router(),
     "sanic": Router(ignores_mount_point=True, matches_raw_path=True),
     "starlette": Router(),
-    "tg": Router((without_extension, without_index), fold_quoted_punctuation),
+    "tg": Router((without_extension,), fold_for_turbogears),
 }
 """By the package that an application's class is from."""
 
@@ -117,6 +147,8 @@ class Application:
         )
         self.ignores_mount_point = any(router.ignores_mount_point for router in routers)
         self.matches_raw_path = any(router.matches_raw_path for router in routers)
+        # One framework does, so there is one at the most.
+        self.root_headers = tuple(router.root_header for router in routers if router.root_header)
         self.facts = (tuple(routers), self.mount_points, paths_are_whole)
         """All of it as a value, equal for two applications that read a request alike."""
 

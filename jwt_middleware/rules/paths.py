@@ -43,8 +43,9 @@ def readings(
     :raises PathInvalid: if the path cannot be read with certainty.
     """
     if path == "*":
-        # OPTIONS * (RFC 9112 §3.2.4) is no path, but Flask and Bottle serve it as one.
-        return ("*", "/*")
+        # OPTIONS * (RFC 9112 §3.2.4) is no path, but Flask and Bottle serve it as one, and Sanic as
+        # the root.
+        return ("*", "/*", "/")
     if not path:
         return ("/",)
     is_ordinary = not steps and _ORDINARY.fullmatch(path)
@@ -146,6 +147,8 @@ def raw_segments(
 ) -> Iterable[tuple[str, ...]]:
     """Yield the segments of a path as sent, split first and decoded after, where they differ.
 
+    A router that goes by the path as sent may not decode them at all.
+
     :param raw_path: the target of the request, before escapes are decoded.
     :param path: what the server made of it.
     :raises PathInvalid: if they cannot be read with certainty.
@@ -161,6 +164,8 @@ def raw_segments(
         if any(part in {".", ".."} or _UNREADABLE.search(part) for part in found):
             raise PathInvalid("the target has a dot segment or what cannot be read")
         yield found
+        if application.matches_raw_path:
+            yield segments(each)
 
 
 def _after(path: str, root: str) -> str:

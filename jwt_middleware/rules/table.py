@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.principal import Principal
-from jwt_middleware.rules.applications import UNKNOWN, Application, Fold, Step, fold_case
+from jwt_middleware.rules.applications import UNKNOWN, Application, Fold, Segments, Step, fold_case
 from jwt_middleware.rules.methods import SOCKET, Method, named_method, normal_method
 from jwt_middleware.rules.paths import (
     place,
@@ -34,7 +34,7 @@ from jwt_middleware.rules.requirements import (
     every_part,
 )
 from jwt_middleware.rules.templates import Part, Template, abstract, narrow
-from jwt_middleware.rules.tree import Abstract, PatternTree
+from jwt_middleware.rules.tree import PatternTree
 
 _log = logging.getLogger("jwt_middleware.rules")
 
@@ -416,7 +416,7 @@ class RuleTable:
                 found[number] = rule
         return tuple(found[number] for number in sorted(found))
 
-    def _representatives(self, method: Method, parts: tuple[Part, ...]) -> Iterable[Abstract]:
+    def _representatives(self, method: Method, parts: tuple[Part, ...]) -> Iterable[Segments]:
         """Return paths of which one is decided by each rule that decides any of these.
 
         A rule that decides a path decides that too in which every segment its pattern leaves open
@@ -476,7 +476,7 @@ def _decided(deciding: Entry, path: tuple[str, ...]) -> Decider:
     return Decider(deciding.rule, match)
 
 
-def _first(tree: PatternTree[Entry], method: Method, path: Abstract) -> Entry | None:
+def _first(tree: PatternTree[Entry], method: Method, path: Segments) -> Entry | None:
     found = tree.matching(path)
     named = method is SOCKET and any(
         entry.rule.methods and method in entry.rule.methods for entry in found

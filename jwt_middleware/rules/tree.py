@@ -3,14 +3,11 @@
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from jwt_middleware.rules.applications import Fold
+from jwt_middleware.rules.applications import Fold, Segments
 from jwt_middleware.rules.patterns import Pattern
 from jwt_middleware.rules.templates import Part
 
 Item = TypeVar("Item")
-
-Abstract = tuple[str | None, ...]
-"""Segments of a path; ``None`` for one that no pattern names."""
 
 
 class _Node(Generic[Item]):
@@ -36,15 +33,15 @@ class PatternTree(Generic[Item]):
     def add(self, pattern: Pattern, item: Item) -> None:
         """Put an item at the place of its pattern."""
         node = self._root
-        for part in pattern.parts:
-            node = _child(node, part if part is None or self._fold is None else self._fold(part))
+        parts = pattern.parts
+        for part in parts if self._fold is None else self._fold(parts, not pattern.is_open):
+            node = _child(node, part)
         (node.below if pattern.is_open else node.here).append(item)
 
-    def matching(self, path: Abstract) -> list[Item]:
+    def matching(self, path: Segments) -> list[Item]:
         """Return every item whose pattern matches; ``None`` in ``path`` matches only holes."""
-        fold = self._fold
-        if fold is not None:
-            path = tuple(segment if segment is None else fold(segment) for segment in path)
+        if self._fold is not None:
+            path = self._fold(path, True)
         nodes = [self._root]
         found = list(self._root.below)
         for segment in path:
@@ -78,7 +75,7 @@ class PatternTree(Generic[Item]):
 
     def _met(self, node: _Node[Item], part: Part) -> Iterable[_Node[Item]]:
         if isinstance(part, str):
-            name = part if self._fold is None else self._fold(part)
+            name = part if self._fold is None else self._fold((part,), False)[0]
             named = [node.names[name]] if name in node.names else []
         else:
             every = node.names.items()

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -27,11 +27,30 @@ from tests.routers.servers import (
     gunicorn_path,
     h11_path,
     httptools_path,
+    httptools_raw_path,
+    raw_path,
     wsgi_environ,
 )
 from tests.routers.socket_apps import opens
 from tests.routers.spellings import MOUNT, Spelling, spellings
 from tests.routers.subjects import SUBJECTS, Subject
+
+class Handed(NamedTuple):
+    """A target as a server hands it over."""
+
+    path: str
+    raw: bytes
+
+
+_ASGI_WAYS: list[tuple[Callable[[bytes], str], Callable[[bytes], bytes]]] = [
+    (h11_path, raw_path),
+    (httptools_path, httptools_raw_path),
+    (bare_text, raw_path),
+]
+_WSGI_WAYS: list[tuple[Callable[[bytes], str], Callable[[bytes], bytes]]] = [
+    (gunicorn_path, lambda _: b""),
+    (bare_bytes, lambda _: b""),
+]
 
 Outcome = tuple[list[str], int]
 """Which handlers ran, and the status."""
@@ -124,7 +143,9 @@ class Runner:
             for table in self._tables:
                 yield bare, self._ask(table.app, spelling, path, credentials)
 
-    def _attack(self, table: Table, spelling: Spelling, path: str, credentials: str | None) -> None:
+    def _attack(
+        self, table: Table, spelling: Spelling, path: Handed, credentials: str | None
+    ) -> None:
         self.figures.attacks += 1
         reached, status = self._ask(table.app, spelling, path, credentials)
         self.figures.refused += status == 400
@@ -135,11 +156,11 @@ class Runner:
                 self.figures.slashes += 1
                 continue
             who = "nobody" if credentials is None else "somebody without its role"
-            self.figures.add_hole(name, f"{who}, by {spelling} as {path!r}")
+            self.figures.add_hole(name, f"{who}, by {spelling} as {path.path!r}")
         if not reached and status not in {400, 401, 403}:
-            self.figures.add_hole("", f"{spelling} as {path!r} was answered {status}")
+            self.figures.add_hole("", f"{spelling} as {path.path!r} was answered {status}")
 
-    def _is_slash_twin(self, table: Table, name: str, spelling: Spelling, path: str) -> bool:
+    def _is_slash_twin(self, table: Table, name: str, spelling: Spelling, path: Handed) -> bool:
         """Return whether an earlier rule decides for the same path with other slashes.
 
         A route that takes a whole path is given ``/admin/users/`` where the page is
@@ -147,8 +168,9 @@ class Runner:
         """
         if not table.by_name[name].path.endswith("/**"):
             return False
-        page = re.sub("/+", "/", path).rstrip("/")
-        for twin in (page, f"{page}/"):
+        page = re.sub("/+", "/", path.path).rstrip("/")
+        raw = re.sub(b"/+", b"/", path.raw).rstrip(b"/")
+        for twin in (Handed(page, raw), Handed(f"{page}/", raw + b"/")):
             others, _ = self._ask(self._bare, spelling, twin, None)
             if others and table.order.index(others[0]) < table.order.index(name):
                 return all(
@@ -157,24 +179,23 @@ class Runner:
                 )
         return False
 
-    def _paths(self, target: bytes) -> Iterable[str]:
-        if self.subject.face == "wsgi":
-            ways = [bare_bytes]
-            if not target.startswith(b"http://["):
-                ways.insert(0, gunicorn_path)
-        else:
-            ways = [h11_path, httptools_path, bare_text]
-        paths = [way(self._mounted(target)) for way in ways]
-        if self.subject.joins:
-            paths = [self.subject.root + path for path in paths]
-        return dict.fromkeys(paths)
+    def _paths(self, target: bytes) -> Iterable["Handed"]:
+        """Return how servers hand a target over: decoded as each does, and not at all."""
+        ways = _WSGI_WAYS if self.subject.face == "wsgi" else _ASGI_WAYS
+        if target.startswith(b"http://["):
+            ways = [(way, raw) for way, raw in ways if way is not gunicorn_path]
+        sent = self._mounted(target)
+        root = self.subject.root if self.subject.joins else ""
+        return dict.fromkeys(
+            Handed(root + way(sent), root.encode() + raw(sent)) for way, raw in ways
+        )
 
     def _mounted(self, target: bytes) -> bytes:
         """Put a target below the outer application's mount, most of the time."""
         is_outside = not target.startswith(b"/") or target.startswith(MOUNT.encode())
         return target if not self.subject.mounted or is_outside else MOUNT.encode() + target
 
-    def _ask(self, app: Any, spelling: Spelling, path: str, credentials: str | None) -> Outcome:
+    def _ask(self, app: Any, spelling: Spelling, path: Handed, credentials: str | None) -> Outcome:
         """Return which handlers ran, and the status; 599 where the application raised."""
         served.clear()
         headers: Headers = () if spelling.header is None else (spelling.header,)
@@ -185,10 +206,11 @@ class Runner:
         query = spelling.target.partition(b"?")[2]
         if self.subject.face == "wsgi":
             status = _through_wsgi(
-                app, wsgi_environ(spelling.method, path, self.subject.root, query, headers)
+                app, wsgi_environ(spelling.method, path.path, self.subject.root, query, headers)
             )
         else:
-            scope = asgi_scope(spelling.method, path, self.subject.root, query, headers)
+            root = self.subject.root
+            scope = asgi_scope(spelling.method, path.path, path.raw, root, query, headers)
             ask = _through_socket if self.subject.sockets else _through_asgi
             status = self._loop.run_until_complete(ask(app, scope))
         return list(served), status

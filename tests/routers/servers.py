@@ -21,6 +21,17 @@ def httptools_path(target: bytes) -> str:
     return unquote(re.split(rb"[?#]", path)[0].decode("ascii", "surrogateescape"))
 
 
+def raw_path(target: bytes) -> bytes:
+    """Return ``scope["raw_path"]`` of uvicorn with h11, of hypercorn and of daphne."""
+    return target.partition(b"?")[0]
+
+
+def httptools_raw_path(target: bytes) -> bytes:
+    """Return ``scope["raw_path"]`` of uvicorn with httptools."""
+    path = _ABSOLUTE.sub(b"", target, count=1) if not target.startswith(b"/") else target
+    return re.split(rb"[?#]", path)[0]
+
+
 def gunicorn_path(target: bytes) -> str:
     """Return ``PATH_INFO`` of gunicorn: bytes that look like latin-1."""
     text = target.decode("latin-1")
@@ -40,7 +51,7 @@ def bare_bytes(target: bytes) -> str:
 
 
 def asgi_scope(
-    method: str, path: str, root_path: str, query: bytes, headers: Headers
+    method: str, path: str, raw: bytes, root_path: str, query: bytes, headers: Headers
 ) -> dict[str, Any]:
     return {
         "type": "http",
@@ -52,7 +63,7 @@ def asgi_scope(
         "method": method,
         "root_path": root_path,
         "path": path,
-        "raw_path": path.encode("utf-8", "surrogatepass"),
+        "raw_path": raw,
         "query_string": query,
         "headers": [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers

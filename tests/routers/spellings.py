@@ -120,6 +120,9 @@ WHOLE += [
     b" ",
     b".",
 ]
+WHOLE += [b"/@@admin", b"/@@users", b"/admin/@@users", b"/ADMIN", b"/Admin/users"]
+WHOLE += [b"/index", b"/admin/index", b"/admin/users.json", b"/me.json", b"/m%65", b"/ad-min"]
+WHOLE += [b"/admin%2Fusers", b"/docs%2Fprivate", b"/docs/a#/../private", b"/v1_0/report-pdf"]
 WHOLE += [b"/subsecret", b"/subopen", b"/admin/users/", b"/docs/api/admin"]
 
 METHODS = [
@@ -158,6 +161,8 @@ EXTRA_HEADERS: tuple[tuple[str, str], ...] = (
     ("X-Forwarded-Prefix", "/api"),
     ("X-Forwarded-Path", "/docs"),
     ("X-Script-Name", "/admin"),
+    ("X-Vhm-Root", "/admin"),
+    ("X-Vhm-Root", "/docs"),
     ("X-Forwarded-Method", "GET"),
     ("Upgrade", "websocket"),
     ("Host", "evil/docs"),

@@ -4,7 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tests.routers import asgi_apps, django_apps, socket_apps, wsgi_apps
+from tests.routers import (
+    asgi_apps,
+    django_apps,
+    object_apps,
+    raw_apps,
+    socket_apps,
+    wsgi_apps,
+)
 from tests.routers.spellings import MOUNT
 
 
@@ -29,6 +36,7 @@ class Subject:
 
 litestar, quart = asgi_apps.litestar_app, asgi_apps.quart_app
 PAGE = frozenset({"page"})
+BELOW = frozenset({"below_admin", "docs", "files"})
 LAST_HOLES = frozenset({"org", "user", "drop_user"})
 MOUNTED = frozenset({"sub_open", "sub_secret"})
 
@@ -51,6 +59,12 @@ SUBJECTS = (
     Subject("Django (ASGI), functions", "asgi", django_apps.django_asgi_app),
     Subject("Django (ASGI), classes", "asgi", lambda: django_apps.django_asgi_app(classes=True)),
     Subject("Django (ASGI), --root-path", "asgi", django_apps.django_asgi_app, MOUNT, joins=True),
+    Subject("Sanic", "asgi", raw_apps.sanic_app),
+    Subject("Sanic, uvicorn --root-path", "asgi", raw_apps.sanic_app, MOUNT, joins=True),
+    Subject("BlackSheep", "asgi", raw_apps.blacksheep_app),
+    Subject("BlackSheep, uvicorn --root-path", "asgi", raw_apps.blacksheep_app, MOUNT, joins=True),
+    # A star also takes what begins with the letters before it.
+    Subject("BlackSheep, stars", "asgi", raw_apps.blacksheep_with_stars, limits=BELOW),
     Subject("Flask", "wsgi", wsgi_apps.flask_app),
     Subject("Flask, SCRIPT_NAME", "wsgi", wsgi_apps.flask_app, MOUNT),
     Subject("Flask, guard inside a mount", "wsgi", wsgi_apps.flask_app, mounted=True),
@@ -62,6 +76,10 @@ SUBJECTS = (
     Subject("Django (WSGI), SCRIPT_NAME", "wsgi", django_apps.django_wsgi_app, MOUNT),
     Subject("Bottle", "wsgi", wsgi_apps.bottle_app),
     Subject("Pyramid", "wsgi", wsgi_apps.pyramid_app),
+    Subject("Pyramid, traversal", "wsgi", object_apps.pyramid_traversal_app),
+    Subject("CherryPy", "wsgi", object_apps.cherrypy_app),
+    Subject("CherryPy, SCRIPT_NAME", "wsgi", lambda: object_apps.cherrypy_app(MOUNT), MOUNT),
+    Subject("TurboGears", "wsgi", object_apps.turbogears_app),
     Subject("Starlette, sockets", "asgi", socket_apps.starlette_app, sockets=True),
     Subject("FastAPI, sockets", "asgi", socket_apps.fastapi_app, sockets=True),
     Subject("Litestar, sockets", "asgi", socket_apps.litestar_app, sockets=True, limits=MOUNTED),
