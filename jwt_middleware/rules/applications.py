@@ -92,7 +92,9 @@ def _without_index(segments: Segments, is_whole: bool) -> Segments:
 def without_extension(path: str) -> str:
     """Cut what stands after the last dot of the last segment, as TurboGears does."""
     before, _, last = path.rstrip("/").rpartition("/")
-    return f"{before}/{last.rpartition('.')[0]}" if "." in last else path
+    # A name of dots alone is no file; what was cut to one dot would be read as a dot segment.
+    has_extension = "." in last and last.strip(".") != ""
+    return f"{before}/{last.rpartition('.')[0]}" if has_extension else path
 
 
 def without_view_marks(path: str) -> str:

@@ -32,13 +32,16 @@ _PARAMETERS = re.compile(r";[^/]*")
 
 
 def readings(
-    path: str, prefixes: Collection[str] = (), root: str = "", steps: Collection[Step] = ()
+    path: str,
+    prefixes: Collection[str] = (),
+    roots: Collection[str] = (),
+    steps: Collection[Step] = (),
 ) -> tuple[str, ...]:
     """Return every reading of ``path``, the path as sent first.
 
     :param path: as the wrapped application receives it; empty means ``/``.
     :param prefixes: mount points that the application may strip, each giving one more reading.
-    :param root: the server's mount point, where it stands in the path and not before it.
+    :param roots: the server's mount point, where it may be inside the path and not before it.
     :param steps: what else the application's router may make of a path.
     :raises PathInvalid: if the path cannot be read with certainty.
     """
@@ -50,8 +53,8 @@ def readings(
         return ("/",)
     is_ordinary = not steps and _ORDINARY.fullmatch(path)
     found = [path] if is_ordinary else _closure(path, steps)
-    if root:
-        found += [_after(reading, root) for reading in found if root in reading]
+    if roots:
+        found += [_after(one, root) for one in found for root in roots if root in one]
     for reading in found:
         if "/." in reading and _DOT_SEGMENT.search(reading):
             raise PathInvalid("the path has a dot segment")
@@ -99,8 +102,8 @@ class Place:
 
     paths: tuple[str, ...]
     """Each a path that the application may route by: the likeliest first."""
-    root: str = ""
-    """The mount point, where the path does not begin with it."""
+    roots: tuple[str, ...] = ()
+    """The mount point, where the path does not begin with it, or is not known to lose it."""
     whole: str | None = None
     """The path with its mount point, where an application is not known to route by it."""
 
@@ -123,13 +126,13 @@ def place(
     whole = path if application.paths_are_whole else f"{root}{path}"
     below = strip_prefix(path, root) if application.paths_are_whole else path
     if below is whole:
-        return Place((path,), root)
+        return Place((path,), (root, mount_point))
     # Starlette and others strip the mount point as it is written: one that ends in a slash comes
     # off elsewhere than we cut it. An application with a mount point of its own goes by that alone.
     is_odd = root != mount_point or "//" in root or not root.startswith("/")
     own = application.mount_points
     if is_odd or (own and root not in own) or application.ignores_mount_point:
-        return Place((below, whole))
+        return Place((below, whole), (mount_point,) if is_odd else ())
     return Place((below,), whole=None if root in own or root in prefixes else whole)
 
 

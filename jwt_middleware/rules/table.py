@@ -375,7 +375,7 @@ class RuleTable:
         where = place(path, mount_point, application, self._prefixes)
         found: list[Decider] = []
         for each in where.paths:
-            every = readings(each, prefixes, where.root, steps)
+            every = readings(each, prefixes, where.roots, steps)
             found += [_decider(tree, method, reading) for tree in trees for reading in every]
             found += _where_nothing_fills_a_hole(trees, method, every)
         if where.whole is not None:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import re
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -40,6 +41,8 @@ class Handed(NamedTuple):
 
     path: str
     raw: bytes
+    root: str = ""
+    """``root_path`` or ``SCRIPT_NAME``."""
 
 
 _ASGI_WAYS: list[tuple[Callable[[bytes], str], Callable[[bytes], bytes]]] = [
@@ -105,7 +108,7 @@ class Table:
             handlers = tuple(filter(opens, handlers))
         self.by_name = {handler.name: handler for handler in handlers}
         self.order = list(self.by_name)
-        self.app = guard_it(subject.build(), subject, build_guard(handlers))
+        self.app = guard_it(subject.build(), subject, build_guard(handlers, case_sensitive=subject.case_sensitive))
 
 
 class Runner:
@@ -156,7 +159,7 @@ class Runner:
                 self.figures.slashes += 1
                 continue
             who = "nobody" if credentials is None else "somebody without its role"
-            self.figures.add_hole(name, f"{who}, by {spelling} as {path.path!r}")
+            self.figures.add_hole(name, f"{who}, by {spelling} as {path.path!r} at {path.root!r}")
         if not reached and status not in {400, 401, 403}:
             self.figures.add_hole("", f"{spelling} as {path.path!r} was answered {status}")
 
@@ -170,7 +173,8 @@ class Runner:
             return False
         page = re.sub("/+", "/", path.path).rstrip("/")
         raw = re.sub(b"/+", b"/", path.raw).rstrip(b"/")
-        for twin in (Handed(page, raw), Handed(f"{page}/", raw + b"/")):
+        root = path.root
+        for twin in (Handed(page, raw, root), Handed(f"{page}/", raw + b"/", root)):
             others, _ = self._ask(self._bare, spelling, twin, None)
             if others and table.order.index(others[0]) < table.order.index(name):
                 return all(
@@ -187,8 +191,16 @@ class Runner:
         sent = self._mounted(target)
         root = self.subject.root if self.subject.joins else ""
         return dict.fromkeys(
-            Handed(root + way(sent), root.encode() + raw(sent)) for way, raw in ways
+            Handed(root + way(sent), root.encode() + raw(sent), chosen)
+            for way, raw in ways
+            for chosen in self._roots(target)
         )
+
+    def _roots(self, target: bytes) -> tuple[str, ...]:
+        """Return the mount point; where a client chooses it, two of many, by the target."""
+        chosen = self.subject.chosen_roots
+        start = zlib.crc32(target) % max(1, len(chosen))
+        return (chosen + chosen)[start : start + 2] if chosen else (self.subject.root,)
 
     def _mounted(self, target: bytes) -> bytes:
         """Put a target below the outer application's mount, most of the time."""
@@ -206,11 +218,10 @@ class Runner:
         query = spelling.target.partition(b"?")[2]
         if self.subject.face == "wsgi":
             status = _through_wsgi(
-                app, wsgi_environ(spelling.method, path.path, self.subject.root, query, headers)
+                app, wsgi_environ(spelling.method, path.path, path.root, query, headers)
             )
         else:
-            root = self.subject.root
-            scope = asgi_scope(spelling.method, path.path, path.raw, root, query, headers)
+            scope = asgi_scope(spelling.method, path.path, path.raw, path.root, query, headers)
             ask = _through_socket if self.subject.sockets else _through_asgi
             status = self._loop.run_until_complete(ask(app, scope))
         return list(served), status

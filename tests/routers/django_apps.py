@@ -1,5 +1,6 @@
 """The handlers behind Django's resolver: function views and class views, WSGI and ASGI."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.db import close_old_connections, reset_queries
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views import View
 from django.views.decorators.http import require_http_methods
 
@@ -116,6 +117,30 @@ def django_wsgi_app(*, classes: bool = False) -> WSGIHandler:
     handler = WSGIHandler()
     handler.request_class = type("Request", (WSGIRequest,), {"urlconf": urlconf})
     return handler
+
+
+def django_without_case() -> WSGIHandler:
+    """Return class views behind regular expressions that ignore case."""
+    _set_up()
+    urlconf = Urlconf(_class, "")
+    urlconf.urlpatterns = [
+        re_path(_expression(pattern), _class(methods)) for pattern, methods in by_path().items()
+    ]
+    handler = WSGIHandler()
+    handler.request_class = type("Request", (WSGIRequest,), {"urlconf": urlconf})
+    return handler
+
+
+def _expression(pattern: str) -> str:
+    text = pattern.removeprefix("/")
+    if text.endswith("**"):
+        text = text.removesuffix("**") + "(?P<rest>.+)"
+    text = text.replace(".", r"\.") if "{" not in text and "(" not in text else text
+    return f"(?i)^{HOLE.sub(_named_group, text)}\\Z"
+
+
+def _named_group(hole: re.Match[str]) -> str:
+    return f"(?P<{hole[1]}>{'[0-9]+' if hole[1] == 'number' else '[^/]+'})"
 
 
 def django_asgi_app(*, classes: bool = False) -> ASGIHandler:

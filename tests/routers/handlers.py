@@ -106,8 +106,11 @@ served: list[str] = []
 """The names of the handlers that ran; whoever asks clears it first."""
 
 
-def build_guard(handlers: tuple[Handler, ...] = HANDLERS) -> Guard:
+def build_guard(
+    handlers: tuple[Handler, ...] = HANDLERS, *, case_sensitive: bool = True
+) -> Guard:
     return Guard(
+        case_sensitive=case_sensitive,
         rules=[handler.rule for handler in handlers],
         key=PAIR.private,
         algorithms=["HS256"],

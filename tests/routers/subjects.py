@@ -24,10 +24,14 @@ class Subject:
     build: Callable[[], Any]
     root: str = ""
     """``root_path`` or ``SCRIPT_NAME``."""
+    chosen_roots: tuple[str, ...] = ()
+    """What a client names as ``root_path``, where the server believes it, as daphne does."""
     joins: bool = False
     """Whether the server puts ``root_path`` in front of the path, as uvicorn does."""
     mounted: bool = False
     """Whether the guard stands inside a mount of an outer application."""
+    case_sensitive: bool = True
+    """Whether its guard, and it, tell cases apart."""
     sockets: bool = False
     """Whether it is asked for WebSockets."""
     limits: frozenset[str] = frozenset()
@@ -36,6 +40,7 @@ class Subject:
 
 litestar, quart = asgi_apps.litestar_app, asgi_apps.quart_app
 PAGE = frozenset({"page"})
+CHOSEN = ("/admin", "/admin/", "/docs/", "/adm", "/docs", "/me/", "/feed//", "admin", "/api/")
 BELOW = frozenset({"below_admin", "docs", "files"})
 LAST_HOLES = frozenset({"org", "user", "drop_user"})
 MOUNTED = frozenset({"sub_open", "sub_secret"})
@@ -52,8 +57,8 @@ SUBJECTS = (
     Subject("Litestar, uvicorn --root-path", "asgi", litestar, MOUNT, joins=True, limits=MOUNTED),
     Subject("Litestar, hypercorn --root-path", "asgi", litestar, MOUNT, limits=MOUNTED),
     Subject("Quart", "asgi", quart),
+    Subject("Quart, uvicorn --root-path", "asgi", quart, MOUNT, joins=True),
     # For what is not below its root_path Quart fills a hole of the first segment with a space.
-    Subject("Quart, uvicorn --root-path", "asgi", quart, MOUNT, joins=True, limits=PAGE),
     Subject("Quart, hypercorn --root-path", "asgi", quart, MOUNT, limits=PAGE),
     Subject("Falcon (ASGI)", "asgi", asgi_apps.falcon_app),
     Subject("Django (ASGI), functions", "asgi", django_apps.django_asgi_app),
@@ -65,6 +70,20 @@ SUBJECTS = (
     Subject("BlackSheep, uvicorn --root-path", "asgi", raw_apps.blacksheep_app, MOUNT, joins=True),
     # A star also takes what begins with the letters before it.
     Subject("BlackSheep, stars", "asgi", raw_apps.blacksheep_with_stars, limits=BELOW),
+    Subject("Starlette, daphne", "asgi", asgi_apps.starlette_app, chosen_roots=CHOSEN),
+    Subject("FastAPI, daphne", "asgi", asgi_apps.fastapi_app, chosen_roots=CHOSEN),
+    Subject(
+        "FastAPI(root_path=...), daphne",
+        "asgi",
+        lambda: asgi_apps.fastapi_app(MOUNT),
+        chosen_roots=CHOSEN,
+    ),
+    Subject("Litestar, daphne", "asgi", litestar, chosen_roots=CHOSEN, limits=MOUNTED),
+    Subject("Quart, daphne", "asgi", quart, chosen_roots=CHOSEN, limits=PAGE),
+    Subject("Falcon (ASGI), daphne", "asgi", asgi_apps.falcon_app, chosen_roots=CHOSEN),
+    Subject("Django (ASGI), daphne", "asgi", django_apps.django_asgi_app, chosen_roots=CHOSEN),
+    Subject("Sanic, daphne", "asgi", raw_apps.sanic_app, chosen_roots=CHOSEN),
+    Subject("BlackSheep, daphne", "asgi", raw_apps.blacksheep_app, chosen_roots=CHOSEN),
     Subject("Flask", "wsgi", wsgi_apps.flask_app),
     Subject("Flask, SCRIPT_NAME", "wsgi", wsgi_apps.flask_app, MOUNT),
     Subject("Flask, guard inside a mount", "wsgi", wsgi_apps.flask_app, mounted=True),
@@ -74,6 +93,9 @@ SUBJECTS = (
     Subject("Django (WSGI), functions", "wsgi", django_apps.django_wsgi_app),
     Subject("Django (WSGI), classes", "wsgi", lambda: django_apps.django_wsgi_app(classes=True)),
     Subject("Django (WSGI), SCRIPT_NAME", "wsgi", django_apps.django_wsgi_app, MOUNT),
+    Subject(
+        "Django (WSGI), (?i)", "wsgi", django_apps.django_without_case, case_sensitive=False
+    ),
     Subject("Bottle", "wsgi", wsgi_apps.bottle_app),
     Subject("Pyramid", "wsgi", wsgi_apps.pyramid_app),
     Subject("Pyramid, traversal", "wsgi", object_apps.pyramid_traversal_app),

@@ -100,15 +100,15 @@ def test_prefixes_come_off_at_a_boundary() -> None:
 )
 def test_a_mount_point_inside_a_path_gives_another_reading(path: str, behind: str) -> None:
     """Litestar serves what stands behind it for each of these, Quart for the first."""
-    assert readings(path, root="/api") == (path, behind)
-    assert readings(path) == readings(path, root="/other") == (path,)
+    assert readings(path, roots=["/api"]) == (path, behind)
+    assert readings(path) == readings(path, roots=["/other"]) == (path,)
 
 
 def test_what_a_mount_point_leaves_behind_may_be_unreadable() -> None:
     """A dot segment that only shows without it; an escape that hides it."""
     with pytest.raises(PathInvalid):
-        readings("/api../admin", root="/api")
-    assert "/admin" in readings("/x%2Fapi/admin", root="/api")
+        readings("/api../admin", roots=["/api"])
+    assert "/admin" in readings("/x%2Fapi/admin", roots=["/api"])
 
 
 @pytest.mark.parametrize(
