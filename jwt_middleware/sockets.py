@@ -48,6 +48,10 @@ class SocketExpired(OSError):
     """
 
 
+# A server takes a close at once, unless its client has stopped reading.
+_CLOSING_SECONDS = 1.0
+
+
 class Deadline:
     """Ends a WebSocket when its time is up, for the client and for the application."""
 
@@ -64,6 +68,9 @@ class Deadline:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._has_expired.is_set():
+            # The application may end before the server has taken the close.
+            await asyncio.wait((self._timer,), timeout=_CLOSING_SECONDS)
         self._timer.cancel()
         # What went wrong while closing is of no interest to anybody: the peer was gone already.
         await asyncio.gather(self._timer, return_exceptions=True)
@@ -105,14 +112,20 @@ class Deadline:
         if not self._is_over:
             self._has_expired.set()
             # RFC 6455 §7.4.1: 1008 is a violation of policy.
-            await self._send({"type": "websocket.close", **_END})
+            close = {"type": "websocket.close", "code": 1008, "reason": REASON}
+            try:
+                await self._send(close)
+            except Exception:  # noqa: BLE001 - daphne lets an application choose no code below 3000
+                # Registered with IANA as "Unauthorized".
+                await self._send({**close, "code": 3000})
 
 
-_END = {"code": 1008, "reason": "token_expired"}
+REASON = "token_expired"
+"""Why a socket was ended, for its client and for its application."""
 
 
 def _gone() -> Message:
-    return {"type": "websocket.disconnect", **_END}
+    return {"type": "websocket.disconnect", "code": 1008, "reason": REASON}
 
 
 _ENDS = frozenset({"websocket.close", "websocket.http.response.start"})

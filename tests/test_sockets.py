@@ -242,6 +242,99 @@ async def test_an_open_socket_closes_when_its_token_expires() -> None:
     assert isinstance(app.refusal, SocketExpired)
 
 
+class Listening:
+    """An application that listens until it is told of an end, below a server that tells of none."""
+
+    def __init__(self, patience: float | None = None) -> None:
+        self.patience = patience
+        self.events: list[Message] = []
+        self.waited = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while not self.events or self.events[-1]["type"] != "websocket.disconnect":
+            try:
+                self.events.append(await asyncio.wait_for(receive(), self.patience))
+            except TimeoutError:
+                self.waited += 1
+        # Once more, as a careless application does.
+        self.events.append(await receive())
+
+    async def heard(self, middleware: Any, scope: Scope, *, talks: bool) -> list[Message]:
+        waiting = [CONNECT]
+        forever = asyncio.Event()
+
+        async def receive() -> Message:
+            if waiting:
+                return waiting.pop()
+            await (asyncio.sleep(0) if talks else forever.wait())
+            return {"type": "websocket.receive", "text": "x"}
+
+        async def send(message: Message) -> None:
+            pass
+
+        await asyncio.wait_for(middleware(scope, receive, send), 10)
+        assert len(asyncio.all_tasks()) == 1
+        return self.events
+
+
+GONE = {"type": "websocket.disconnect", "code": 1008, "reason": "token_expired"}
+
+
+async def test_after_the_end_an_application_that_waits_is_told_at_once() -> None:
+    """Also where the server never says so, and as often as it asks; no task is left behind."""
+    wanted, scope = expiring(0.01)
+    app = Listening()
+
+    assert await app.heard(JWTMiddleware(app, guard=wanted), scope, talks=False) == [GONE, GONE]
+
+
+async def test_after_the_end_nothing_of_a_client_that_goes_on_is_received() -> None:
+    """What it said before was; the first event after the end is the end."""
+    wanted, scope = expiring(0.05)
+    app = Listening()
+
+    events = await app.heard(JWTMiddleware(app, guard=wanted), scope, talks=True)
+
+    assert events[0] == {"type": "websocket.receive", "text": "x"}
+    assert [event["type"] for event in events].index("websocket.disconnect") == len(events) - 2
+    assert events[-2:] == [GONE, GONE]
+
+
+async def test_an_application_may_give_up_waiting_and_ask_again() -> None:
+    """Its own time-out is no end."""
+    wanted, scope = expiring(0.05)
+    app = Listening(patience=0.001)
+
+    events = await app.heard(JWTMiddleware(app, guard=wanted), scope, talks=False)
+
+    assert app.waited > 0
+    assert events == [GONE, GONE]
+
+
+async def test_a_server_that_does_not_take_the_code_is_given_another() -> None:
+    """As daphne, which knows 1000 and 3000 to 4999."""
+    wanted, scope = expiring(0.01)
+    codes: list[int] = []
+    waiting = [CONNECT]
+
+    async def receive() -> Message:
+        if not waiting:
+            await asyncio.Event().wait()
+        return waiting.pop()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "websocket.close":
+            codes.append(message["code"])
+            if message["code"] < 3000:
+                raise ValueError("invalid close code")
+
+    await asyncio.wait_for(JWTMiddleware(Listening(), guard=wanted)(scope, receive, send), 10)
+
+    assert codes == [1008, 3000]
+
+
 def lingering(app: ASGIApp) -> ASGIApp:
     """Return an application that stays until its socket's time is up."""
 

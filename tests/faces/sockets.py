@@ -4,7 +4,9 @@ import os
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jwt_middleware import (
@@ -17,25 +19,37 @@ from jwt_middleware import (
     SubprotocolToken,
     has_scope,
     protect,
+    public,
 )
 
 
+told: dict[str, Any] = {"texts": 0, "ended": None}
+"""What the latest socket received, and the code of its end."""
+
+
+async def seen(request: Request) -> JSONResponse:
+    return JSONResponse(told)
+
+
 async def echo(websocket: WebSocket) -> None:
+    told.update(texts=0, ended=None)
     await websocket.accept()
     await websocket.send_json(
         {"subject": websocket.user.subject, "offered": websocket.scope["subprotocols"]}
     )
-    async for text in websocket.iter_text():
-        await websocket.send_text(text)
+    while (event := await websocket.receive())["type"] == "websocket.receive":
+        told["texts"] += 1
+        await websocket.send_text(event["text"])
+    told["ended"] = event["code"]
 
 
-app = Starlette(routes=[WebSocketRoute("/{path:path}", echo)])
+app = Starlette(routes=[Route("/seen", seen), WebSocketRoute("/{path:path}", echo)])
 sources: list[Any] = [BearerHeader(), SubprotocolToken(), CookieToken("session")]
 guarded = JWTMiddleware(
     app,
     guard=Guard(
         issuers=Issuer(os.environ["ISSUER_URL"], audience="chat", leeway=0),
-        rules=[protect("/staff/**", requires=has_scope("staff"))],
+        rules=[public("/seen"), protect("/staff/**", requires=has_scope("staff"))],
         token_sources=[*sources, QueryToken("access_token")],
         close_on_expiry=True,
         warm_up="require",
