@@ -38,7 +38,7 @@ from jwt_middleware.rules.requirements import (
     has_role,
     has_scope,
 )
-from jwt_middleware.rules.table import Rule, optional, protect, public
+from jwt_middleware.rules.rule import Rule, optional, protect, public
 from jwt_middleware.tokens.claims import ANY_AUDIENCE
 from jwt_middleware.verdict import Allow, Deny, Problem, Refusal, Reply
 from jwt_middleware.wsgi import JWTWSGIMiddleware

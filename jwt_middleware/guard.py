@@ -69,7 +69,8 @@ from jwt_middleware.rules.applications import UNKNOWN, Application
 from jwt_middleware.rules.methods import SOCKET
 from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
-from jwt_middleware.rules.table import NO_RULE, Rule, RuleTable, Ruling
+from jwt_middleware.rules.rule import NO_RULE, Rule
+from jwt_middleware.rules.table import RuleTable, Ruling
 from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE

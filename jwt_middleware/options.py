@@ -12,7 +12,7 @@ from jwt_middleware.events import Observer
 from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.kinds import listed
 from jwt_middleware.request.sources import TokenSource
-from jwt_middleware.rules.table import Rule, protect, public
+from jwt_middleware.rules.rule import Rule, protect, public
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.verdict import ErrorBody
 

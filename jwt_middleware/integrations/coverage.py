@@ -15,7 +15,7 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard
 from jwt_middleware.integrations.routes.route import Route
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
-from jwt_middleware.rules.table import Rule
+from jwt_middleware.rules.rule import Rule
 from jwt_middleware.rules.templates import REST, Template
 from jwt_middleware.wsgi import JWTWSGIMiddleware
 

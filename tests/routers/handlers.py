@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from jwt_middleware import Guard, has_role, optional, protect, public
-from jwt_middleware.rules.table import Rule
+from jwt_middleware.rules.rule import Rule
 from jwt_middleware.testing import KeyPair
 
 Access = Literal["public", "optional", "token", "role"]

@@ -19,7 +19,7 @@ from jwt_middleware.rules.paths import (
     ("path", "expected"),
     [
         ("", {"/"}),
-        ("*", {"*", "/*"}),
+        ("*", {"*", "/*", "/"}),
         ("/a//b/", {"/a//b/"}),
         ("/caf\u00e9 x", {"/caf\u00e9 x"}),
         ("/a...b/.c", {"/a...b/.c"}),

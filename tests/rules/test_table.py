@@ -23,7 +23,8 @@ from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.methods import SOCKET
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.patterns import Pattern
-from jwt_middleware.rules.table import MEMO_ENTRIES, MEMO_PATH_LENGTH, NO_RULE, RuleTable
+from jwt_middleware.rules.rule import NO_RULE
+from jwt_middleware.rules.table import MEMO_ENTRIES, MEMO_PATH_LENGTH, RuleTable
 
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no slash": (lambda: public("api"), "write '/api'"),

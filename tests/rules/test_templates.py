@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from jwt_middleware import ConfigurationError, Rule, has_role, optional, protect, public
 from jwt_middleware.rules.methods import named_method
-from jwt_middleware.rules.table import NO_RULE, RuleTable
+from jwt_middleware.rules.rule import NO_RULE
+from jwt_middleware.rules.table import RuleTable
 from jwt_middleware.rules.templates import REST, Part, Rest, Template
 from jwt_middleware.rules.tree import PatternTree
 
