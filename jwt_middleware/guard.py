@@ -193,6 +193,9 @@ class Guard:
             self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
         )
 
+    def __reduce__(self) -> Never:
+        raise TypeError("a Guard holds keys and locks of its process: build one in each process")
+
     @property
     def rule_table(self) -> RuleTable:
         """The rules, to be asked about routes and paths."""

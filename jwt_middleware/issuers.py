@@ -8,6 +8,7 @@ keys and memory, is in ``trust/``.
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import Enum
 from inspect import iscoroutinefunction
 from typing import Any, TypedDict
 
@@ -40,14 +41,16 @@ MAX_ISSUERS = 100
 _DEFAULT_RESOLVER = ResolverOptions()
 
 
-class AnyTenant:
-    """The type of :data:`ANY_TENANT`."""
+class AnyTenant(Enum):
+    """The type of :data:`ANY_TENANT`, of which copies and pickles are the same value."""
+
+    ANY_TENANT = "ANY_TENANT"
 
     def __repr__(self) -> str:
-        return "ANY_TENANT"
+        return self.value
 
 
-ANY_TENANT = AnyTenant()
+ANY_TENANT = AnyTenant.ANY_TENANT
 """Accept every tenant. Anybody can create one, and name the users in it as they like."""
 
 Tenants = Collection[str] | AnyTenant

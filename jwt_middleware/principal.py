@@ -7,6 +7,7 @@ read-only at every depth, scopes and roles are frozen sets.
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, make_dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic
 
 from jwt_middleware.errors import ConfigurationError
@@ -23,7 +24,14 @@ else:
     Typed_co = TypeVar("Typed_co", covariant=True)
 
 ClaimPath = tuple[str, ...]
-ABSENT: Any = object()
+
+
+class _Absent(Enum):
+    # A member of an Enum stays itself when it is copied or pickled: `is` can be trusted.
+    ABSENT = "absent"
+
+
+ABSENT: Any = _Absent.ABSENT
 """What :func:`claim_at` returns where there is no such claim; a claim may itself be ``None``."""
 
 
@@ -140,7 +148,10 @@ class Principal(Generic[Typed_co]):
     token_id: str | None = None
     """``jti``."""
     identity: str = ""
-    """The subject; ``issuer|subject`` where several issuers are trusted (OIDC Core §5.7)."""
+    """The subject; ``issuer|subject`` where several issuers are trusted (OIDC Core §5.7).
+
+    In the issuer's part ``|`` is ``%7C`` and ``%`` is ``%25``: the first ``|`` ends it.
+    """
     is_authenticated: bool = True
     typed: Typed_co = None  # type: ignore[assignment]
     """The claims as the type that the issuer names with ``claims_type=``; ``None`` without."""
@@ -197,6 +208,17 @@ def filled_principal(  # noqa: PLR0917 - the fields, in their order
     )
     draft.__class__ = Principal
     return draft  # type: ignore[no-any-return]
+
+
+def identity_of(issuer: str | None, subject: str | None) -> str:
+    """Return a name that no other subject of any issuer has.
+
+    :param issuer: the issuer's name, which may contain any character, as the subject may.
+    """
+    name = issuer or ""
+    if "%" in name or "|" in name:
+        name = name.replace("%", "%25").replace("|", "%7C")
+    return f"{name}|{subject or ''}"
 
 
 ANONYMOUS: Principal = Principal(is_authenticated=False)

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import pickle
 from collections.abc import Generator
+from copy import copy, deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -367,6 +369,30 @@ def test_a_token_that_had_to_wait_is_judged_by_the_same_readings(
     assert outcome("/v1/admin", "/v1") == "403 requirement_not_met"
     assert outcome("/m/admin", root="/m") == "403 requirement_not_met"
     assert outcome("/v1/admin") == "passes as alice"
+
+
+@pytest.mark.parametrize("duplicate", [copy, deepcopy, pickle.dumps])
+def test_a_guard_refuses_to_be_copied(duplicate: Any, clock: Clock) -> None:
+    """Half of a copy would be shared with the original."""
+    with pytest.raises(TypeError, match="build one in each process"):
+        duplicate(short_guard(clock=clock))
+
+
+@pytest.mark.parametrize("duplicate", [deepcopy, lambda rules: pickle.loads(pickle.dumps(rules))])
+def test_copied_rules_decide_as_before(duplicate: Any, clock: Clock) -> None:
+    """What a claim is compared with, and what stands for no value, stay what they are."""
+    rules = [
+        protect("/t/{t}", requires=has_claim("t", capture("t")) & ~has_claim("off")),
+        public("/open", methods=["GET"]),
+    ]
+    guard = short_guard(clock=clock, rules=duplicate(rules))
+
+    def outcome(path: str, **claims: Any) -> str:
+        return str(guard.decide(Question("GET", path, token(clock, **claims))))
+
+    assert outcome("/t/a", t="a") == "passes as alice"
+    assert outcome("/t/a", t="a", off=None) == outcome("/t/a", t="b") == "403 requirement_not_met"
+    assert outcome("/open") == "passes as anonymous"
 
 
 @pytest.mark.parametrize("words", [2, 20_000])

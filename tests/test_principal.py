@@ -2,19 +2,25 @@
 
 import pickle
 from collections.abc import Mapping
+from copy import copy, deepcopy
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jwt_middleware import Claims, ConfigurationError, Principal
+from jwt_middleware import ANY_AUDIENCE, ANY_TENANT, Claims, ConfigurationError, Principal
 from jwt_middleware.principal import (
     ABSENT,
     ANONYMOUS,
     claim_at,
     claim_path,
     current_principal,
+    identity_of,
     reset_current,
     set_current,
 )
+from jwt_middleware.rules.methods import SOCKET
 
 CLAIMS = Claims({"sub": "a", "deep": {"list": [{"x": 1}]}})
 
@@ -78,3 +84,41 @@ def test_the_current_principal_is_that_of_the_request() -> None:
         reset_current(before)
     assert current_principal() is ANONYMOUS
     assert not ANONYMOUS.is_authenticated
+
+
+@given(st.tuples(st.text(), st.text()), st.tuples(st.text(), st.text()))
+def test_no_two_subjects_have_one_identity(one: tuple[str, str], other: tuple[str, str]) -> None:
+    """Whatever stands in the names of issuer and subject."""
+    assert (identity_of(*one) == identity_of(*other)) is (one == other)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "subject", "identity"),
+    [
+        ("https://a/", "42", "https://a/|42"),
+        ("https://a/", "auth0|42", "https://a/|auth0|42"),
+        ("https://a/|auth0", "42", "https://a/%7Cauth0|42"),
+        ("https://a/%7Cauth0", "42", "https://a/%257Cauth0|42"),
+        ("https://a/", None, "https://a/|"),
+    ],
+)
+def test_the_first_bar_ends_the_issuer(issuer: str, subject: str | None, identity: str) -> None:
+    """Ordinary names are written as they are."""
+    assert identity_of(issuer, subject) == identity
+
+
+@pytest.mark.parametrize("value", [ABSENT, ANY_AUDIENCE, ANY_TENANT, SOCKET])
+def test_a_value_that_is_compared_by_identity_stays_itself(value: Any) -> None:
+    """Copied, or sent to another process."""
+    assert copy(value) is deepcopy(value) is pickle.loads(pickle.dumps(value)) is value
+
+
+def test_a_principal_that_was_copied_says_the_same() -> None:
+    """Its claims too, which stay read-only."""
+    principal = Principal("alice", claims=Claims({"a": [1, {"b": None}]}), scopes=frozenset({"x"}))
+
+    for copied in (deepcopy(principal), pickle.loads(pickle.dumps(principal))):
+        assert copied == principal
+        assert copied.claims["a"][1]["b"] is None
+        with pytest.raises(TypeError):
+            copied.claims["a"][0] = 2

@@ -80,11 +80,24 @@ def _file(file: KeyFile, algorithms: tuple[Algorithm, ...]) -> Iterable[Verifica
     data = file.read()
     name = f"KeyFile({str(file.path)!r})"
     if algorithms[0].is_symmetric:
-        yield _secret(Secret(data.strip(), name=name), algorithms)
+        yield _secret(Secret(_without_line_break(data), name=name), algorithms)
     elif data.lstrip()[:1] in {b"{", b"["}:
         yield from _mapping(_json(name, data), name)
     else:
         yield _usable(name, lambda: import_pem(data, file.password_bytes))
+
+
+def _without_line_break(data: bytes) -> bytes:
+    """Return a secret without the line break that editors and ``echo`` put at the end of text.
+
+    A binary secret may end in the same bytes, which are then part of it.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data
+    line = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+    return line.encode() if line.isprintable() else data
 
 
 def _json(name: str, data: bytes) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit, urlunsplit
 
 from jwt_middleware.keys.document import Rejected
+from jwt_middleware.keys.special_addresses import ASSIGNED_IPV6, BLOCKS
 
 # RFC 6052 §2.1: an IPv4 address in the last four bytes.
 _NAT64 = ip_network("64:ff9b::/96")
@@ -20,18 +21,18 @@ def is_public(address: str) -> bool:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(ip, IPv6Address) and (carried := _carried(ip)) is not None:
-        return is_public(str(carried))
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    if isinstance(ip, IPv4Address):
+        return _is_reachable(ip)
+    if ip.ipv4_mapped is not None:
+        return _is_reachable(ip.ipv4_mapped)
+    if not any(ip in block for block in ASSIGNED_IPV6) or not _is_reachable(ip):
+        return False
+    return ip not in _NAT64 or _is_reachable(IPv4Address(int(ip) & 0xFFFF_FFFF))
 
 
-def _carried(ip: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address inside an IPv6 address: mapped, 6to4, Teredo or NAT64."""
-    if ip.teredo is not None:
-        return ip.teredo[1]
-    if ip in _NAT64:
-        return IPv4Address(int(ip) & 0xFFFF_FFFF)
-    return ip.ipv4_mapped or ip.sixtofour
+def _is_reachable(ip: IPv4Address | IPv6Address) -> bool:
+    """Return what the registries say of an address; without an entry it is an ordinary one."""
+    return next((reachable for block, reachable in BLOCKS if ip in block), True)
 
 
 def pinned(url: str) -> tuple[str, str, str]:

@@ -278,14 +278,23 @@ def _body(encoding: str, chunks: Iterator[bytes], max_bytes: int) -> bytes:
     return bytes(body)
 
 
+# A name and a comment in the header, and the trailer (RFC 1952 §2.3).
+_GZIP_OVERHEAD = 4_096
+
+
 def _unzipped(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
     """Unfold gzip, never more than one byte beyond what is taken."""
     unzip = zlib.decompressobj(wbits=31)
+    received = 0
     try:
         for chunk in chunks:
             yield unzip.decompress(chunk, max_bytes + 1)
-            if unzip.unconsumed_tail:
+            received += len(chunk)
+            # Headers and empty blocks unfold to nothing, and may go on for ever.
+            if unzip.unconsumed_tail or received > max_bytes + _GZIP_OVERHEAD:
                 raise Rejected("too large")
+            if unzip.unused_data:
+                raise Rejected("it goes on after its end")
     except zlib.error:
         raise Rejected("no gzip") from None
     if not unzip.eof:

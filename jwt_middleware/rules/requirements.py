@@ -94,6 +94,17 @@ class Capture:
 
     name: str
 
+    def check(self, captures: Mapping[str, str]) -> None:
+        """Refuse to compare with a hole that is not there: under ``~`` that would admit everybody.
+
+        :raises ConfigurationError: naming it, and those that are there.
+        """
+        if self.name not in captures:
+            raise ConfigurationError(
+                f"capture({self.name!r}): the route has no parameter of that name; it has "
+                f"{sorted(captures)}: write one of these"
+            )
+
     def __str__(self) -> str:
         return f"{{{self.name}}}"
 
@@ -106,6 +117,8 @@ class HasClaim(Requirement):
     value: Any
 
     def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        if isinstance(self.value, Capture):
+            self.value.check(match.captures)
         found = claim_at(principal.claims, self.path)
         if found is ABSENT:
             return Refusal(str(self))
@@ -116,7 +129,7 @@ class HasClaim(Requirement):
             return True
         wanted = self.value
         if isinstance(wanted, Capture):
-            return _names_the_same(found, match.captures.get(wanted.name))
+            return _names_the_same(found, match.captures[wanted.name])
         if isinstance(found, tuple) and any(json_equal(item, wanted) for item in found):
             return True
         return json_equal(found, wanted)
@@ -126,11 +139,11 @@ class HasClaim(Requirement):
         return f"claim {name}" if self.value is ABSENT else f"claim {name} = {self.value}"
 
 
-def _names_the_same(claim: Any, captured: str | None) -> bool:
+def _names_the_same(claim: Any, captured: str) -> bool:
     """Compare a claim with a piece of the path; a whole number counts by its decimal digits."""
     if isinstance(claim, tuple):
         return any(_names_the_same(item, captured) for item in claim)
-    return captured is not None and (str(claim) if type(claim) is int else claim) == captured
+    return bool((str(claim) if type(claim) is int else claim) == captured)
 
 
 def json_equal(one: Any, other: Any) -> bool:
@@ -186,12 +199,21 @@ class Not(Requirement):
     """The opposite of a part, for somebody who is known: never true of the anonymous."""
 
     part: Requirement
+    _captures: tuple[Capture, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_captures", tuple(captures_of(self.part)))
 
     def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        # Before a part that is not met ends the judgement: a mistake must not wait to be seen.
+        for each in self._captures:
+            each.check(match.captures)
+        refusal = self.part.judge(principal, match)
         # Exactly a refusal: what a requirement of somebody's own returns by mistake opens nothing.
-        if principal.is_authenticated and isinstance(self.part.judge(principal, match), Refusal):
-            return None
-        return Refusal(str(self))
+        if not principal.is_authenticated or not isinstance(refusal, Refusal):
+            return Refusal(str(self))
+        # A part that could not be judged is no part that is not met.
+        return refusal if refusal.status >= 500 else None
 
     def parts(self) -> tuple[Requirement, ...]:
         return (self.part,)
@@ -285,6 +307,13 @@ def every_part(requirement: Requirement) -> Iterable[Requirement]:
     yield requirement
     for part in requirement.parts():
         yield from every_part(part)
+
+
+def captures_of(requirement: Requirement) -> Iterable[Capture]:
+    """Yield every hole of the pattern that a requirement compares a claim with."""
+    for part in every_part(requirement):
+        if isinstance(part, HasClaim) and isinstance(part.value, Capture):
+            yield part.value
 
 
 def curing_scopes(requirement: Requirement, principal: Principal, match: Match) -> frozenset[str]:

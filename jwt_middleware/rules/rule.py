@@ -10,10 +10,8 @@ from jwt_middleware.rules.methods import SOCKET, Method, named_method
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
 from jwt_middleware.rules.requirements import (
     Authenticated,
-    Capture,
-    HasClaim,
     Requirement,
-    every_part,
+    captures_of,
 )
 
 Access = Literal["public", "optional", "protect"]
@@ -132,9 +130,8 @@ def _rule(
     on_invalid: str = "refuse",
 ) -> Rule:
     patterns = tuple(compile_pattern(text) for text in texts)
-    for part in every_part(requires):
-        if isinstance(part, HasClaim) and isinstance(part.value, Capture):
-            _check_capture(patterns, part.value.name)
+    for hole in captures_of(requires):
+        _check_capture(patterns, hole.name)
     return Rule(access, patterns, _methods(texts[0], methods), requires, on_invalid)
 
 

@@ -406,8 +406,6 @@ def _warn_of_open_children(table: RuleTable, rule: Rule) -> None:
 def _warn_of_mere_negation(rule: Rule) -> None:
     parts = list(every_part(rule.requires))
     nobody = Principal()
-    if (
-        any(isinstance(part, Not) for part in parts)
-        and rule.requires.judge(nobody, NO_CAPTURES) is None
-    ):
+    holes = Match({name: "" for pattern in rule.patterns for name, _ in pattern.holes})
+    if any(isinstance(part, Not) for part in parts) and rule.requires.judge(nobody, holes) is None:
         _log.warning("%s is met by a token that says nothing at all: add what must be there", rule)

@@ -7,6 +7,7 @@ binding. ``iss`` is not checked here: it has chosen the policy.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,7 @@ from jwt_middleware.principal import (
     Principal,
     claim_at,
     filled_principal,
+    identity_of,
 )
 
 # RFC 7493 §2.2: integers beyond this are read differently by different readers.
@@ -37,14 +39,16 @@ _GREATEST_INTEGER = 2**53
 _TELLTALES = frozenset({"at_hash", "c_hash", "cnf"})
 
 
-class AnyAudience:
-    """The type of :data:`ANY_AUDIENCE`."""
+class AnyAudience(Enum):
+    """The type of :data:`ANY_AUDIENCE`, of which copies and pickles are the same value."""
+
+    ANY_AUDIENCE = "ANY_AUDIENCE"
 
     def __repr__(self) -> str:
-        return "ANY_AUDIENCE"
+        return self.value
 
 
-ANY_AUDIENCE = AnyAudience()
+ANY_AUDIENCE = AnyAudience.ANY_AUDIENCE
 """Accept a token whomever it is meant for. Any service that receives it can then replay it here."""
 
 
@@ -150,7 +154,6 @@ class ClaimPolicy:
         :param is_one_of_several: whether a subject alone may be two callers.
         """
         subject = members.get("sub")
-        name = subject or ""
         audience = members.get("aud", ())
         expires = members.get("exp")
         roles = permissions = _NO_NAMES
@@ -168,7 +171,7 @@ class ClaimPolicy:
             Claims(members),
             None if expires is None else math.floor(expires),
             members.get("jti"),
-            f"{issuer}|{name}" if is_one_of_several else name,
+            identity_of(issuer, subject) if is_one_of_several else subject or "",
         )
 
 

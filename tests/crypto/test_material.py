@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jwt_middleware import ConfigurationError, KeyFile, Secret
 from jwt_middleware.crypto.algorithms import select
-from jwt_middleware.crypto.material import read_keys
+from jwt_middleware.crypto.material import _without_line_break, read_keys
 from jwt_middleware.testing import KeyPair
 
 ASYMMETRIC = select(["RS256", "ES256", "ES384", "ES512", "EdDSA", "Ed448"])
@@ -92,6 +94,43 @@ def test_a_file_of_json_that_is_no_key_is_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         with pytest.raises(ConfigurationError, match=f"{name}.*neither PEM"):
             read_keys(tmp_path / name, ASYMMETRIC)
+
+
+@pytest.mark.parametrize(
+    ("data", "secret"),
+    [
+        (b"s" * 48, b"s" * 48),
+        (b"s" * 48 + b"\n", b"s" * 48),
+        (b"s" * 48 + b"\r\n", b"s" * 48),
+        (b"s" * 48 + b"\n\n", b"s" * 48 + b"\n\n"),
+        (b" " + b"s" * 48 + b" \n", b" " + b"s" * 48 + b" "),
+        (b"s" * 48 + b"\r", b"s" * 48 + b"\r"),
+        (("\u00e9" * 24 + "\n").encode(), ("\u00e9" * 24).encode()),
+        # Not text: these bytes are the secret.
+        (b"\xff" * 48 + b"\n", b"\xff" * 48 + b"\n"),
+        (b"\x00" * 47 + b"\n", b"\x00" * 47 + b"\n"),
+        (b"\t\x0b" + b"s" * 46, b"\t\x0b" + b"s" * 46),
+    ],
+)
+def test_a_secret_in_a_file_is_what_the_file_holds(
+    data: bytes, secret: bytes, tmp_path: Path
+) -> None:
+    """One line break at the end of text is no part of it; of a binary secret every byte is."""
+    (tmp_path / "secret").write_bytes(data)
+
+    (key,) = read_keys(KeyFile(tmp_path / "secret"), select(["HS256"]))
+
+    assert key.material == secret
+
+
+@given(st.binary(min_size=32, max_size=64))
+def test_no_byte_of_a_random_secret_is_lost(data: bytes) -> None:
+    """Unless all of it is one line of text."""
+    kept = _without_line_break(data)
+
+    assert data.startswith(kept)
+    assert data[len(kept) :] in {b"", b"\n", b"\r\n"}
+    assert kept == data or kept.decode().isprintable()
 
 
 def test_a_file_may_hold_a_secret(tmp_path: Path) -> None:

@@ -169,6 +169,36 @@ def test_a_bomb_is_never_unfolded_further_than_that() -> None:
         next(chunks)
 
 
+ENDLESS: dict[str, tuple[bytes, bytes]] = {
+    "after its end": (gzip.compress(b"{}", mtime=0), b" " * 1_000),
+    "members of nothing": (gzip.compress(b"{}", mtime=0), gzip.compress(b"", mtime=0)),
+    # RFC 1952 §2.3.1: a file name ends with a zero byte, or never.
+    "a name in its header": (b"\x1f\x8b\x08\x08" + bytes(6), b"n" * 1_000),
+    # RFC 1951 §3.2.4: a stored block of no bytes that is not the last one.
+    "empty blocks": (b"\x1f\x8b\x08\x00" + bytes(6), b"\x00\x00\x00\xff\xff" * 200),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_what_unfolds_to_nothing_is_counted_as_it_comes(kind: str) -> None:
+    """An answer that says little and goes on for ever is cut, and none of it is kept (P43)."""
+    first, then = ENDLESS[kind]
+    taken = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal taken
+        yield first
+        while True:
+            taken += len(then)
+            yield then
+
+    with pytest.raises(Rejected):
+        for _ in _unzipped(chunks(), 10_000):
+            pass
+
+    assert taken <= 20_000
+
+
 def test_a_large_body_is_cut_whatever_its_announced_length(issuer: FakeIssuer) -> None:
     """What counts is what comes, in chunks or announced small (P43)."""
     issuer.answers[JWKS_PATH] = Answer(200, b" " * (MAX_BYTES + 1))

@@ -1,5 +1,7 @@
 """Requirements: how they judge, combine, explain themselves, and what would cure them."""
 
+from copy import copy, deepcopy
+from pickle import dumps, loads
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from jwt_middleware import (
     Claims,
     ConfigurationError,
     Principal,
+    Refusal,
     Requirement,
     all_of,
     any_of,
@@ -73,7 +76,6 @@ MATCH = Match({"hole": "7", "eight": "8"})
         (has_claim("id", capture("hole")), True),
         (has_claim("ids", capture("eight")), True),
         (has_claim("n", capture("hole")), False),
-        (has_claim("id", capture("nowhere")), False),
     ],
     ids=str,
 )
@@ -180,5 +182,60 @@ def test_only_text_and_whole_numbers_name_a_piece_of_the_path(value: Any) -> Non
     principal = Principal("alice", claims=Claims({"tenant": value}))
     requirement = has_claim("tenant", capture("tenant"))
 
-    for captures in ({}, {"tenant": str(value)}):
-        assert requirement.judge(principal, Match(captures)) is not None
+    assert requirement.judge(principal, Match({"tenant": str(value)})) is not None
+
+
+UNKNOWN_HOLES: list[Requirement] = [
+    has_claim("blocked", capture("tenent")),
+    ~has_claim("blocked", capture("tenent")),
+    ~~has_claim("blocked", capture("tenent")),
+    has_role("a") | ~has_claim("blocked", capture("tenent")),
+    ~(has_role("a") & has_claim("blocked", capture("tenent"))),
+    ~any_of(has_role("b"), has_claim("id", capture("tenent"))),
+]
+
+
+@pytest.mark.parametrize("requirement", UNKNOWN_HOLES, ids=str)
+@pytest.mark.parametrize("claims", [{}, {"blocked": "acme"}, {"blocked": None}])
+def test_a_hole_that_is_not_there_is_an_error_and_no_refusal(
+    requirement: Requirement, claims: dict[str, Any]
+) -> None:
+    """A refusal would turn into an admission under ``~``."""
+    principal = Principal("alice", claims=Claims(claims))
+
+    with pytest.raises(ConfigurationError, match="capture\\('tenent'\\).*it has \\['tenant'\\]"):
+        requirement.judge(principal, Match({"tenant": "acme"}))
+
+
+class Broken(Requirement):
+    """A requirement that could not be judged, as its own service is down."""
+
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        return Refusal(code="entitlements_unavailable", status=503)
+
+
+def test_what_could_not_be_judged_is_not_met_under_not_either() -> None:
+    """A 503 is passed on, however often it is negated."""
+    for requirement in (Broken(), ~Broken(), ~~Broken()):
+        refusal = requirement.judge(Principal("alice"), Match({}))
+        assert refusal is not None
+        assert refusal.status == 503
+
+
+def test_requirements_that_were_copied_judge_as_before() -> None:
+    """What stands for an absent value stays itself; a copy of it would admit everybody under ``~``."""
+    suspended = Principal("alice", claims=Claims({"suspended": 0, "n": [1, {"a": None}]}))
+    nobody = Principal("bob")
+    made = [
+        ~has_claim("suspended"),
+        has_claim("n", {"a": None}) & ~has_claim("missing", None),
+        any_of(has_scope("a"), has_role("b"), has_permission("c"), authenticated()),
+        has_claim("t", capture("t")),
+    ]
+    for requirement in made:
+        for copied in (copy(requirement), deepcopy(requirement), loads(dumps(requirement))):
+            assert copied == requirement
+            for who in (suspended, nobody):
+                assert copied.judge(who, Match({"t": "x"})) == requirement.judge(
+                    who, Match({"t": "x"})
+                )
