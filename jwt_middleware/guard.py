@@ -63,7 +63,7 @@ from jwt_middleware.request.sources import (
     TokenSource,
     check_form,
 )
-from jwt_middleware.request.view import RequestView
+from jwt_middleware.request.view import RequestView, Sent
 from jwt_middleware.resource import ProtectedResource
 from jwt_middleware.rules.applications import UNKNOWN, Application
 from jwt_middleware.rules.methods import SOCKET
@@ -248,8 +248,11 @@ class Guard:
     def _ruling(self, view: RequestView, application: Application = UNKNOWN) -> Ruling:
         # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
         method = SOCKET if view.is_websocket else view.method
-        sent = getattr(view, "sent", None) or (view.path, "", None)
-        return self._table.ruling(method, *sent, application)
+        sent: Sent | None = getattr(view, "sent", None)
+        if sent is None:
+            return self._table.ruling(method, view.path, application=application)
+        path, mount_point, raw_path = sent
+        return self._table.ruling(method, path, mount_point, raw_path, application)
 
     def _judge(
         self, view: RequestView, application: Application, learnt: Learnt
@@ -258,12 +261,10 @@ class Guard:
             ruling = self._ruling(view, application)
         except PathInvalid as problem:
             return self._refuse(problem, view)
-        if ruling.is_public:
-            return self._pass(view, ruling, ANONYMOUS)
-        if self._preflights is not None and not ruling.names_options:
-            preflight = self._preflights.answer(view)
-            if preflight is not None:
-                return preflight
+        if ruling.is_public or self._preflights is not None:
+            verdict = self._without_looking(view, ruling)
+            if verdict is not None:
+                return verdict
         try:
             found = self._sources.find(view)
             if found is None:
@@ -282,6 +283,14 @@ class Guard:
             return self._hold_against(view, ruling, principal, source)
         except Refused as problem:
             return self._with_bad_token(view, ruling, problem)
+
+    def _without_looking(self, view: RequestView, ruling: Ruling) -> Allow | Reply | None:
+        """Return the verdict where no token is looked at; ``None`` where one is."""
+        if ruling.is_public:
+            return self._pass(view, ruling, ANONYMOUS)
+        if self._preflights is None or ruling.names_options:
+            return None
+        return self._preflights.answer(view)
 
     def _without_token(self, view: RequestView, ruling: Ruling) -> Allow | Deny:
         if ruling.admits_anonymous:

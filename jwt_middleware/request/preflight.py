@@ -12,9 +12,9 @@ from jwt_middleware.verdict import Reply, as_raw
 
 _log = logging.getLogger("jwt_middleware")
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_METHOD = re.compile(_TOKEN)
-_NAMES = re.compile(rf"{_TOKEN}(?:[ \t]*,[ \t]*{_TOKEN})*")
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_METHOD = re.compile(_WORD)
+_NAMES = re.compile(rf"{_WORD}(?:[ \t]*,[ \t]*{_WORD})*")
 
 # A browser lists the header names that a page set itself: dozens at the most.
 _MAX_NAMES = 2_048

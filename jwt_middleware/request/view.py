@@ -154,7 +154,6 @@ class WSGIView:
 
     __slots__ = ("_environ", "is_websocket", "method")
 
-
     def __init__(self, environ: Any) -> None:
         self._environ = environ
         self.is_websocket = False

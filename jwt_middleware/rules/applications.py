@@ -7,6 +7,7 @@ segments of the decoded path, below its mount point, and with regard to case.
 import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote
 
 Step = Callable[[str], str]
@@ -15,11 +16,16 @@ Step = Callable[[str], str]
 Segments = tuple[str | None, ...]
 """Segments of a path; ``None`` for one that no name stands for."""
 
-Fold = Callable[[Segments, bool], Segments]
-"""Returns one spelling for all paths that a router takes for the same.
 
-Its second argument says whether the last segment is the end of the path, or more may follow.
-"""
+class Fold(Protocol):
+    """Gives one spelling to all paths that a router takes for the same."""
+
+    def __call__(self, segments: Segments, *, is_whole: bool) -> Segments:
+        """Return that spelling.
+
+        :param is_whole: whether the last segment is the end of the path, or more may follow.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Router:
     """A header that it puts in front of the path, and that a client can send."""
 
 
-def fold_case(segments: Segments, is_whole: bool = True) -> Segments:
+def fold_case(segments: Segments, *, is_whole: bool) -> Segments:  # noqa: ARG001 - a Fold
     """Return segments in one case."""
     return _each(in_one_case, segments)
 
@@ -60,18 +66,20 @@ def _folded(letter: str) -> str:
 _UNDERSCORES = str.maketrans(string.punctuation, "_" * len(string.punctuation))
 
 
-def fold_for_cherrypy(segments: Segments, is_whole: bool) -> Segments:
+def fold_for_cherrypy(segments: Segments, *, is_whole: bool) -> Segments:
     """Return segments as CherryPy looks a handler up: every punctuation mark is ``_``."""
-    return _without_index(_each(_punctuation, segments), is_whole)
+    found = _each(_punctuation, segments)
+    return _without_index(found) if is_whole else found
 
 
-def fold_for_turbogears(segments: Segments, is_whole: bool) -> Segments:
+def fold_for_turbogears(segments: Segments, *, is_whole: bool) -> Segments:
     """Return segments as TurboGears looks a method up: no extension, quoted, then as CherryPy."""
     last = segments[-1] if segments and is_whole else None
     if last is not None and "." in last:
         name = last.rpartition(".")[0]
         segments = (*segments[:-1], name) if name else segments[:-1]
-    return _without_index(_each(_quoted_punctuation, segments), is_whole)
+    found = _each(_quoted_punctuation, segments)
+    return _without_index(found) if is_whole else found
 
 
 def _punctuation(segment: str) -> str:
@@ -82,9 +90,9 @@ def _quoted_punctuation(segment: str) -> str:
     return _punctuation(quote(segment, safe="/~!$&'()*+,;=:@", errors="surrogatepass"))
 
 
-def _without_index(segments: Segments, is_whole: bool) -> Segments:
+def _without_index(segments: Segments) -> Segments:
     # Both serve the method "index" of an object for the object itself.
-    while is_whole and segments and segments[-1] == "index":
+    while segments and segments[-1] == "index":
         segments = segments[:-1]
     return segments
 

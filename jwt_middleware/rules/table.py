@@ -44,6 +44,7 @@ MEMO_PATH_LENGTH = 256
 # What the remembered paths may weigh together, in bytes: twice what 2,048 ordinary ones do.
 MEMO_BYTES = 4 * 1024 * 1024
 
+
 class Entry(NamedTuple):
     """A pattern of the table and its rule."""
 
@@ -369,8 +370,11 @@ def _weight(key: _Key, ruling: Ruling) -> int:
     texts += [text for one in ruling.deciders for text in one.match.captures.values()]
     # An entry, a ruling and a decider with its captures, as measured; a text is four bytes a letter
     # at the most.
-    return 600 + 500 * len(ruling.deciders) + sum(80 + 4 * len(text) for text in texts) + (
-        len(key[3]) if key[3] else 0
+    return (
+        600
+        + 500 * len(ruling.deciders)
+        + sum(80 + 4 * len(text) for text in texts)
+        + (len(key[3]) if key[3] else 0)
     )
 
 

@@ -77,7 +77,9 @@ def narrow(
 
 def _admits(part: Part, name: str, fold: Fold | None) -> bool:
     if isinstance(part, str):
-        return part == name or (fold is not None and fold((part,), False) == fold((name,), False))
+        return part == name or (
+            fold is not None and fold((part,), is_whole=False) == fold((name,), is_whole=False)
+        )
     # A route that tells cases apart may take a name in another case than the rule's.
     return part is None or fold is not None or part.fullmatch(name) is not None
 

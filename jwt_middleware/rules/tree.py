@@ -34,14 +34,16 @@ class PatternTree(Generic[Item]):
         """Put an item at the place of its pattern."""
         node = self._root
         parts = pattern.parts
-        for part in parts if self._fold is None else self._fold(parts, not pattern.is_open):
+        for part in (
+            parts if self._fold is None else self._fold(parts, is_whole=not pattern.is_open)
+        ):
             node = _child(node, part)
         (node.below if pattern.is_open else node.here).append(item)
 
     def matching(self, path: Segments) -> list[Item]:
         """Return every item whose pattern matches; ``None`` in ``path`` matches only holes."""
         if self._fold is not None:
-            path = self._fold(path, True)
+            path = self._fold(path, is_whole=True)
         nodes = [self._root]
         found = list(self._root.below)
         for segment in path:
@@ -75,7 +77,7 @@ class PatternTree(Generic[Item]):
 
     def _met(self, node: _Node[Item], part: Part) -> Iterable[_Node[Item]]:
         if isinstance(part, str):
-            name = part if self._fold is None else self._fold((part,), False)[0]
+            name = part if self._fold is None else self._fold((part,), is_whole=False)[0]
             named = [node.names[name]] if name in node.names else []
         else:
             every = node.names.items()

@@ -22,7 +22,6 @@ from jwt_middleware import (
     public,
 )
 
-
 told: dict[str, Any] = {"texts": 0, "ended": None}
 """What the latest socket received, and the code of its end."""
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -78,9 +78,7 @@ def test_each_source_opens_a_socket(address: str, issuer: FakeIssuer) -> None:
             assert client.subprotocol == ("bearer" if "subprotocols" in way else None)
 
 
-def test_a_refusal_is_an_http_answer(
-    address: str, issuer: FakeIssuer, is_on_daphne: bool
-) -> None:
+def test_a_refusal_is_an_http_answer(address: str, issuer: FakeIssuer, is_on_daphne: bool) -> None:
     """With status, challenge and body, where the server offers the extension."""
     token = issuer.token(aud="chat")
     cookie = {"additional_headers": {"Cookie": f"session={token}"}}
@@ -153,7 +151,7 @@ class Stubborn:
         )
         assert self._socket.recv(65_536).startswith(b"HTTP/1.1 101")
 
-    def __enter__(self) -> "Stubborn":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

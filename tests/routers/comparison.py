@@ -36,6 +36,7 @@ from tests.routers.socket_apps import opens
 from tests.routers.spellings import MOUNT, Spelling, spellings
 from tests.routers.subjects import SUBJECTS, Subject
 
+
 class Handed(NamedTuple):
     """A target as a server hands it over."""
 
@@ -108,7 +109,9 @@ class Table:
             handlers = tuple(filter(opens, handlers))
         self.by_name = {handler.name: handler for handler in handlers}
         self.order = list(self.by_name)
-        self.app = guard_it(subject.build(), subject, build_guard(handlers, case_sensitive=subject.case_sensitive))
+        self.app = guard_it(
+            subject.build(), subject, build_guard(handlers, case_sensitive=subject.case_sensitive)
+        )
 
 
 class Runner:

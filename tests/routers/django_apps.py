@@ -123,9 +123,10 @@ def django_without_case() -> WSGIHandler:
     """Return class views behind regular expressions that ignore case."""
     _set_up()
     urlconf = Urlconf(_class, "")
-    urlconf.urlpatterns = [
+    urlconf.urlpatterns.clear()
+    urlconf.urlpatterns.extend(
         re_path(_expression(pattern), _class(methods)) for pattern, methods in by_path().items()
-    ]
+    )
     handler = WSGIHandler()
     handler.request_class = type("Request", (WSGIRequest,), {"urlconf": urlconf})
     return handler

@@ -106,9 +106,7 @@ served: list[str] = []
 """The names of the handlers that ran; whoever asks clears it first."""
 
 
-def build_guard(
-    handlers: tuple[Handler, ...] = HANDLERS, *, case_sensitive: bool = True
-) -> Guard:
+def build_guard(handlers: tuple[Handler, ...] = HANDLERS, *, case_sensitive: bool = True) -> Guard:
     return Guard(
         case_sensitive=case_sensitive,
         rules=[handler.rule for handler in handlers],

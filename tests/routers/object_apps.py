@@ -61,7 +61,7 @@ def _places(place: Place) -> Iterator[tuple[str, Place]]:
 
 
 def cherrypy_app(script_name: str = "") -> Any:
-    app = cherrypy.Application(_cherrypy_object(tree()), script_name)
+    app: Any = cherrypy.Application(_cherrypy_object(tree()), script_name)
     app.log.screen = False
     app.merge({"/": {"request.show_tracebacks": False, "tools.trailing_slash.on": False}})
     return app
@@ -123,8 +123,10 @@ def _controller(place: Place) -> Any:
 
 def _tg_identifier(name: str) -> str:
     # As the dispatcher looks it up: without an extension, quoted, and of letters alone.
-    return name.rpartition(".")[0].replace(".", "_") if name.endswith(".pdf") else (
-        name.replace(".", "_").replace("\u00e9", "_C3_A9")
+    return (
+        name.rpartition(".")[0].replace(".", "_")
+        if name.endswith(".pdf")
+        else (name.replace(".", "_").replace("\u00e9", "_C3_A9"))
     )
 
 

@@ -50,7 +50,7 @@ def bare_bytes(target: bytes) -> str:
     return target.partition(b"?")[0].decode("latin-1")
 
 
-def asgi_scope(
+def asgi_scope(  # noqa: PLR0917 - what a server says, in its order
     method: str, path: str, raw: bytes, root_path: str, query: bytes, headers: Headers
 ) -> dict[str, Any]:
     return {

@@ -93,9 +93,7 @@ SUBJECTS = (
     Subject("Django (WSGI), functions", "wsgi", django_apps.django_wsgi_app),
     Subject("Django (WSGI), classes", "wsgi", lambda: django_apps.django_wsgi_app(classes=True)),
     Subject("Django (WSGI), SCRIPT_NAME", "wsgi", django_apps.django_wsgi_app, MOUNT),
-    Subject(
-        "Django (WSGI), (?i)", "wsgi", django_apps.django_without_case, case_sensitive=False
-    ),
+    Subject("Django (WSGI), (?i)", "wsgi", django_apps.django_without_case, case_sensitive=False),
     Subject("Bottle", "wsgi", wsgi_apps.bottle_app),
     Subject("Pyramid", "wsgi", wsgi_apps.pyramid_app),
     Subject("Pyramid, traversal", "wsgi", object_apps.pyramid_traversal_app),

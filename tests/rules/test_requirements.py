@@ -203,7 +203,7 @@ def test_a_hole_that_is_not_there_is_an_error_and_no_refusal(
     """A refusal would turn into an admission under ``~``."""
     principal = Principal("alice", claims=Claims(claims))
 
-    with pytest.raises(ConfigurationError, match="capture\\('tenent'\\).*it has \\['tenant'\\]"):
+    with pytest.raises(ConfigurationError, match=r"capture\('tenent'\).*it has \['tenant'\]"):
         requirement.judge(principal, Match({"tenant": "acme"}))
 
 
