@@ -166,6 +166,9 @@ class WSGIView:
     @property
     def sent(self) -> Sent:
         """``PATH_INFO`` and ``SCRIPT_NAME``."""
+        path, mount_point = self._environ.get("PATH_INFO", ""), self._environ.get("SCRIPT_NAME", "")
+        if path.isascii() and mount_point.isascii():
+            return path, mount_point, None
         return self._text("PATH_INFO"), self._text("SCRIPT_NAME"), None
 
     def _text(self, name: str) -> str:

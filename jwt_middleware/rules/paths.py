@@ -8,7 +8,7 @@ each reading: percent-escapes decoded once more, a backslash taken as a slash, `
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from jwt_middleware.errors import PathInvalid
@@ -96,8 +96,7 @@ def strip_prefix(path: str, prefix: str) -> str:
     return (rest or "/") if rest[:1] in {"", "/"} else path
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a request's path may lie for the application."""
 
     paths: tuple[str, ...]
@@ -164,7 +163,7 @@ def raw_segments(
     root = mount_point.rstrip("/")
     for each in dict.fromkeys((strip_prefix(text, root), text)):
         found = tuple(unquote(part, errors="surrogateescape") for part in segments(each))
-        if any(part in {".", ".."} or _UNREADABLE.search(part) for part in found):
+        if any(_DOT_SEGMENT.search(f"/{part}") or _UNREADABLE.search(part) for part in found):
             raise PathInvalid("the target has a dot segment or what cannot be read")
         yield found
         if application.matches_raw_path:

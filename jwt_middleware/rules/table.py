@@ -214,7 +214,7 @@ class RuleTable:
         """Return what decides each way in which the application could understand a request."""
         steps = (*self._steps, *application.steps)
         prefixes = (*self._prefixes, *application.mount_points)
-        trees = [self._tree, *map(self._folded_tree, application.folds)]
+        trees = (self._tree, *map(self._folded_tree, application.folds))
         where = place(path, mount_point, application, self._prefixes)
         found: list[Decider] = []
         for each in where.paths:
@@ -366,16 +366,14 @@ def _distinct(found: list[Decider]) -> list[Decider]:
 
 def _weight(key: _Key, ruling: Ruling) -> int:
     """Return what a remembered path weighs, in bytes, at the most."""
-    texts = [key[0] if isinstance(key[0], str) else "", key[1], key[2]]
-    texts += [text for one in ruling.deciders for text in one.match.captures.values()]
-    # An entry, a ruling and a decider with its captures, as measured; a text is four bytes a letter
-    # at the most.
-    return (
-        600
-        + 500 * len(ruling.deciders)
-        + sum(80 + 4 * len(text) for text in texts)
-        + (len(key[3]) if key[3] else 0)
-    )
+    method, path, mount_point, raw_path, _ = key
+    captured = [text for one in ruling.deciders for text in one.match.captures.values()]
+    # A text is four bytes a letter at the most. The rest is an entry, a ruling, and what a decider
+    # and each text weigh themselves, as measured.
+    letters = len(path) + len(mount_point) + sum(map(len, captured))
+    letters += 0 if method is SOCKET else len(method)
+    objects = 1_000 + 500 * len(ruling.deciders) + 100 * len(captured)
+    return objects + 4 * letters + len(raw_path or b"")
 
 
 def _is_wider(other: Entry, pattern: Pattern) -> bool:
