@@ -86,6 +86,16 @@ ROWS = [
         Scenario(f"{path!r} is not under /admin", 200, path=path, token=good(), subject="alice")
         for path in NOT_ADMIN
     ),
+    *(
+        Scenario(
+            f"{method} is no GET, and opens no socket",
+            401,
+            "token_missing",
+            "/items/7",
+            method,
+        )
+        for method in ("WEBSOCKET", "websocket", "WebSocket")
+    ),
     Scenario("below a public path", 200, path="/docs/admin"),
     Scenario("the empty path is the root", 401, "token_missing", ""),
     Scenario("a star is a path of its own", 401, "token_missing", "*", "OPTIONS"),

@@ -50,7 +50,7 @@ SAMPLE = {
         "two cookies that differ",
         "a token in the query",
         "lenient and forged",
-        "a preflight",
+        "a preflight of a trusted origin",
     ],
 }
 
@@ -81,6 +81,47 @@ def test_a_real_server_answers_as_the_table_says(server: str, issuers: Issuers) 
                 check(row, Answer(response.status_code, headers, response.content))
             dots = client.get("/docs/%2e%2e/admin")
         assert (dots.status_code, dots.json()["code"]) == (400, "path_invalid")
+
+
+WAITRESS = [sys.executable, "-m", "tests.waitress_server", "{fd}"]
+DAPHNE = [sys.executable, "-m", "tests.daphne_server", "{fd}"]
+LENIENT = {
+    "uvicorn": [*UVICORN, "--http", "h11", "tests.faces.edges:asgi"],
+    "hypercorn": [*HYPERCORN, "tests.faces.edges:asgi"],
+    "daphne": [*DAPHNE, "tests.faces.edges:asgi"],
+    "gunicorn": [*GUNICORN, "tests.faces.edges:wsgi"],
+    "waitress": [*WAITRESS, "tests.faces.edges:wsgi"],
+}
+
+
+@pytest.mark.parametrize("server", LENIENT)
+def test_the_method_websocket_opens_what_no_other_method_would(server: str) -> None:
+    """A client can send it; it is no WebSocket, and no GET."""
+    with (
+        serve(LENIENT[server], {}) as base,
+        httpx.Client(base_url=base, trust_env=False) as client,
+    ):
+        for path in ("/items/7", "/sockets/7"):
+            for method in ("WEBSOCKET", "websocket", "PATCH"):
+                answer = client.request(method, path)
+                # A server may refuse a method that it does not know by itself.
+                assert answer.status_code in {400, 401, 405, 501}, (method, path)
+        assert client.get("/items/7").status_code == 200
+
+
+def test_a_mount_point_that_a_client_chose_opens_nothing() -> None:
+    """Daphne takes it from a header; Starlette strips it as it is written."""
+    with (
+        serve([*DAPHNE, "tests.faces.edges:rooted"], {}) as base,
+        httpx.Client(base_url=base, trust_env=False) as client,
+    ):
+        assert client.get("/users").text == "open"
+        for root in ("", "/", "/admin/", "/admin//", "admin/", "/admi", "/admin/users/"):
+            answer = client.get("/admin/users", headers={"Daphne-Root-Path": root})
+            assert (answer.status_code, answer.text == "secret") == (401, False), root
+        # Here the page below it is meant, and that is open.
+        below = client.get("/admin/users", headers={"Daphne-Root-Path": "/admin"})
+        assert below.text == "open"
 
 
 @pytest.mark.parametrize(

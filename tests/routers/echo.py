@@ -8,6 +8,7 @@ from typing import Any
 async def asgi(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http":
         told = {name: scope[name] for name in ("method", "path", "root_path")}
+        told["raw_path"] = scope["raw_path"].decode("latin-1")
         body = json.dumps(told).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.routers.servers import gunicorn_path, h11_path, httptools_path
+from tests.routers.servers import (
+    gunicorn_path,
+    h11_path,
+    httptools_path,
+    httptools_raw_path,
+    raw_path,
+)
 from tests.routers.spellings import MOUNT, Spelling, sample
 from tests.serving import serve
 
@@ -19,20 +25,36 @@ UVICORN = [sys.executable, "-m", "uvicorn", "--fd", "{fd}", "--lifespan", "off"]
 HYPERCORN = [sys.executable, "-m", "hypercorn", "-b", "fd://{fd}"]
 GUNICORN = [sys.executable, "-m", "gunicorn", "-b", "fd://{fd}", "--graceful-timeout", "1"]
 GUNICORN += ["--no-control-socket"]
+DAPHNE = [sys.executable, "-m", "tests.daphne_server", "{fd}"]
 ASGI, WSGI = "tests.routers.echo:asgi", "tests.routers.echo:wsgi"
 
 Reading = Callable[[bytes], str]
-SERVERS: dict[str, tuple[list[str], Reading, str, str]] = {
-    "uvicorn with h11": ([*UVICORN, "--http", "h11", ASGI], h11_path, "", ""),
-    "uvicorn with httptools": ([*UVICORN, "--http", "httptools", ASGI], httptools_path, "", ""),
+RawReading = Callable[[bytes], bytes]
+SERVERS: dict[str, tuple[list[str], Reading, RawReading | None, str, str]] = {
+    "uvicorn with h11": ([*UVICORN, "--http", "h11", ASGI], h11_path, raw_path, "", ""),
+    "uvicorn with httptools": (
+        [*UVICORN, "--http", "httptools", ASGI],
+        httptools_path,
+        httptools_raw_path,
+        "",
+        "",
+    ),
     "uvicorn with a root_path": (
         [*UVICORN, "--http", "h11", "--root-path", MOUNT, ASGI],
         h11_path,
+        raw_path,
         MOUNT,
         MOUNT,
     ),
-    "hypercorn with a root_path": ([*HYPERCORN, "--root-path", MOUNT, ASGI], h11_path, MOUNT, ""),
-    "gunicorn": ([*GUNICORN, WSGI], gunicorn_path, "", ""),
+    "hypercorn with a root_path": (
+        [*HYPERCORN, "--root-path", MOUNT, ASGI],
+        h11_path,
+        raw_path,
+        MOUNT,
+        "",
+    ),
+    "daphne": ([*DAPHNE, ASGI], h11_path, raw_path, "", ""),
+    "gunicorn": ([*GUNICORN, WSGI], gunicorn_path, None, "", ""),
 }
 SAMPLE = 260
 
@@ -63,7 +85,7 @@ def carried(spelling: Spelling) -> bool:
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_real_server_hands_over_what_the_comparison_assumes(server: str) -> None:
     """Path, method and mount point, for hundreds of targets over a socket."""
-    command, reading, root, joined = SERVERS[server]
+    command, reading, raw, root, joined = SERVERS[server]
     chosen = [one for one in sample(SAMPLE * 2, 24_000) if carried(one)][:SAMPLE]
     handed_over = 0
 
@@ -74,6 +96,8 @@ def test_a_real_server_hands_over_what_the_comparison_assumes(server: str) -> No
             if told is not None:
                 handed_over += 1
                 expected = {"path": joined + reading(spelling.target), "root_path": root}
+                if raw is not None:
+                    expected["raw_path"] = joined + raw(spelling.target).decode("latin-1")
                 # Hypercorn writes a method in upper case, the others leave it as it came.
                 method = spelling.method.upper() if "hypercorn" in command else spelling.method
                 assert told == {**expected, "method": method}, spelling
