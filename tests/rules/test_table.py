@@ -1,6 +1,9 @@
 """The rule table: patterns, methods, mistakes, and what decides."""
 
+import gc
 import logging
+import sys
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -24,7 +27,7 @@ from jwt_middleware.rules.methods import SOCKET, named_method
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.patterns import Pattern
 from jwt_middleware.rules.rule import NO_RULE
-from jwt_middleware.rules.table import MEMO_ENTRIES, MEMO_PATH_LENGTH, RuleTable
+from jwt_middleware.rules.table import MEMO_BYTES, MEMO_ENTRIES, MEMO_PATH_LENGTH, RuleTable
 
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no slash": (lambda: public("api"), "write '/api'"),
@@ -252,6 +255,41 @@ def test_rules_of_several_patterns_decide_in_order_too(
     decider = table.decider(named_method(method), "/" + "/".join(names))
 
     assert (decider.rule, decider.match.captures) == slowly(rules, method, tuple(names))
+
+
+MANY_HOLES = "/".join(f"{{h{number}}}" for number in range(40))
+HOSTILE: dict[str, Any] = {
+    "ordinary": lambda n: ("GET", f"/orders/{n}"),
+    "long": lambda n: ("GET", f"/{n}".ljust(MEMO_PATH_LENGTH, "x")),
+    "wide letters": lambda n: ("GET", f"/{n}".ljust(MEMO_PATH_LENGTH, "\U0001f600")),
+    "many captures": lambda n: ("GET", "/holes/" + "/".join([f"{n:x}", *["\u00e9"] * 39])),
+    "many readings": lambda n: ("GET", f"/{n}/a%25252525b;x/%5c%255cb;y".replace("%", "%25")),
+    "long methods": lambda n: ("M" * 200 + str(n), "/"),
+    "mounted": lambda n: ("GET", f"/{n}/holes/a", f"/{n}"),
+    "raw": lambda n: ("GET", f"/{n}/a", "", b"/" + b"%2F" * 600 + str(n).encode()),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_remembered_paths_weigh_is_bounded_whatever_they_are(kind: str) -> None:
+    """By their bytes, not only by their number; measured."""
+    table = RuleTable([public(f"/holes/{MANY_HOLES}"), public("/orders/**"), public("/{a}/**")])
+    asked = [HOSTILE[kind](number) for number in range(MEMO_ENTRIES)]
+    table.ruling("GET", "/warm")
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for one in asked:
+            # As a server hands them over: new each time.
+            table.ruling(*(part if isinstance(part, str) else bytes(part) for part in one))
+        gc.collect()
+        weight = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    texts = sum(sys.getsizeof(part) for key in table._memo for part in key[1:4] if part)
+
+    assert weight + texts <= MEMO_BYTES
+    assert table._memo
 
 
 def test_readings_that_fall_to_one_rule_ask_for_it_once() -> None:
