@@ -72,6 +72,7 @@ class JWTMiddleware:
         if kind == "lifespan":
             # By now every route and mount is there.
             self._application = described(self._app, paths_are_whole=True)
+            self._guard.stand_before(self._app, self._application)
             await self._app(scope, await _warmed_up(self._guard, receive, send), send)
             return
         if kind not in {"http", "websocket"}:

@@ -171,6 +171,7 @@ class Guard:
         check_count("token_cache_bytes", token_cache_bytes, 0)
         self._observers = checked_observers(observers)
         self._has_warned = False
+        self._application = UNKNOWN
         self._table = RuleTable(
             chosen_rules(rules, protected),
             checked_prefixes(prefixes),
@@ -207,11 +208,14 @@ class Guard:
         return self._sources.every
 
     def stand_before(self, app: object, application: Application) -> None:
-        """Warn where the rules leave paths open to a router that was never compared with them.
+        """Learn which application a face is put in front of; :meth:`explain` goes by the latest.
 
-        :param app: the application that a face is put in front of.
+        Warns where the rules leave paths open to a router that was never compared with them.
+
+        :param app: the application.
         :param application: what is known of it.
         """
+        self._application = application
         if application.is_measured or self._has_warned or not self._table.is_open_by_default:
             return
         self._has_warned = True
@@ -455,12 +459,12 @@ class Guard:
         :raises ConfigurationError: if it would block a running event loop.
         """
         view = Question("WEBSOCKET" if method.upper() == "WEBSOCKET" else method, path, token)
-        step = self.decide(view)
+        step = self.decide(view, self._application)
         if not isinstance(step, (Allow, Reply)):
             refuse_to_block("Guard.explain", "Guard.averify")
             step = run(step)
         try:
-            ruling = self._ruling(view)
+            ruling = self._ruling(view, self._application)
         except PathInvalid:
             ruling = None
         return explanation(view, ruling, step)

@@ -224,7 +224,7 @@ class RuleTable:
         if where.whole is not None:
             every = readings(where.whole, prefixes, steps=steps)
             found += _by_name(trees, method, every)
-        if raw_path:
+        if isinstance(raw_path, bytes):
             refuse_fragment(raw_path)
             raw = list(raw_segments(raw_path, path, mount_point, application))
             found += [_decide(tree, method, one) for tree in trees for one in raw]

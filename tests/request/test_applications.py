@@ -153,6 +153,16 @@ async def test_what_was_mounted_after_the_guard_is_known_when_the_server_starts(
     assert (before.status, after.status) == (404, 401)
 
 
+def test_explain_goes_by_the_application_that_the_guard_stands_before() -> None:
+    """It tells what a request would really get."""
+    guard = short_guard(rules=OPEN)
+    before = str(guard.explain("GET", "/ADMIN"))
+    JWTMiddleware(blacksheep_app(), guard=guard)
+
+    assert "passes" in before
+    assert "401 token_missing" in str(guard.explain("GET", "/ADMIN"))
+
+
 @pytest.mark.parametrize("root", ["/admin", "admin", "/admin/", "//admin"])
 def test_pyramid_puts_a_header_in_front_of_the_path(root: str) -> None:
     """Anybody can send it: both paths are judged."""
