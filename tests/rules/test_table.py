@@ -292,6 +292,16 @@ def test_what_remembered_paths_weigh_is_bounded_whatever_they_are(kind: str) -> 
     assert table._memo
 
 
+def test_what_alone_would_fill_the_memory_is_not_remembered() -> None:
+    """A path is short; a mount point and a target are as long as a server lets them be."""
+    table = RuleTable([public("/**")])
+
+    table.ruling("GET", "/a", "/" + "m" * MEMO_BYTES)
+    table.ruling("GET", "/a", "", b"/" + b"r" * MEMO_BYTES)
+
+    assert not table._memo
+
+
 def test_readings_that_fall_to_one_rule_ask_for_it_once() -> None:
     """Two readings, one rule; where they fall to two, both are asked."""
     rule = protect("/a/**", requires=has_scope("s"))
