@@ -55,10 +55,17 @@ class Refused(JWTMiddlewareError):
     """The OAuth error of RFC 6750 §3.1, where one applies."""
     check = "shape and claims"
     """The check of the guard that refuses with it, as ``explain`` names it."""
+    retry_after: float | None = None
+    """Seconds until another try makes sense, where it can succeed."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.public)
         self.detail = detail
+
+    @property
+    def condemns_token(self) -> bool:
+        """Whether it says of the token that was sent that it is of no use."""
+        return False
 
 
 class RequestError(Refused):
@@ -83,6 +90,10 @@ class HeaderMalformed(RequestError):
     code = "header_malformed"
     public = "The credentials of the request are malformed"
 
+    @property
+    def condemns_token(self) -> bool:
+        return True
+
 
 class TokenRepeated(RequestError):
     """More than one token was sent, or one in more than one way (RFC 6750 §2)."""
@@ -96,6 +107,11 @@ class TokenError(Refused):
 
     status = 401
     error: str | None = "invalid_token"
+
+    @property
+    def condemns_token(self) -> bool:
+        # An issuer that was not asked has said nothing of it.
+        return self.retry_after is None
 
 
 class TokenMissing(TokenError):
@@ -148,6 +164,14 @@ class KeyUnknown(TokenError):
     check = "key and signature"
     code = "key_unknown"
     public = "The access token is signed with an unknown key"
+
+    def __init__(self, detail: str = "", retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        """Seconds until the issuer can be asked, where it was not; ``None`` where it was.
+
+        Too many tokens name unknown keys then. That is no verdict on this one.
+        """
 
 
 class SignatureInvalid(TokenError):
@@ -264,11 +288,11 @@ class Unavailable(Refused):
     """Something that the decision needs is out of reach; trying again may help."""
 
     status = 503
+    retry_after: float = 1.0
 
     def __init__(self, detail: str = "", retry_after: float = 1.0) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
-        """Seconds until another try makes sense."""
 
 
 class KeysUnavailable(Unavailable):

@@ -28,8 +28,6 @@ from jwt_middleware.errors import (
     CSRFRefused,
     PathInvalid,
     Refused,
-    RequestError,
-    TokenError,
     TokenMalformed,
     TokenMissing,
     TokenTooLarge,
@@ -342,8 +340,7 @@ class Guard:
 
     def _refuse(self, problem: Refused, view: RequestView, ruling: Ruling | None = None) -> Deny:
         deny = self._answers.refuse(problem)
-        is_of_the_token = isinstance(problem, (TokenError, RequestError)) and ruling is not None
-        if is_of_the_token and (expiry := self._sources.expiry(view)):
+        if problem.condemns_token and (expiry := self._sources.expiry(view)):
             deny = deny.plus("Set-Cookie", expiry)
         return self._told(deny, view, ruling, problem.detail)
 

@@ -216,7 +216,11 @@ class Answers:
     def refuse(self, problem: Refused) -> Deny:
         """Return the answer for a refusal of the error tree."""
         fixed = self._fixed.get(type(problem))
-        return self._render(problem) if fixed is None else fixed
+        if fixed is None:
+            return self._render(problem)
+        if problem.retry_after is None:
+            return fixed
+        return fixed.plus("Retry-After", _seconds(problem.retry_after))
 
     def refuse_code(self, code: str) -> Deny:
         """Return the answer for a code whose words are fixed; for any other, that of no token."""
@@ -236,9 +240,7 @@ class Answers:
     def _render(self, refused: Refused) -> Deny:
         problem = Problem(refused.status, refused.code, refused.public, refused.error)
         if isinstance(refused, Unavailable):
-            # RFC 9110 §10.2.3: whole seconds, and never "at once".
-            seconds = max(1, math.ceil(refused.retry_after))
-            return self._answer(problem, [("Retry-After", str(seconds))])
+            return self._answer(problem, [("Retry-After", _seconds(refused.retry_after))])
         wants_challenge = refused.status == 401 or refused.error is not None
         return self._answer(problem, [self._challenge(problem, ())] if wants_challenge else [])
 
@@ -298,6 +300,11 @@ def as_raw(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...
     return tuple(
         (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
     )
+
+
+def _seconds(retry_after: float) -> str:
+    # RFC 9110 §10.2.3: whole seconds, and never "at once".
+    return str(max(1, math.ceil(retry_after)))
 
 
 def _is_fixed(kind: type[Refused]) -> bool:

@@ -36,6 +36,10 @@ class Bucket:
         self._paid_until = paid_until
         return True
 
+    def seconds_until_next(self, now: float) -> float:
+        """Return after how many seconds there is one to spend."""
+        return max(0.0, max(self._paid_until, now) + self._interval - now - self._lead)
+
 
 class Missed:
     """Kids that were asked for in vain: each is left alone for 10, 20, 40, 60 seconds.
@@ -49,10 +53,10 @@ class Missed:
     def __len__(self) -> int:
         return len(self._silences)
 
-    def is_silent(self, kid: str | None, now: float) -> bool:
-        """Return whether ``kid`` is to be left alone still."""
+    def silence(self, kid: str | None, now: float) -> float:
+        """Return for how many seconds ``kid`` is to be left alone still."""
         until, _ = self._silences.get(kid, (now, 0.0))
-        return now < until
+        return max(0.0, until - now)
 
     def add(self, kid: str | None, now: float) -> None:
         """Remember that a fetch did not bring ``kid``."""

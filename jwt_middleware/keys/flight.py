@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from weakref import WeakSet
 
@@ -23,6 +23,10 @@ MAX_STRANGERS = 8
 # Beyond them, callers with the very kid that is being fetched for wait this many seconds: after a
 # rotation without notice it is everybody's, and a healthy publisher answers sooner.
 CROWD_PATIENCE = 1.0
+
+# While keys that still serve are there, a request waits this many seconds for their renewal, from the
+# start of the fetch: a publisher that hangs must not hold every worker of a server.
+STALE_PATIENCE = 1.0
 
 # Fetches at once over all the issuers of a pool: tokens can name many issuers in one second.
 MAX_FLIGHTS = 8
@@ -132,6 +136,10 @@ class Seat:
     flight: KeyFlight
     patience: float
     taken_at: float
+    is_in_crowd: bool = False
+    """Whether it waits with many others for a kid that nobody knows."""
+    has_old_keys: bool = False
+    """Whether keys that still serve are there, so that it must not wait for long."""
 
     @property
     def future(self) -> "Future[None]":
@@ -143,12 +151,23 @@ class Seat:
         return self.flight.claim()
 
     def fly(self) -> None:
-        """Fetch here."""
-        self.flight.fly()
+        """Fetch here, unless the fetch may take longer than this waiter waits."""
+        if self.has_old_keys:
+            self.flight.start()
+        else:
+            self.flight.fly()
 
     def start(self) -> None:
         """Fetch on a thread."""
         self.flight.start()
+
+
+def brief(seat: Seat, now: float) -> Seat | None:
+    """Return a seat for a waiter with old keys; ``None`` where it has been too long already."""
+    left = STALE_PATIENCE - (now - seat.flight.launched_at)
+    if left <= 0:
+        return None
+    return replace(seat, patience=min(seat.patience, left), has_old_keys=True)
 
 
 class FlightLimit:

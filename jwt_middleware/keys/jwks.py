@@ -40,9 +40,10 @@ from jwt_middleware.events import (
 from jwt_middleware.keys.discovery import Location
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher
-from jwt_middleware.keys.flight import FlightLimit, KeyFlight, Seat
+from jwt_middleware.keys.flight import CROWD_PATIENCE, FlightLimit, KeyFlight, Seat, brief
 from jwt_middleware.keys.holder import KeySetHolder
 from jwt_middleware.keys.intake import Intake
+from jwt_middleware.keys.ledger import Suppressed
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.keys.seed import planted
 from jwt_middleware.keys.snapshot import Keys, Snapshot, state_of
@@ -144,6 +145,7 @@ class JWKSResolver(KeySetHolder):
                 return self._plan_for_stranger(snapshot, kid, algorithm, now)
             self._renew_behind(now)
             return keys
+        may_be_stale = bool(keys) and state == "expired"
         with self._ledger.lock:
             has_news = self.snapshot is not snapshot
             reason = "expired" if state == "expired" else "empty"
@@ -151,9 +153,11 @@ class JWKSResolver(KeySetHolder):
         if has_news:
             # A set arrived since we looked; to ask now would be to ask twice.
             return self.plan(kid, algorithm)
+        if seat is not None and may_be_stale:
+            seat = brief(seat, now)
         if seat is not None:
             return Gap("keys", Fly(seat))
-        if keys and state == "expired":
+        if may_be_stale:
             return self._stale(keys)
         raise self._unavailable(now)
 
@@ -181,8 +185,18 @@ class JWKSResolver(KeySetHolder):
             return self._found(current, kid, algorithm)
         if isinstance(seat, Seat):
             return Gap("keys", Fly(seat))
-        self._tell(UnknownKidSuppressed(self._name, seat))
-        raise KeyUnknown(f"no key fits the header ({seat})")
+        raise self._suppressed(seat, now)
+
+    def _suppressed(self, suppressed: Suppressed, now: float) -> KeyUnknown | KeysUnavailable:
+        """Return the refusal of a token whose kid nobody is asked for."""
+        self._tell(UnknownKidSuppressed(self._name, suppressed.cause))
+        if suppressed.cause == "paused":
+            # Nobody can tell whether the key is there.
+            return self._unavailable(now)
+        if suppressed.cause == "asked before":
+            return KeyUnknown("the issuer was asked for that key a moment ago")
+        # A flood of invented kids must not make a balancer believe that this instance is ill.
+        return KeyUnknown(f"no key fits the header ({suppressed.cause})", suppressed.seconds)
 
     def _found(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
         if keys := self._find(snapshot, kid, algorithm):
@@ -221,17 +235,21 @@ class JWKSResolver(KeySetHolder):
             return keys
         if keys and state == "expired":
             return self._stale(keys)
-        has_answer = landed and awaited is not None and awaited.flight.succeeded
-        if state in {"fresh", "ahead"} or (has_answer and snapshot is not None):
-            raise self._missed(kid, awaited if has_answer else None)
+        if landed and awaited is not None and awaited.flight.succeeded and snapshot is not None:
+            raise self._missed(kid, awaited)
+        if awaited is not None and awaited.is_in_crowd and not landed:
+            raise self._suppressed(Suppressed("too many waiting", CROWD_PATIENCE), now)
         raise self._unavailable(now)
 
-    def _missed(self, kid: str | None, answered: Seat | None) -> KeyUnknown:
+    def _missed(self, kid: str | None, answered: Seat) -> KeyUnknown:
         """Note that a kid is unknown; remember it if a fetch for this very kid has shown it."""
-        if answered is not None and answered.flight.kid == kid:
+        self._tell(UnknownKidMissed(self._name))
+        if answered.flight.kid is not None and answered.flight.kid != kid:
+            # The fetch may have begun before the key was published.
+            return KeyUnknown("the key set that was on its way has no such key", CROWD_PATIENCE)
+        if answered.flight.kid == kid:
             with self._ledger.lock:
                 self._ledger.missed.add(kid, self._monotonic())
-        self._tell(UnknownKidMissed(self._name))
         return KeyUnknown("the issuer publishes no key that fits the header")
 
     def _stale(self, keys: Keys) -> Keys:

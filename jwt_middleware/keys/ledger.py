@@ -6,9 +6,10 @@ nothing in here fetches, reads a document or calls an observer.
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
-from jwt_middleware.keys.budget import Backoff, Bucket, Missed
+from jwt_middleware.keys.budget import FIRST_PAUSE, Backoff, Bucket, Missed
 from jwt_middleware.keys.flight import (
     CROWD_PATIENCE,
     MAX_STRANGERS,
@@ -34,6 +35,15 @@ MAX_VANISHED = 100
 
 Cause = Literal["paused", "asked before", "over budget", "too many waiting"]
 """Why nobody is asked for an unknown kid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """An unknown kid for which nobody is asked now."""
+
+    cause: Cause
+    seconds: float
+    """Time after which asking may help."""
 
 
 class Ledger:
@@ -110,33 +120,40 @@ class Ledger:
             return None
         return self.new_flight(now, "replaced kid")
 
-    def seat_for_stranger(self, kid: str | None, now: float) -> Seat | Cause:
+    def seat_for_stranger(self, kid: str | None, now: float) -> Seat | Suppressed:
         """Return a seat for a token whose kid nobody knows, or why there is none."""
         flight = self.flying(now) or self._flight_for_stranger(kid, now)
-        if isinstance(flight, str):
+        if isinstance(flight, Suppressed):
             return flight
         if flight.is_flown_here:
-            return "paused"
+            return Suppressed("paused", FIRST_PAUSE)
         if flight.strangers < MAX_STRANGERS:
             flight.strangers += 1
             return Seat(flight, flight.patience, now)
         if kid == flight.kid or kid in self.vanished:
-            return Seat(flight, min(flight.patience, CROWD_PATIENCE), now)
-        return "too many waiting"
+            return Seat(flight, min(flight.patience, CROWD_PATIENCE), now, is_in_crowd=True)
+        return Suppressed("too many waiting", CROWD_PATIENCE)
 
-    def _flight_for_stranger(self, kid: str | None, now: float) -> KeyFlight | Cause:
+    def _flight_for_stranger(self, kid: str | None, now: float) -> KeyFlight | Suppressed:
         if not self.may_launch(now):
-            return "paused"
+            return Suppressed("paused", self.backoff.opens_at - now)
         if kid is not None and kid in self.vanished:
             # It was in the set before this one: some publishers drop keys for a moment while they
             # roll over. One more look, on no budget but its own.
             del self.vanished[kid]
-            return self.new_flight(now, "vanished kid", kid) or "paused"
-        if self.missed.is_silent(kid, now):
-            return "asked before"
+            return self._flight_within_limit(now, "vanished kid", kid)
+        if (silence := self.missed.silence(kid, now)) > 0:
+            return Suppressed("asked before", silence)
         if not self._strangers.take(now):
-            return "over budget"
-        return self.new_flight(now, "unknown kid", kid) or "paused"
+            return Suppressed("over budget", self._strangers.seconds_until_next(now))
+        return self._flight_within_limit(now, "unknown kid", kid)
+
+    def _flight_within_limit(
+        self, now: float, reason: str, kid: str | None
+    ) -> KeyFlight | Suppressed:
+        flight = self.new_flight(now, reason, kid)
+        # Other issuers' fetches take all the places: that is a flood, too.
+        return flight or Suppressed("over budget", FIRST_PAUSE)
 
     def believes_empty(self, now: float) -> bool:
         """Return whether "no keys at all" was now said twice, far enough apart."""

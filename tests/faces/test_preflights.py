@@ -73,9 +73,7 @@ async def asked(name: str, guard: Guard, headers: list[tuple[str, str]]) -> Answ
         return await through_asgi(
             JWTMiddleware(app, guard=guard), http_scope("OPTIONS", "/a", headers)
         )
-    return through_wsgi(
-        JWTWSGIMiddleware(app, guard=guard), wsgi_environ("OPTIONS", "/a", headers)
-    )
+    return through_wsgi(JWTWSGIMiddleware(app, guard=guard), wsgi_environ("OPTIONS", "/a", headers))
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)

@@ -170,7 +170,7 @@ def test_an_observer_of_a_fetch_does_not_wait_for_that_fetch(
     caller.start()
     caller.join(SOON)
 
-    assert seen == ["key_unknown"]
+    assert seen == ["keys_unavailable"]
 
 
 def test_the_lock_is_free_while_a_document_is_fetched_and_read(

@@ -1,6 +1,7 @@
 """A publisher that is down, or answers rubbish: known keys go on serving, and not for ever."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jwt_middleware import Guard, Issuer
-from jwt_middleware.effects import Gap
+from jwt_middleware.effects import Gap, arun, run
 from jwt_middleware.errors import KeysUnavailable, KeyUnknown, Refused
 from jwt_middleware.events import KeyDocumentRejected, KeyFetchesPaused, KeyRemoved, StaleKeysServed
+from jwt_middleware.keys import flight
 from jwt_middleware.keys.fetch import Response
+from jwt_middleware.keys.flight import STALE_PATIENCE
 from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.testing import FakeIssuer
 from jwt_middleware.testing.clock import Clock
@@ -19,6 +22,7 @@ from jwt_middleware.testing.issuer import JWKS_PATH
 from jwt_middleware.testing.misbehaviour import unavailable
 from tests.keys.publisher import (
     ES256,
+    SOON,
     Publisher,
     Record,
     in_threads,
@@ -26,6 +30,7 @@ from tests.keys.publisher import (
     outcome,
     resolve,
     resolver_of,
+    steps,
 )
 
 OUTAGES: dict[str, Any] = {
@@ -366,3 +371,65 @@ def test_a_herd_past_the_hard_age_is_served_by_the_old_set(
 
     assert set(in_threads(50, lambda: outcome(warm, "a"))) == {"found"}
     assert publisher.fetches == 1
+
+
+def expired(source: JWKSResolver, clock: Clock) -> JWKSResolver:
+    clock.tick(700)
+    assert source.health().state == "expired"
+    return source
+
+
+def test_a_publisher_that_hangs_holds_nobody_for_long_while_old_keys_serve(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock, record: Record
+) -> None:
+    """A second after the renewal began, everybody is served by the old set at once (P21, P28)."""
+    source = expired(warm, clock)
+    publisher.hold()
+    waits = []
+    for _ in range(3):
+        gap = source.plan("a", ES256)
+        assert isinstance(gap, Gap)
+        waits.append(gap.effect.flight.patience)
+        clock.tick(0.4)
+
+    served = source.plan("a", ES256)
+
+    assert waits == pytest.approx([STALE_PATIENCE, STALE_PATIENCE - 0.4, STALE_PATIENCE - 0.8])
+    assert [key.kid for key in served] == ["a"]  # type: ignore[union-attr]
+    assert record.of(StaleKeysServed)
+    # One that the old set does not hold has nothing to be served by.
+    unknown = source.plan("x", ES256)
+    assert isinstance(unknown, Gap)
+    assert unknown.effect.flight.patience == 5.5
+
+
+@pytest.mark.parametrize("drive", [run, lambda steps: asyncio.run(arun(steps))])
+def test_whoever_starts_the_renewal_waits_no_longer_than_the_others(
+    drive: Any,
+    warm: JWKSResolver,
+    publisher: Publisher,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The fetch goes on on a thread, and what it brings serves from then on."""
+    monkeypatch.setattr(flight, "STALE_PATIENCE", 0.01)
+    source = expired(warm, clock)
+    publisher.publish("a", "new")
+    publisher.hold()
+
+    assert [key.kid for key in drive(steps(source, "a"))] == ["a"]
+
+    assert publisher.arrived.wait(SOON)
+    assert threading.get_ident() not in publisher.threads[1:]
+    publisher.gate.set()
+    landed()
+    assert outcome(source, "new") == "found"
+
+
+def test_while_its_publisher_answers_a_removed_key_is_refused_after_one_wait(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """The short wait is longer than an answer takes (P28)."""
+    publisher.publish("b")
+
+    assert outcome(expired(warm, clock), "a") == "key_unknown"

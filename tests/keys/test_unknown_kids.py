@@ -8,7 +8,7 @@ import pytest
 from jwt_middleware import Guard, Issuer, ResolverOptions
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.effects import Gap
-from jwt_middleware.errors import KeyUnknown, TokenError
+from jwt_middleware.errors import KeysUnavailable, KeyUnknown, TokenError
 from jwt_middleware.events import UnknownKidMissed, UnknownKidSuppressed
 from jwt_middleware.keys.budget import MAX_REMEMBERED
 from jwt_middleware.keys.flight import CROWD_PATIENCE
@@ -51,7 +51,7 @@ def test_a_flood_gets_one_more_fetch_an_interval(
 
 
 def test_over_budget_is_unknown_at_once(
-    warm: JWKSResolver, publisher: Publisher, record: Record
+    warm: JWKSResolver, publisher: Publisher, record: Record, clock: Clock
 ) -> None:
     """Over budget a kid is simply unknown: a 401, never a wait, never another error (P14)."""
     outcome(warm, "x")
@@ -61,7 +61,42 @@ def test_over_budget_is_unknown_at_once(
         warm.plan("z", ES256)
 
     assert refused.value.status == 401
-    assert [event.cause for event in record.of(UnknownKidSuppressed)] == ["over budget"]
+    assert refused.value.retry_after == 10
+    assert not refused.value.condemns_token
+    clock.tick(4)
+    with pytest.raises(KeyUnknown) as later:
+        warm.plan("z", ES256)
+    assert later.value.retry_after == 6
+    assert {event.cause for event in record.of(UnknownKidSuppressed)} == {"over budget"}
+
+
+def test_a_kid_that_the_issuer_does_not_know_is_a_verdict(warm: JWKSResolver) -> None:
+    """Asked for it just now, or a moment ago; nothing to try again for (P14)."""
+    for _ in range(2):
+        with pytest.raises(KeyUnknown) as refused:
+            resolve(warm, "x")
+        assert refused.value.retry_after is None
+        assert refused.value.condemns_token
+
+
+def test_a_fetch_for_another_kid_is_no_verdict_on_this_one(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """It may have begun before the key was published (P29)."""
+    plan = warm.plan("x", ES256)
+    other = warm.plan("y", ES256)
+    assert isinstance(plan, Gap)
+    assert isinstance(other, Gap)
+    assert plan.effect.flight.claim()
+    plan.effect.flight.fly()
+
+    with pytest.raises(KeyUnknown) as answered:
+        warm.settle("x", ES256, plan.effect.flight, True)
+    with pytest.raises(KeyUnknown) as rode_along:
+        warm.settle("y", ES256, other.effect.flight, True)
+
+    assert answered.value.condemns_token
+    assert not rode_along.value.condemns_token
 
 
 def test_the_first_fetch_does_not_spend_the_budget_of_unknown_kids(
@@ -125,13 +160,16 @@ def test_a_replayed_kid_is_asked_for_once(
     assert len(record.of(UnknownKidMissed)) == len(fetched_at)
 
 
-def test_during_the_pause_after_a_failure_a_kid_is_unknown_at_once(
+def test_while_fetches_fail_nobody_can_tell_whether_a_kid_is_unknown(
     warm: JWKSResolver, publisher: Publisher, record: Record
 ) -> None:
-    """While fetches fail and the set is good, an unknown kid is a 401 without a wait (P14)."""
+    """Neither when the question failed nor in the pause after it: a 503 without a wait (P26)."""
     publisher.failure = OSError()
-    assert outcome(warm, "x") == "key_unknown"
-    assert outcome(warm, "y") == "key_unknown"
+    for kid in ("x", "y"):
+        with pytest.raises(KeysUnavailable) as refused:
+            resolve(warm, kid)
+        assert refused.value.retry_after >= 1
+    assert outcome(warm, "a") == "found"
 
     assert publisher.fetches == 1
     assert [event.cause for event in record.of(UnknownKidSuppressed)] == ["paused"]
@@ -155,12 +193,12 @@ def test_the_memory_of_a_miss_dies_when_the_kid_is_published(
 ) -> None:
     """A kid that was asked for in vain serves as soon as any fetch brings it (P17)."""
     assert outcome(warm, "late") == "key_unknown"
-    assert warm._ledger.missed.is_silent("late", clock.monotonic())
+    assert warm._ledger.missed.silence("late", clock.monotonic()) == 10
     publisher.publish("a", "late")
     outcome(warm, "another")
 
     assert outcome(warm, "late") == "found"
-    assert not warm._ledger.missed.is_silent("late", clock.monotonic())
+    assert warm._ledger.missed.silence("late", clock.monotonic()) == 0
 
 
 def test_the_memory_of_misses_is_bounded(publisher: Publisher, clock: Clock) -> None:
@@ -322,6 +360,23 @@ def test_a_crowd_with_one_new_kid_waits_a_moment(warm: JWKSResolver, publisher: 
 
     patience = [gap.effect.flight.patience for gap in gaps if isinstance(gap, Gap)]
     assert patience == [5.5] * 8 + [CROWD_PATIENCE] * 3
+
+
+def test_one_of_a_crowd_that_gave_up_waiting_is_told_to_come_back(
+    warm: JWKSResolver, publisher: Publisher, record: Record
+) -> None:
+    """A crowd can be invented: a 401 without a verdict; the eight that waited to the end get a 503."""
+    publisher.hold()
+    seats = [gap.effect.flight for gap in (warm.plan("new", ES256) for _ in range(9))]  # type: ignore[union-attr]
+
+    with pytest.raises(KeyUnknown) as crowded:
+        warm.settle("new", ES256, seats[8], False)
+    with pytest.raises(KeysUnavailable):
+        warm.settle("new", ES256, seats[0], False)
+
+    assert crowded.value.retry_after == CROWD_PATIENCE
+    assert not crowded.value.condemns_token
+    assert record.of(UnknownKidSuppressed)[-1].cause == "too many waiting"
 
 
 def test_waits_for_a_set_that_is_not_there_are_not_counted(
