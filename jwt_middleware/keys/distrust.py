@@ -1,5 +1,6 @@
 """Keys that the operator has withdrawn, which no renewal brings back."""
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -28,6 +29,25 @@ class Distrusted:
     def __bool__(self) -> bool:
         return bool(self._kids or self._materials)
 
+    def as_json(self) -> dict[str, list[str]]:
+        """Return what was withdrawn as JSON can carry it: names, and digests of keys."""
+        return {
+            "kids": sorted(self._kids),
+            "keys": sorted(digest.hex() for digest in self._materials),
+        }
+
+    def take_over(self, kids: Iterable[str], keys: Iterable[str]) -> None:
+        """Withdraw what :meth:`as_json` told elsewhere.
+
+        :raises ValueError: for a digest that is none.
+        """
+        self._kids.update(kids)
+        self._materials.update(map(bytes.fromhex, keys))
+
+    def withdraws(self, key: VerificationKey) -> bool:
+        """Return whether a key was withdrawn, by its name or by what it is."""
+        return key.kid in self._kids or _material(key) in self._materials
+
     def names(self, kid: str | None) -> bool:
         """Return whether the key of that name was withdrawn."""
         return kid in self._kids
@@ -36,11 +56,7 @@ class Distrusted:
         """Return the keys that may still serve."""
         if not self:
             return keys
-        return tuple(
-            key
-            for key in keys
-            if key.kid not in self._kids and _material(key) not in self._materials
-        )
+        return tuple(key for key in keys if not self.withdraws(key))
 
 
 def _material(key: VerificationKey) -> bytes:

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
 from jwt_middleware.crypto.pem import import_pem
@@ -73,6 +73,28 @@ def read_key_set(
         tuple(reading.skipped[:MAX_SKIPPED]),
         is_empty=not members,
     )
+
+
+def without_members(body: bytes, is_unwanted: Callable[[VerificationKey], bool]) -> bytes:
+    """Return a key set without the members that hold certain keys.
+
+    :raises Rejected: if it is none.
+    """
+    document = read_json_object(body)
+    members = list(_members(document))
+    kept = [member for member in members if not _holds(member, is_unwanted)]
+    if len(kept) == len(members):
+        return body
+    is_set = isinstance(document.get("keys"), list)
+    changed = {**document, "keys": kept} if is_set else dict(cast("list[tuple[str, str]]", kept))
+    return json.dumps(changed).encode()
+
+
+def _holds(member: object, is_unwanted: Callable[[VerificationKey], bool]) -> bool:
+    try:
+        return is_unwanted(_import(member))
+    except UnusableKey:
+        return False
 
 
 class _Reading:

@@ -24,8 +24,8 @@ MAX_STRANGERS = 8
 # rotation without notice it is everybody's, and a healthy publisher answers sooner.
 CROWD_PATIENCE = 1.0
 
-# While keys that still serve are there, a request waits this many seconds for their renewal, from the
-# start of the fetch: a publisher that hangs must not hold every worker of a server.
+# While keys that still serve are there, a request waits this many seconds for their renewal, from
+# the start of the fetch: a publisher that hangs must not hold every worker of a server.
 STALE_PATIENCE = 1.0
 
 # Fetches at once over all the issuers of a pool: tokens can name many issuers in one second.

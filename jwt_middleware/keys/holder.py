@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from jwt_middleware.clock import Clock
+from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.events import (
     Event,
     KeyAdded,
@@ -197,9 +198,15 @@ class KeySetHolder:
 
         :param kid: the name of the key; ``None`` for all that are held. Keys that the issuer
             publishes afterwards are trusted.
+        :raises ConfigurationError: if all are to be withdrawn and none was fetched yet.
         """
         with self._ledger.lock:
             known = self.snapshot
+            if known is None and kid is None:
+                raise ConfigurationError(
+                    f"distrust({self._name!r}): no keys were fetched yet: name the key with kid=, "
+                    "or call warm() first"
+                )
             self.distrusted.add(kid, known.keys if known is not None else ())
             if known is None:
                 return
@@ -234,7 +241,7 @@ class KeySetHolder:
     def export(self) -> dict[str, Any] | None:
         """Return the set as JSON can carry it, to be a ``seed`` elsewhere; ``None`` without one."""
         snapshot = self.snapshot
-        return None if snapshot is None else export(snapshot, self._clock)
+        return None if snapshot is None else export(snapshot, self._clock, self.distrusted)
 
     def close(self) -> None:
         """Forget the keys, wake who waits, give up what is under way. ``warm`` opens it again."""

@@ -7,7 +7,7 @@ from typing import Any
 from jwt_middleware.clock import Clock
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.keys.distrust import Distrusted
-from jwt_middleware.keys.document import Rejected, read_key_set
+from jwt_middleware.keys.document import Rejected, read_key_set, without_members
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.keys.snapshot import Snapshot
 
@@ -15,13 +15,19 @@ from jwt_middleware.keys.snapshot import Snapshot
 TOLERANCE = 60.0
 
 
-def export(snapshot: Snapshot, clock: Clock) -> dict[str, Any]:
-    """Return what :func:`planted` takes, as JSON can carry it. It holds public keys only."""
+def export(snapshot: Snapshot, clock: Clock, distrusted: Distrusted) -> dict[str, Any]:
+    """Return what :func:`planted` takes, as JSON can carry it. It holds public keys only.
+
+    :param distrusted: what was withdrawn: it is left out, and named so that it stays out when the
+        issuer still publishes it where the seed is used.
+    """
     age = clock.monotonic() - snapshot.fetched_at
+    document = without_members(snapshot.document, distrusted.withdraws)
     return {
         "url": snapshot.url,
         "fetched_at": clock.now() - age,
-        "document": snapshot.document.decode("utf-8", "replace"),
+        "document": document.decode("utf-8", "replace"),
+        "distrusted": distrusted.as_json(),
     }
 
 
@@ -30,9 +36,10 @@ def planted(
 ) -> Snapshot | None:
     """Return the set that a seed holds, as old as it is; ``None`` if it is too old to serve.
 
-    :param distrusted: keys of it that are left out.
+    :param distrusted: keys of it that are left out; what the seed itself names is added.
     :raises ConfigurationError: if it is no seed, or says that it comes from the future.
     """
+    _take_over(seed.get("distrusted", {}), distrusted)
     age = _age(seed.get("fetched_at"), clock.now())
     url, document = seed.get("url"), seed.get("document")
     if not isinstance(url, str) or not isinstance(document, str):
@@ -55,6 +62,25 @@ def planted(
         imported=key_set.imported,
     )
     return None if snapshot.state(clock.monotonic()) == "dead" else snapshot
+
+
+def _take_over(withdrawn: object, distrusted: Distrusted) -> None:
+    try:
+        kids, keys = _texts(withdrawn, "kids"), _texts(withdrawn, "keys")
+        distrusted.take_over(kids, keys)
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            "seed= has a member 'distrusted' of another form: pass what export() returned"
+        ) from None
+
+
+def _texts(withdrawn: object, name: str) -> list[str]:
+    if not isinstance(withdrawn, Mapping):
+        raise TypeError(name)
+    texts = withdrawn.get(name, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(name)
+    return texts
 
 
 def _age(fetched_at: object, now: float) -> float:

@@ -5,7 +5,7 @@ from typing import Never
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.effects import Flight
-from jwt_middleware.errors import KeyUnknown
+from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.snapshot import MAX_CANDIDATES, KeyHealth, Keys, Snapshot
 
@@ -46,8 +46,18 @@ class StaticKeys:
         raise NotImplementedError("keys of the configuration are never waited for")
 
     def distrust(self, kid: str | None = None) -> None:
-        """Withdraw one key, or all of them, for good."""
+        """Withdraw one key, or all of them, for good.
+
+        :raises ConfigurationError: if no configured key has that name: the key that is meant would
+            go on serving.
+        """
         held = self.snapshot
+        if kid is not None and kid not in held.by_kid and not self.distrusted.names(kid):
+            names = sorted(held.kids)
+            raise ConfigurationError(
+                f"distrust(kid={kid!r}): no configured key has that name, they are {names}: write "
+                "kid=None to withdraw all of them, or take the key out of keys="
+            )
         self.distrusted.add(kid, held.keys)
         kept = self.distrusted.without(held.keys)
         self.snapshot = Snapshot(kept, generation=held.generation + 1)

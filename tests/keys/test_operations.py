@@ -157,6 +157,10 @@ BAD_SEEDS: dict[str, dict[str, Any]] = {
     "with a page": {"document": "<html>"},
     "without a usable key": {"document": '{"keys": [null]}'},
     "with half a character": {"document": "\ud800"},
+    "with withdrawals that are none": {"distrusted": ["a"]},
+    "with names that are none": {"distrusted": {"kids": "a"}},
+    "with a name that is no text": {"distrusted": {"kids": [1]}},
+    "with a digest that is none": {"distrusted": {"keys": ["xyz"]}},
 }
 
 

@@ -1,27 +1,32 @@
 """Keys that come, go, flap and are withdrawn."""
 
+import json
 import threading
 from typing import Any
 
 import pytest
 
 from jwt_middleware.effects import Gap
-from jwt_middleware.errors import KeyUnknown
+from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.events import KeyAdded, KeyFetchStarted, KeyRemoved
 from jwt_middleware.keys import document
+from jwt_middleware.keys.document import without_members
 from jwt_middleware.keys.fetch import Response
 from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import (
     ES256,
     SOON,
+    URI,
     Publisher,
     Record,
     landed,
     outcome,
+    pair,
     resolve,
     resolver_of,
 )
+from tests.presets.documents import certificate
 
 
 def test_a_removed_key_is_refused_at_the_hard_age_without_traffic(
@@ -252,6 +257,75 @@ def test_distrust_before_the_first_fetch_holds(source: JWKSResolver) -> None:
 
     assert outcome(source, "a") == "key_unknown"
     assert outcome(source, "b") == "found"
+
+
+def test_all_keys_cannot_be_withdrawn_before_there_are_any(source: JWKSResolver) -> None:
+    """It would withdraw nothing and say nothing (P69)."""
+    with pytest.raises(ConfigurationError, match="no keys were fetched yet"):
+        source.distrust()
+
+
+def planted(seed: Any, publisher: Publisher, clock: Clock) -> JWKSResolver:
+    return JWKSResolver(URI, fetcher=publisher, clock=clock, seed=json.loads(json.dumps(seed)))
+
+
+def test_a_seed_carries_no_withdrawn_key_and_keeps_it_out_elsewhere(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """Neither from the seed, nor from the issuer that publishes it still, by whatever name (P63)."""
+    warm.distrust("a")
+    seed = warm.export()
+    assert seed is not None
+    assert publisher.pairs[0].jwk["x"] not in json.dumps(seed)
+    other = planted(seed, publisher, clock)
+
+    assert outcome(other, "b") == "found"
+    assert publisher.fetches == 0
+    assert outcome(other, "a") == "key_unknown"
+    publisher.extra = [{**publisher.pairs[0].jwk, "kid": "renamed"}]
+    clock.tick(601)
+    assert {outcome(other, "a"), outcome(other, "renamed")} == {"key_unknown"}
+    assert other.export() is not None
+    assert outcome(planted(other.export(), publisher, clock), "a") == "key_unknown"
+
+
+def test_a_seed_from_before_brings_nothing_back(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """Where what was withdrawn of an issuer is known (P69)."""
+    seed = warm.export()
+    warm.distrust("a")
+
+    again = JWKSResolver(URI, fetcher=publisher, clock=clock, seed=seed, distrusted=warm.distrusted)
+
+    assert outcome(again, "a") == "key_unknown"
+    assert outcome(again, "b") == "found"
+
+
+def test_a_seed_of_which_all_was_withdrawn_is_an_empty_one(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """It starts, and trusts nothing of what was there."""
+    warm.distrust()
+
+    empty = planted(warm.export(), publisher, clock)
+
+    assert {outcome(empty, "a"), outcome(empty, "b")} == {"key_unknown"}
+    assert empty.health().keys == 0
+
+
+def test_a_map_of_certificates_is_exported_without_a_withdrawn_key() -> None:
+    """As Google publishes them: by name."""
+    made = {kid: certificate(pair(kid)) for kid in ("a", "b")}
+    body = json.dumps(made).encode()
+
+    left = json.loads(without_members(body, lambda key: key.kid == "a"))
+
+    assert left == {"b": made["b"]}
+    assert without_members(body, lambda key: False) == body
+    odd = json.dumps({"keys": [{"kty": "AKP"}, None, pair("c").jwk], "more": 1}).encode()
+    kept = json.loads(without_members(odd, lambda key: True))
+    assert kept == {"keys": [{"kty": "AKP"}, None], "more": 1}
 
 
 def test_distrust_during_a_fetch_holds(

@@ -6,7 +6,7 @@ import pytest
 
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.crypto.jwk import VerificationKey, import_jwk
-from jwt_middleware.errors import KeyUnknown
+from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.keys.static import StaticKeys
 from jwt_middleware.testing.keys import KeyPair
@@ -69,6 +69,32 @@ def test_distrust_withdraws_keys_for_good() -> None:
     with pytest.raises(KeyUnknown):
         source.plan("b", ES256)
     assert source.health() == KeyHealth("static", is_ready=False, keys=0)
+
+
+@pytest.mark.parametrize("kid", ["b", "", "A"])
+def test_to_withdraw_a_key_that_is_not_there_is_an_error(kid: str) -> None:
+    """The key that was meant would go on serving; its name is told, or that it has none."""
+    named = StaticKeys((key_of(pair("a")),))
+    unnamed = StaticKeys((key_of(without_kid(pair("x"))),))
+
+    with pytest.raises(ConfigurationError, match=r"they are \['a'\]: write kid=None"):
+        named.distrust(kid)
+    with pytest.raises(ConfigurationError, match=r"they are \[\]"):
+        unnamed.distrust("x")
+    assert named.plan("a", ES256)
+    assert unnamed.plan(None, ES256)
+
+
+def test_a_key_can_be_withdrawn_twice() -> None:
+    """The second time changes nothing; and one that has no name goes with all."""
+    source = StaticKeys((key_of(pair("a")), key_of(without_kid(pair("x")))))
+    source.distrust("a")
+    source.distrust("a")
+    assert source.health().keys == 1
+
+    source.distrust()
+
+    assert source.health().keys == 0
 
 
 def test_a_secret_can_be_distrusted_under_any_name() -> None:
