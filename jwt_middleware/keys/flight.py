@@ -10,8 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 from weakref import WeakSet
+
+from jwt_middleware.keys.budget import Bucket
 
 # Added to what a fetch may take, so that its own end is what a waiter sees.
 GRACE = 0.5
@@ -30,6 +32,11 @@ STALE_PATIENCE = 1.0
 
 # Fetches at once over all the issuers of a pool: tokens can name many issuers in one second.
 MAX_FLIGHTS = 8
+
+# What tokens of issuers that were never proven may cause together: a deployment that starts with
+# forty tenants fetches all their keys at once, and a flood of invented names one set a second.
+UNPROVEN_BURST = 40
+UNPROVEN_INTERVAL = 1.0
 
 
 class KeyFlight:
@@ -171,25 +178,87 @@ def brief(seat: Seat, now: float) -> Seat | None:
 
 
 class FlightLimit:
-    """How many flights may be under way at once, over several sources that share it."""
+    """How many flights may be under way at once, over several sources that share it.
 
-    def __init__(self, most: int = MAX_FLIGHTS) -> None:
-        """:param most: flights at once."""
+    A token can name a source before anything of it is verified. So sources that have served a good
+    token have places of their own, and all others share a budget: it outlives each of them, and
+    whoever invents names spends what is invented names', not what keeps the proven ones alive.
+    """
+
+    def __init__(
+        self,
+        most: int = MAX_FLIGHTS,
+        budget: Bucket | None = None,
+    ) -> None:
+        """
+        :param most: flights at once of proven sources, and as many of the others.
+        :param budget: flights of those that are not proven; without it they are not counted.
+        """
         self._most = most
-        self._free = threading.Semaphore(most)
+        self._budget = budget
+        self._lock = TinyLock()
+        self._under_way = {True: 0, False: 0}
         renew_after_fork(self)
 
-    def take(self) -> bool:
-        """Take a place, if there is one."""
-        return self._free.acquire(blocking=False)
+    def take(self, now: float, *, is_proven: bool) -> "Refusal | None":
+        """Take a place; return why there is none."""
+        with self._lock:
+            if not is_proven and self._budget is not None and not self._budget.take(now):
+                return "over budget"
+            if self._under_way[is_proven] >= self._most:
+                return "all places taken"
+            self._under_way[is_proven] += 1
+            return None
 
-    def give_back(self) -> None:
+    def give_back(self, *, is_proven: bool) -> None:
         """Give a place back."""
-        self._free.release()
+        with self._lock:
+            self._under_way[is_proven] = max(0, self._under_way[is_proven] - 1)
+
+    def seconds_until_next(self, now: float) -> float:
+        """Return after how many seconds the budget allows one more flight."""
+        return 0.0 if self._budget is None else self._budget.seconds_until_next(now)
 
     def after_fork(self) -> None:
         """Forget the flights of the parent process."""
-        self._free = threading.Semaphore(self._most)
+        self._lock = TinyLock()
+        self._under_way = {True: 0, False: 0}
+
+
+class Share:
+    """One source's part in a limit."""
+
+    def __init__(self, limit: FlightLimit) -> None:
+        self._limit = limit
+        self.is_proven = False
+        """Whether the source has served a good token."""
+        self._taken_as: bool | None = None
+
+    def take(self, now: float) -> "Refusal | None":
+        """Take a place; return why there is none."""
+        is_proven = self.is_proven
+        refusal = self._limit.take(now, is_proven=is_proven)
+        if refusal is None:
+            self._taken_as = is_proven
+        return refusal
+
+    def give_back(self) -> None:
+        """Give back the place that was taken last."""
+        if self._taken_as is not None:
+            self._limit.give_back(is_proven=self._taken_as)
+            self._taken_as = None
+
+    def seconds_until_next(self, now: float) -> float:
+        """Return after how many seconds the budget allows one more flight."""
+        return self._limit.seconds_until_next(now)
+
+    def after_fork(self) -> None:
+        """Forget the flight of the parent process."""
+        self._taken_as = None
+
+
+Refusal = Literal["over budget", "all places taken"]
+"""Why a source may not fetch now although nothing is wrong with it."""
 
 
 class Forkable(Protocol):

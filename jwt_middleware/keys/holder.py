@@ -25,7 +25,7 @@ from jwt_middleware.events import (
 )
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.fetch import HTTPFetcher
-from jwt_middleware.keys.flight import FlightLimit, KeyFlight, renew_after_fork
+from jwt_middleware.keys.flight import KeyFlight, Share, renew_after_fork
 from jwt_middleware.keys.freshness import ages
 from jwt_middleware.keys.intake import Arrived, Failed, Intake, Outcome, Unchanged
 from jwt_middleware.keys.ledger import Ledger
@@ -50,7 +50,7 @@ class KeySetHolder:
         clock: Clock,
         observers: tuple[Observer, ...],
         spread: random.Random,
-        limit: FlightLimit | None,
+        share: Share | None,
         distrusted: Distrusted | None,
     ) -> None:
         """
@@ -58,7 +58,7 @@ class KeySetHolder:
         :param intake: fetches and reads.
         :param own_fetcher: what it asks with unless it was given another, and ends with this.
         :param spread: where the random part of intervals comes from.
-        :param limit: flights that may be under way at once, shared with other sources.
+        :param share: in how many flights may be under way at once, over several sources.
         :param distrusted: what was withdrawn of this source before.
         """
         self.snapshot: Snapshot | None = None
@@ -72,7 +72,7 @@ class KeySetHolder:
         self._spread = spread
         self.distrusted = Distrusted() if distrusted is None else distrusted
         """What was withdrawn of it."""
-        self._ledger = Ledger(options, spread, self._new_flight, limit, clock.monotonic())
+        self._ledger = Ledger(options, spread, self._new_flight, share, clock.monotonic())
         self._last_success_at: float | None = None
         renew_after_fork(self)
 
@@ -208,6 +208,12 @@ class KeySetHolder:
                     "or call warm() first"
                 )
             self.distrusted.add(kid, known.keys if known is not None else ())
+        self.apply_withdrawals()
+
+    def apply_withdrawals(self) -> None:
+        """Take out of the current set what was withdrawn, here or by another source."""
+        with self._ledger.lock:
+            known = self.snapshot
             if known is None:
                 return
             self.snapshot = replace(known, keys=self.distrusted.without(known.keys))

@@ -40,7 +40,7 @@ from jwt_middleware.events import (
 from jwt_middleware.keys.discovery import Location
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher
-from jwt_middleware.keys.flight import CROWD_PATIENCE, FlightLimit, KeyFlight, Seat, brief
+from jwt_middleware.keys.flight import CROWD_PATIENCE, KeyFlight, Seat, Share, brief
 from jwt_middleware.keys.holder import KeySetHolder
 from jwt_middleware.keys.intake import Intake
 from jwt_middleware.keys.ledger import Suppressed
@@ -67,7 +67,7 @@ class JWKSResolver(KeySetHolder):
         algorithms: Collection[str] = ASYMMETRIC,
         seed: Mapping[str, Any] | None = None,
         spread: random.Random | None = None,
-        limit: FlightLimit | None = None,
+        share: Share | None = None,
         distrusted: Distrusted | None = None,
     ) -> None:
         """
@@ -81,7 +81,7 @@ class JWKSResolver(KeySetHolder):
         :param algorithms: those that keys may be used with; none that shares a secret.
         :param seed: what :meth:`export` returned, here or in another process.
         :param spread: where the random part of intervals comes from.
-        :param limit: flights that may be under way at once, shared with other resolvers.
+        :param share: in how many flights may be under way at once, over several resolvers.
         :param distrusted: what was withdrawn of this issuer before.
         :raises ConfigurationError: for an address that keys must not come from, an algorithm that
             is no signature with a public key, or a seed that is none.
@@ -98,7 +98,7 @@ class JWKSResolver(KeySetHolder):
             clock=clock,
             observers=tuple(observers),
             spread=spread or random.SystemRandom(),
-            limit=limit,
+            share=share,
             distrusted=distrusted,
         )
         self._allowed = _asymmetric(algorithms)
@@ -153,13 +153,17 @@ class JWKSResolver(KeySetHolder):
         if has_news:
             # A set arrived since we looked; to ask now would be to ask twice.
             return self.plan(kid, algorithm)
-        if seat is not None and may_be_stale:
+        return self._waiting(seat, keys if may_be_stale else (), now)
+
+    def _waiting(self, seat: Seat | Suppressed | None, old_keys: Keys, now: float) -> Keys | Gap:
+        """Return what a request waits for; or the old keys, where it must not or need not wait."""
+        if isinstance(seat, Seat) and old_keys:
             seat = brief(seat, now)
-        if seat is not None:
+        if isinstance(seat, Seat):
             return Gap("keys", Fly(seat))
-        if may_be_stale:
-            return self._stale(keys)
-        raise self._unavailable(now)
+        if old_keys:
+            return self._stale(old_keys)
+        raise self._unavailable(now) if seat is None else self._suppressed(seat, now)
 
     def _check_worth_asking(self, kid: str | None, algorithm: Algorithm) -> None:
         """Refuse what no fetch could make good."""
@@ -312,7 +316,7 @@ class JWKSResolver(KeySetHolder):
             return
         with self._ledger.lock:
             seat = self._ledger.seat(now, "warm")
-        if seat is not None:
+        if isinstance(seat, Seat):
             if seat.claim():
                 # On a thread even where we may block: a fetch here would not end with the timeout.
                 seat.start()

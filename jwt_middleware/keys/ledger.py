@@ -13,9 +13,9 @@ from jwt_middleware.keys.budget import FIRST_PAUSE, Backoff, Bucket, Missed
 from jwt_middleware.keys.flight import (
     CROWD_PATIENCE,
     MAX_STRANGERS,
-    FlightLimit,
     KeyFlight,
     Seat,
+    Share,
     TinyLock,
 )
 from jwt_middleware.keys.options import ResolverOptions
@@ -54,12 +54,12 @@ class Ledger:
         options: ResolverOptions,
         spread: random.Random,
         launch: Launch,
-        limit: FlightLimit | None,
+        share: Share | None,
         now: float,
     ) -> None:
         """
         :param launch: makes a flight of ``number``, ``reason``, ``now`` and ``kid``.
-        :param limit: flights that may be under way at once, shared with other sources.
+        :param share: in how many flights may be under way at once, over several sources.
         """
         self.lock = TinyLock()
         self.flight: KeyFlight | None = None
@@ -70,7 +70,7 @@ class Ledger:
         self.is_closed = False
         self._lease = options.timeout + LEASE_GRACE
         self._launch = launch
-        self._limit = limit
+        self._share = share
         self._strangers = Bucket(options.unknown_kid_burst, options.unknown_kid_interval, now)
         interval = options.replaced_kid_interval
         self._replacements = None if interval is None else Bucket(1, interval, now)
@@ -90,16 +90,25 @@ class Ledger:
             self.free(self.flight)
         return self.flight
 
-    def seat(self, now: float, reason: str) -> Seat | None:
+    def seat(self, now: float, reason: str) -> Seat | Suppressed | None:
         """Return a seat on the flight under way or on a new one; ``None`` while that must wait."""
         flight = self.flying(now) or self.new_flight(now, reason)
+        if isinstance(flight, Suppressed):
+            return flight
         if flight is None or flight.is_flown_here:
             return None
         return Seat(flight, flight.patience, now)
 
-    def new_flight(self, now: float, reason: str, kid: str | None = None) -> KeyFlight | None:
-        """Launch, unless the gate is closed or others fill the sky."""
-        if not self.may_launch(now) or not (self._limit is None or self._limit.take()):
+    def new_flight(
+        self, now: float, reason: str, kid: str | None = None
+    ) -> KeyFlight | Suppressed | None:
+        """Launch, unless the gate is closed or others take all the places."""
+        if not self.may_launch(now):
+            return None
+        refusal = None if self._share is None else self._share.take(now)
+        if refusal == "over budget" and self._share is not None:
+            return Suppressed("over budget", self._share.seconds_until_next(now))
+        if refusal is not None:
             return None
         self._launched += 1
         self.flight = self._launch(number=self._launched, reason=reason, now=now, kid=kid)
@@ -111,14 +120,18 @@ class Ledger:
 
     def flight_behind(self, now: float, reason: str) -> KeyFlight | None:
         """Return a new flight that nobody waits for; ``None`` if there is one or must not be."""
-        return None if self.flying(now) is not None else self.new_flight(now, reason)
+        return None if self.flying(now) is not None else self._flight_or_none(now, reason)
+
+    def _flight_or_none(self, now: float, reason: str) -> KeyFlight | None:
+        flight = self.new_flight(now, reason)
+        return None if isinstance(flight, Suppressed) else flight
 
     def flight_for_replaced(self, now: float) -> KeyFlight | None:
         """Return a new flight after a bad signature of a known kid, where that is wanted."""
         bucket = self._replacements
         if bucket is None or self.flying(now) or not self.may_launch(now) or not bucket.take(now):
             return None
-        return self.new_flight(now, "replaced kid")
+        return self._flight_or_none(now, "replaced kid")
 
     def seat_for_stranger(self, kid: str | None, now: float) -> Seat | Suppressed:
         """Return a seat for a token whose kid nobody knows, or why there is none."""
@@ -178,10 +191,12 @@ class Ledger:
         """Make room for the next flight; for one that was left to itself already, nothing."""
         if self.flight is flight:
             self.flight = None
-            if self._limit is not None:
-                self._limit.give_back()
+            if self._share is not None:
+                self._share.give_back()
 
     def after_fork(self) -> None:
         """Start over in a forked child: another process holds the lock and flies the flight."""
         self.lock = TinyLock()
         self.flight = None
+        if self._share is not None:
+            self._share.after_fork()

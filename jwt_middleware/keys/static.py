@@ -59,6 +59,11 @@ class StaticKeys:
                 "kid=None to withdraw all of them, or take the key out of keys="
             )
         self.distrusted.add(kid, held.keys)
+        self.apply_withdrawals()
+
+    def apply_withdrawals(self) -> None:
+        """Take out of the set what was withdrawn, here or by another source."""
+        held = self.snapshot
         kept = self.distrusted.without(held.keys)
         self.snapshot = Snapshot(kept, generation=held.generation + 1)
 

@@ -1,25 +1,44 @@
 """Issuers that a rule admits: asked for when a token names them, and dropped when others need room.
 
 A name that the rule refuses leaves nothing behind. A name that it admits costs a place, a key set
-and perhaps a fetch, and anybody can write it into a token; so the places of issuers that have shown
-a good token are the last to be taken, and fetches over all of them are limited.
+and perhaps a fetch, and anybody can write it into a token. So issuers are told apart by whether a
+token of theirs was ever good: those are proven. The others share a few places and a small budget of
+fetches, whatever names they have and however often they come back; nothing that they spend belongs
+to a proven issuer.
 """
 
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from traceback import extract_tb
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.errors import KeysUnavailable
 from jwt_middleware.events import Observer
 from jwt_middleware.issuers import AdmittedIssuers, Issuer
+from jwt_middleware.keys.budget import Bucket
 from jwt_middleware.keys.distrust import Distrusted
-from jwt_middleware.keys.flight import FlightLimit, TinyLock, renew_after_fork
+from jwt_middleware.keys.flight import (
+    UNPROVEN_BURST,
+    UNPROVEN_INTERVAL,
+    FlightLimit,
+    Share,
+    TinyLock,
+    renew_after_fork,
+)
 from jwt_middleware.trust.trust import KeySource, Trust, source_of
 
 _log = logging.getLogger("jwt_middleware")
+
+# Issuers that lost their place and were proven before: they come back as what they are. A name is
+# an address; what is longer is not remembered.
+MAX_PROVEN_BEFORE = 10_000
+MAX_NAME_LENGTH = 512
+
+# A rule that fails may do so for every token, and anybody can send those.
+LOG_BURST = 10
+LOG_INTERVAL = 60.0
 
 
 class Admissions:
@@ -37,7 +56,11 @@ class Admissions:
         self._clock = clock
         self._observers = observers
         self._forget = forget
-        self._limit = FlightLimit(rule.max_flights)
+        now = clock.monotonic()
+        self._limit = FlightLimit(rule.max_flights, Bucket(UNPROVEN_BURST, UNPROVEN_INTERVAL, now))
+        self._log_budget = Bucket(LOG_BURST, LOG_INTERVAL, now)
+        self._proven_before: OrderedDict[str, None] = OrderedDict()
+        self._shares: WeakKeyDictionary[KeySource, Share] = WeakKeyDictionary()
         self._is_closed = False
         self._trusts: OrderedDict[str, Trust] = OrderedDict()
         """By name; of those that have shown a good token, the latest to do so stands last."""
@@ -69,7 +92,7 @@ class Admissions:
             settings = self._asked(issuer)
             made = None if settings is None else self._in_service(settings, known)
         except Exception as problem:  # noqa: BLE001 - the rule is foreign code
-            raise _undecided(problem) from None
+            raise self._undecided(problem) from None
         return self._exchange(issuer, known, made)
 
     def _asked(self, issuer: str) -> Issuer | None:
@@ -96,10 +119,21 @@ class Admissions:
             distrusted = self._withdrawn.get(settings.issuer or "")
         if known is not None:
             distrusted = known.source.distrusted
-        # One that was put aside may still hold what was withdrawn meanwhile.
         if kept is not None and not distrusted:
             return kept
-        return source_of(settings, self._clock, self._observers, self._limit, distrusted)
+        if kept is not None and kept.distrusted is distrusted:
+            # One that was put aside may still hold what was withdrawn meanwhile.
+            kept.apply_withdrawals()
+            return kept
+        share = Share(self._limit)
+        share.is_proven = self._was_proven(settings.issuer or "")
+        source = source_of(settings, self._clock, self._observers, share, distrusted)
+        with self._lock:
+            self._shares[source] = share
+        return source
+
+    def _was_proven(self, name: str) -> bool:
+        return name in self._proven or name in self._proven_before
 
     def _exchange(self, issuer: str, known: Trust | None, made: Trust | None) -> Trust | None:
         """Put what the rule said in the place of what was known, unless another was faster."""
@@ -120,11 +154,11 @@ class Admissions:
     def _make_room(self, newest: str) -> list[Trust]:
         if len(self._trusts) <= self._rule.most:
             return []
-        others = (name for name in self._trusts if name != newest)
         # A name can be written into a token by anybody; a good signature cannot.
-        by_worth = sorted(others, key=self._proven.__contains__)
-        idle = (name for name in by_worth if not self._trusts[name].source.health().is_fetching)
-        # There are more places than fetches, so one is idle; if none were, the last would go.
+        others = [name for name in self._trusts if name != newest and name not in self._proven]
+        idle = (name for name in others if not self._trusts[name].source.health().is_fetching)
+        # Without one the newest has no place until a token of it was good. A request that waits for
+        # its keys holds them meanwhile.
         return self._retire(next(idle, newest))
 
     def _retire(self, issuer: str) -> list[Trust]:
@@ -137,15 +171,27 @@ class Admissions:
             # No token of it was ever good, and to look for one would cost whoever comes next.
             return []
         self._proven.discard(issuer)
+        if len(issuer) <= MAX_NAME_LENGTH:
+            self._proven_before[issuer] = None
+            if len(self._proven_before) > MAX_PROVEN_BEFORE:
+                self._proven_before.popitem(last=False)
         return [trust]
 
     def proved(self, trust: Trust) -> None:
         """Take note of a good token: its issuer keeps its place the longest."""
         name = trust.issuer or ""
+        gone: list[Trust] = []
         with self._lock:
-            if self._trusts.get(name) is trust:
-                self._proven.add(name)
-                self._trusts.move_to_end(name)
+            share = self._shares.get(trust.source)
+            if share is None or self._trusts.setdefault(name, trust) is not trust:
+                return
+            share.is_proven = True
+            self._proven.add(name)
+            self._trusts.move_to_end(name)
+            if len(self._trusts) > self._rule.most:
+                gone = self._retire(next(iter(self._trusts)))
+        for each in gone:
+            self._forget(each)
 
     def open(self) -> None:
         """Admit again, after :meth:`close`."""
@@ -161,13 +207,15 @@ class Admissions:
         """Start over in a forked child, with the keys of its parent."""
         self._lock = TinyLock()
 
+    def _undecided(self, problem: Exception) -> KeysUnavailable:
+        """Return the refusal for a rule that failed, and log where it did, so and so often.
 
-def _undecided(problem: Exception) -> KeysUnavailable:
-    """Return the refusal for a rule that failed, and log where it did.
-
-    Not its message, which may quote the name that a token carries.
-    """
-    kind = type(problem).__name__
-    place = extract_tb(problem.__traceback__)[-1]
-    _log.error("issuer_admission_failed: %s at %s:%s", kind, place.filename, place.lineno)
-    return KeysUnavailable(f"the rule for admitted issuers failed ({kind})")
+        Not its message, which may quote the name that a token carries.
+        """
+        kind = type(problem).__name__
+        with self._lock:
+            is_to_be_told = self._log_budget.take(self._clock.monotonic())
+        if is_to_be_told:
+            place = extract_tb(problem.__traceback__)[-1]
+            _log.error("issuer_admission_failed: %s at %s:%s", kind, place.filename, place.lineno)
+        return KeysUnavailable(f"the rule for admitted issuers failed ({kind})")

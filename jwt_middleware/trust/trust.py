@@ -19,7 +19,7 @@ from jwt_middleware.errors import (
 from jwt_middleware.events import Observer
 from jwt_middleware.issuers import TENANT, TENANT_ID, AnyTenant, ClaimValue, Issuer
 from jwt_middleware.keys.distrust import Distrusted
-from jwt_middleware.keys.flight import FlightLimit
+from jwt_middleware.keys.flight import Share
 from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.keys.snapshot import KeyHealth, Snapshot
 from jwt_middleware.keys.static import StaticKeys
@@ -69,6 +69,10 @@ class KeySource(Protocol):
 
     def distrust(self, kid: str | None = None) -> None:
         """Stop trusting one key, or all, at once and for good."""
+        ...
+
+    def apply_withdrawals(self) -> None:
+        """Take out of the current set what was withdrawn, here or by another source."""
         ...
 
     def health(self) -> KeyHealth:
@@ -233,12 +237,12 @@ def source_of(
     issuer: Issuer,
     clock: Clock,
     observers: tuple[Observer, ...],
-    limit: FlightLimit | None = None,
+    share: Share | None = None,
     distrusted: Distrusted | None = None,
 ) -> KeySource:
     """Return where the keys of an issuer come from, ready to be asked.
 
-    :param limit: flights that may be under way at once, shared with other issuers.
+    :param share: in how many flights may be under way at once, over several issuers.
     :param distrusted: what was withdrawn of it before.
     :raises ConfigurationError: for an address that keys must not come from, or a wrong seed.
     """
@@ -254,6 +258,6 @@ def source_of(
         observers=observers,
         algorithms=issuer.algorithms,
         seed=issuer.seed,
-        limit=limit,
+        share=share,
         distrusted=distrusted,
     )

@@ -14,7 +14,7 @@ import pytest
 from jwt_middleware.effects import Gap
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.keys import flight as flight_module
-from jwt_middleware.keys.flight import FlightLimit
+from jwt_middleware.keys.flight import FlightLimit, Share
 from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.testing import Clock, FakeIssuer
 from jwt_middleware.testing.issuer import JWKS_PATH
@@ -119,8 +119,8 @@ def test_a_forked_child_keeps_the_keys_and_not_the_flight(
 def test_a_forked_child_fetches_over_http_while_its_parent_hangs() -> None:
     """A preloading server's child is not held up by what its parent was doing (P51)."""
     with FakeIssuer(["ES256"]) as issuer:
-        limit = FlightLimit(1)
-        source = JWKSResolver(issuer.jwks_uri, limit=limit)
+        share = Share(FlightLimit(1))
+        source = JWKSResolver(issuer.jwks_uri, share=share)
         issuer.gate.clear()
         gap = source.plan("x", ES256)
         assert isinstance(gap, Gap)

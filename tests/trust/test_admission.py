@@ -13,9 +13,11 @@ import pytest
 from jwt_middleware import AdmittedIssuers, Guard, Issuer, KeysUnavailable, Secret, TokenError
 from jwt_middleware.errors import ConfigurationError, IssuerUntrusted, KeyUnknown
 from jwt_middleware.keys.fetch import Request, Response
-from jwt_middleware.keys.flight import _after_fork
+from jwt_middleware.keys.flight import UNPROVEN_BURST, UNPROVEN_INTERVAL, _after_fork
 from jwt_middleware.request.question import Question
 from jwt_middleware.testing import Clock, KeyPair
+from jwt_middleware.trust import admission
+from jwt_middleware.trust.admission import LOG_BURST, LOG_INTERVAL
 from tests.faces.calls import InProcess
 from tests.keys.publisher import SOON, in_threads, landed
 from tests.keys.web import Web
@@ -567,3 +569,135 @@ def test_a_closed_guard_admits_nobody_until_it_is_warmed(world: World) -> None:
 
     assert guard.health()[name].state == "fresh"
     assert code_of(guard, world.token(new)) == "passed"
+
+
+def crafted(world: World, number: int, **claims: Any) -> str:
+    """Return a token that nobody signed, of an issuer that the rule admits."""
+    good = {"iss": world.name(f"crafted-{number}"), "aud": "api", "sub": "1"}
+    return KeyPair.generate("ES256", "k").sign(good | {"exp": int(world.clock.now()) + 60} | claims)
+
+
+def test_a_flood_of_names_costs_a_small_budget_of_fetches(world: World) -> None:
+    """Whatever names it invents, and however often their issuers are dropped and come back (P61)."""
+    guard = world.guard(most=9)
+    tokens = [crafted(world, number) for number in range(UNPROVEN_BURST + 60)]
+    outcomes = [code_of(guard, text) for text in tokens]
+
+    assert len(world.web.asked) == UNPROVEN_BURST
+    assert outcomes == ["signature_invalid"] * UNPROVEN_BURST + ["key_unknown"] * 60
+    for text in tokens:
+        code_of(guard, text)
+    assert len(world.web.asked) == UNPROVEN_BURST
+    world.clock.tick(5 * UNPROVEN_INTERVAL)
+    for text in tokens:
+        code_of(guard, text)
+    assert len(world.web.asked) == UNPROVEN_BURST + 5
+
+
+def test_over_that_budget_no_balancer_is_told_that_this_instance_is_ill(world: World) -> None:
+    """401 with the time to come back, and no verdict on the token; an honest issuer comes in then."""
+    guard = world.guard()
+    for number in range(UNPROVEN_BURST):
+        code_of(guard, crafted(world, number))
+    honest = world.token(world.name("honest"))
+
+    with pytest.raises(KeyUnknown) as refused:
+        guard.verify(honest)
+
+    assert refused.value.status == 401
+    assert refused.value.retry_after == UNPROVEN_INTERVAL
+    assert not refused.value.condemns_token
+    world.clock.tick(UNPROVEN_INTERVAL)
+    assert guard.verify(honest).subject == "42"
+
+
+def test_a_flood_takes_nothing_from_an_issuer_that_has_shown_a_good_token(world: World) -> None:
+    """Neither its place, nor its cached tokens, nor the renewal of its keys."""
+    guard = world.guard(most=3, max_flights=2)
+    names = [world.name(number) for number in range(3)]
+    known = [world.token(name) for name in names]
+    for text in known:
+        guard.verify(text)
+    cached = [guard._owners._tokens.get(text) for text in known]
+    for number in range(UNPROVEN_BURST + 20):
+        code_of(guard, crafted(world, number))
+
+    assert set(guard.health()) == set(names)
+    assert [guard._owners._tokens.get(text) for text in known] == cached
+    world.clock.tick(700)
+    asked = len(world.web.asked)
+    # No place of the strangers' is free, and their budget is spent.
+    for number in range(20):
+        code_of(guard, crafted(world, 100 + number))
+    for text in known:
+        guard.verify(text)
+    landed()
+    assert {f"{name}/keys" for name in names} <= set(world.web.asked[asked:])
+    assert {health.state for health in guard.health().values()} == {"fresh"}
+
+
+def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> None:
+    """All their places are taken; a proven issuer's keys are renewed all the same."""
+    guard = world.guard(max_flights=2)
+    proven = world.name("proven")
+    guard.verify(world.token(proven))
+    world.clock.tick(700)
+    world.arrived = threading.Semaphore(0)
+    world.gate.clear()
+    strangers = [crafted(world, number) for number in range(3)]
+    threads = [threading.Thread(target=code_of, args=(guard, text)) for text in strangers[:2]]
+    for thread in threads:
+        thread.start()
+        assert world.arrived.acquire(timeout=SOON)
+    # Within the budget, but all places are taken: nobody can tell.
+    assert code_of(guard, strangers[2]) == "keys_unavailable"
+
+    steps: Any = guard.decide(Question("GET", "/", world.token(proven, sub="43")))
+
+    effect = next(steps)
+    assert effect.flight.flight.reason == "expired"
+    world.gate.set()
+    for thread in threads:
+        thread.join(SOON)
+    steps.close()
+
+
+def test_an_issuer_that_lost_its_place_comes_back_as_proven(world: World) -> None:
+    """A flood in between takes no place of its own budget, since it has none."""
+    guard = world.guard(most=2, max_flights=1)
+    names = [world.name(number) for number in range(3)]
+    for name in names:
+        guard.verify(world.token(name))
+    assert names[0] not in guard.health()
+    for number in range(UNPROVEN_BURST + 5):
+        code_of(guard, crafted(world, number))
+
+    assert guard.verify(world.token(names[0], sub="43")).subject == "43"
+
+
+def test_only_so_many_proven_names_are_remembered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names that are too long to be addresses not at all."""
+    monkeypatch.setattr(admission, "MAX_PROVEN_BEFORE", 2)
+    guard = world.guard(most=2, max_flights=1)
+    for name in [*(world.name(number) for number in range(5)), world.name("x" * 600)]:
+        guard.verify(world.token(name))
+    guard.verify(world.token(world.name(6)))
+    guard.verify(world.token(world.name(7)))
+
+    (pool,) = guard._issuers._admissions
+    assert list(pool._proven_before) == [world.name(3), world.name(4)]
+
+
+def test_a_rule_that_fails_fills_no_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody can make it fail: a few lines, and one more a minute."""
+    guard = world.guard(raising)
+    for number in range(50):
+        assert code_of(guard, crafted(world, number)) == "keys_unavailable"
+
+    assert caplog.text.count("issuer_admission_failed") == LOG_BURST
+    world.clock.tick(LOG_INTERVAL)
+    code_of(guard, crafted(world, 1))
+    code_of(guard, crafted(world, 2))
+    assert caplog.text.count("issuer_admission_failed") == LOG_BURST + 1
