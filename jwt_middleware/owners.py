@@ -12,7 +12,7 @@ from jwt_middleware.effects import Flight, Gap
 from jwt_middleware.errors import AlgorithmNotAllowed, SignatureInvalid, TokenExpired
 from jwt_middleware.principal import Principal
 from jwt_middleware.rules.roles import RoleHierarchy
-from jwt_middleware.tokens.cache import Entry, TokenCache
+from jwt_middleware.tokens.cache import Entry, TokenCache, claims_weight
 from jwt_middleware.tokens.compact import KnownHeaders, parse
 from jwt_middleware.tokens.verifier import check_signature
 from jwt_middleware.trust.registry import Registry
@@ -79,6 +79,7 @@ class Owners:
             fresh = entry.trust.entry(
                 entry.principal, entry.key, entry.algorithm, entry.kid, snapshot
             )
+            fresh.claims_weight = entry.claims_weight
             fresh.was_used = True
             self._tokens.put(token, fresh)
         return entry.principal if entry.is_shared else _fresh(entry)
@@ -112,7 +113,9 @@ class Owners:
         )
         # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
         if snapshot is not None and snapshot is trust.source.snapshot:
-            self._tokens.put(token, trust.entry(principal, key, algorithm, header.kid, snapshot))
+            entry = trust.entry(principal, key, algorithm, header.kid, snapshot)
+            entry.claims_weight = claims_weight(compact.payload, principal)
+            self._tokens.put(token, entry)
         return principal
 
     def _keys(

@@ -218,14 +218,19 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 def _listed(value: Any, separator: str | None) -> frozenset[str]:
     if isinstance(value, str):
-        return _split(value, separator)
+        known = _split if len(value) <= MAX_KNOWN_TEXT else _split.__wrapped__
+        return known(value, separator)
     if isinstance(value, list):
         return frozenset(item for item in value if isinstance(item, str) and item)
     return _NO_NAMES
 
 
 # The tokens of one client say the same, word for word, and so share what is read out of it. 512 are
-# the clients of a large service; what they weigh is bounded by the size of a token.
+# the clients of a large service. A letter and a space become a hundred bytes, so longer texts are
+# read each time: under 20 MB in all, and under 1 MB of what services use.
+MAX_KNOWN_TEXT = 512
+
+
 @lru_cache(maxsize=512)
 def _split(text: str, separator: str | None) -> frozenset[str]:
     return frozenset(filter(None, text.split(separator) if separator else (text,)))

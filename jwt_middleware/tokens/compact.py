@@ -13,8 +13,9 @@ from jwt_middleware.errors import TokenMalformed, TokenTooLarge
 from jwt_middleware.strictjson import NotOneObject, read_object
 
 # An issuer uses a handful of headers (algorithm and key). 256 leaves room for many issuers and
-# rotations, and costs under 100 KB.
+# rotations; longer ones carry certificates, and are read each time. Under 400 KB in all.
 MAX_KNOWN_HEADERS = 256
+MAX_KNOWN_HEADER_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,9 @@ class KnownHeaders(dict[bytes, Header]):
     __slots__ = ()
 
     def learn(self, segment: bytes, header: Header) -> None:
-        """Keep a header whose signature was good."""
+        """Keep a header whose signature was good, unless it is long."""
+        if len(segment) > MAX_KNOWN_HEADER_LENGTH:
+            return
         if len(self) >= MAX_KNOWN_HEADERS:
             self.clear()
         self[segment] = header

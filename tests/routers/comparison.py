@@ -174,9 +174,11 @@ class Runner:
         """
         if not table.by_name[name].path.endswith("/**"):
             return False
-        page = re.sub("/+", "/", path.path).rstrip("/")
-        raw = re.sub(b"/+", b"/", path.raw).rstrip(b"/")
         root = path.root
+        # A mount point comes off as it is written.
+        head = root if path.path.startswith(root) else ""
+        page = head + re.sub("/+", "/", path.path[len(head) :]).rstrip("/")
+        raw = head.encode() + re.sub(b"/+", b"/", path.raw[len(head) :]).rstrip(b"/")
         for twin in (Handed(page, raw, root), Handed(f"{page}/", raw + b"/", root)):
             others, _ = self._ask(self._bare, spelling, twin, None)
             if others and table.order.index(others[0]) < table.order.index(name):
