@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 
+from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.keys.addresses import pinned
 from jwt_middleware.keys.document import Rejected
-from jwt_middleware.keys.flight import renew_after_fork
 
 # A publisher that takes longer to connect is down; jose and Nimbus are near these.
 CONNECT_SECONDS = 2.0

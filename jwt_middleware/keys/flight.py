@@ -4,15 +4,14 @@ A flight belongs to nobody: a waiter who gives up takes nothing from the others,
 is bound to an event loop. If the thread that flies it dies, a fresh one takes over.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
-from weakref import WeakSet
+from typing import Literal
 
+from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.keys.budget import Bucket
 
 # Added to what a fetch may take, so that its own end is what a waiter sees.
@@ -260,30 +259,6 @@ class Share:
 Refusal = Literal["over budget", "all places taken"]
 """Why a source may not fetch now although nothing is wrong with it."""
 
-
-class Forkable(Protocol):
-    """Something with a lock and a flight that a forked child must not inherit."""
-
-    def after_fork(self) -> None:
-        """Start over, keeping what is known."""
-        ...
-
-
-_forkables: "WeakSet[Forkable]" = WeakSet()
-
-
-def renew_after_fork(forkable: Forkable) -> None:
-    """Have ``forkable.after_fork()`` called in every forked child, for as long as it lives."""
-    _forkables.add(forkable)
-
-
-def _after_fork() -> None:
-    for forkable in list(_forkables):
-        forkable.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 TinyLock = threading.Lock
 """Held for microseconds, never over a fetch, a parse or an observer."""

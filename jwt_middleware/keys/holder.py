@@ -23,9 +23,10 @@ from jwt_middleware.events import (
     Observer,
     tell,
 )
+from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.fetch import HTTPFetcher
-from jwt_middleware.keys.flight import KeyFlight, Share, renew_after_fork
+from jwt_middleware.keys.flight import KeyFlight, Share
 from jwt_middleware.keys.freshness import ages
 from jwt_middleware.keys.intake import Arrived, Failed, Intake, Outcome, Unchanged
 from jwt_middleware.keys.ledger import Ledger

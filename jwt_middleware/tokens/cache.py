@@ -13,6 +13,7 @@ from typing import Any
 
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.principal import Principal
 
 # What an entry of an ordinary token weighs besides its text, in bytes: a principal with a dozen
@@ -62,6 +63,7 @@ class TokenCache:
         self._bytes = 0
         self._lock = Lock()
         self.get = self._entries.get
+        renew_after_fork(self)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -98,6 +100,12 @@ class TokenCache:
             self._entries.clear()
             self._queue.clear()
             self._bytes = 0
+
+    def after_fork(self) -> None:
+        """Start over in a forked child with what is remembered, which may be half changed."""
+        self._lock = Lock()
+        self._queue = deque(self._entries)
+        self._bytes = sum(_weight(token, entry) for token, entry in self._entries.items())
 
     def _make_room(self, weight: int) -> None:
         while self._queue and (

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from jwt_middleware.clock import Clock
 from jwt_middleware.errors import KeysUnavailable
 from jwt_middleware.events import Observer
+from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.keys.budget import Bucket
 from jwt_middleware.keys.distrust import Distrusted
@@ -25,7 +26,6 @@ from jwt_middleware.keys.flight import (
     FlightLimit,
     Share,
     TinyLock,
-    renew_after_fork,
 )
 from jwt_middleware.trust.trust import KeySource, Trust, source_of
 

@@ -12,8 +12,9 @@ import pytest
 
 from jwt_middleware import AdmittedIssuers, Guard, Issuer, KeysUnavailable, Secret, TokenError
 from jwt_middleware.errors import ConfigurationError, IssuerUntrusted, KeyUnknown
+from jwt_middleware.forks import _after_fork
 from jwt_middleware.keys.fetch import Request, Response
-from jwt_middleware.keys.flight import UNPROVEN_BURST, UNPROVEN_INTERVAL, _after_fork
+from jwt_middleware.keys.flight import UNPROVEN_BURST, UNPROVEN_INTERVAL
 from jwt_middleware.request.question import Question
 from jwt_middleware.testing import Clock, KeyPair
 from jwt_middleware.trust import admission

@@ -1,0 +1,34 @@
+"""What a forked child must not inherit: a lock that another thread held, a fetch that is not its own.
+
+``os.fork`` copies memory and one thread. A lock that was held by any other thread stays locked in the
+child for ever, and what that thread was changing stays half changed.
+"""
+
+import os
+from typing import Protocol
+from weakref import WeakSet
+
+
+class Forkable(Protocol):
+    """Something with a lock, or with work under way."""
+
+    def after_fork(self) -> None:
+        """Start over in a forked child, keeping what is known."""
+        ...
+
+
+_forkables: "WeakSet[Forkable]" = WeakSet()
+
+
+def renew_after_fork(forkable: Forkable) -> None:
+    """Have ``forkable.after_fork()`` called in every forked child, for as long as it lives."""
+    _forkables.add(forkable)
+
+
+def _after_fork() -> None:
+    for forkable in list(_forkables):
+        forkable.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

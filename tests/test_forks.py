@@ -1,0 +1,175 @@
+"""Forks: no lock of the parent's may stay locked in a child, whichever was held at that moment."""
+
+import gc
+import os
+import re
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jwt_middleware
+from jwt_middleware import AdmittedIssuers, Guard, Issuer
+from jwt_middleware.testing import Clock
+from tests.keys.publisher import Publisher
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+ROOT = Path(jwt_middleware.__file__).parent
+LOCK = type(threading.Lock())
+
+# What makes a lock, a thread or a timer, anywhere in the package but in the test kit.
+MAKERS = re.compile(
+    r"\b(?:threading\.)?(TinyLock|Lock|RLock|Semaphore|BoundedSemaphore|Condition|Event|Barrier|Timer"
+    r"|Thread|local)\(|\b(?:asyncio\.Event|ThreadPoolExecutor|Queue|SimpleQueue)\("
+)
+
+# Each file that makes any, how many times, and why a fork does it no harm.
+KNOWN = {
+    "tokens/cache.py": (2, "renewed: TokenCache.after_fork"),
+    "trust/admission.py": (2, "renewed: Admissions.after_fork"),
+    "keys/ledger.py": (2, "renewed: Ledger.after_fork, by its holder"),
+    "keys/fetch.py": (3, "the lock is renewed: HTTPFetcher.after_fork; a timer cuts one call, and ends with it"),
+    "keys/flight.py": (
+        4,
+        "the lock of a limit is renewed: FlightLimit.after_fork; the claim of a flight is never waited for, "
+        "and a child has no flight; a thread flies one flight",
+    ),
+    "sockets.py": (1, "an event of one loop, which no child goes on running"),
+}
+
+
+def test_every_lock_of_the_package_is_known_and_renewed() -> None:
+    """A new one has to be added here, with the reason why a forked child does not wait for it."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        count = len(MAKERS.findall(path.read_text()))
+        if count and not name.startswith("testing/"):
+            found[name] = count
+
+    assert found == {name: count for name, (count, _) in KNOWN.items()}
+
+
+class World:
+    """A guard with a fixed and an admitted issuer, and tokens of both."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.publisher = Publisher("a")
+        self.names = ["https://fixed.example/", "https://admitted.example/"]
+        fixed, admitted = (
+            Issuer(name, audience=None, jwks_uri=f"{name}keys", fetcher=self.publisher)
+            for name in self.names
+        )
+        pool = AdmittedIssuers(lambda name: admitted if name == self.names[1] else None)
+        with_http = Issuer("https://http.example/", audience=None, jwks_uri="https://http.example/k")
+        self.guard = Guard(issuers=[fixed, pool, with_http], clock=self.clock, token_cache_size=4)
+        for name in self.names:
+            self.guard.verify(self.token(name))
+
+    def token(self, name: str, subject: str = "known") -> str:
+        claims = {"iss": name, "sub": subject, "exp": self.clock.now() + 9_000}
+        return self.publisher.pairs[0].sign(claims)
+
+    def locks(self) -> dict[str, Any]:
+        """Return every lock that is an attribute of a living object of the package."""
+        found = {}
+        for each in gc.get_objects():
+            module = type(each).__module__
+            is_ours = module.startswith("jwt_middleware.") and ".testing" not in module
+            if is_ours and hasattr(each, "__dict__"):
+                for name, value in vars(each).items():
+                    if isinstance(value, LOCK):
+                        found[f"{type(each).__name__}.{name}"] = value
+        return found
+
+    def use(self) -> None:
+        """Go through all that the guard keeps: cached tokens, new ones, evictions, renewals."""
+        for name in self.names:
+            self.guard.verify(self.token(name))
+            for number in range(6):
+                self.guard.verify(self.token(name, str(number)))
+        self.clock.tick(700)
+        for name in self.names:
+            self.guard.verify(self.token(name, "after the renewal"))
+        self.guard.health()
+        self.guard.distrust(self.names[0], "another")
+        self.guard.close()
+
+
+def in_a_child(work: Any) -> int:
+    """Return the status of a forked child that does the work, or was ended by an alarm."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+LOCKS = [
+    "TokenCache._lock",
+    "Ledger.lock",
+    "FlightLimit._lock",
+    "Admissions._lock",
+    "HTTPFetcher._lock",
+    "KeyFlight._claim",
+]
+
+
+def test_no_lock_is_missing_from_those_that_are_held_over_a_fork() -> None:
+    """Found on the living objects; a flight that is over is gone."""
+    world = World()
+
+    assert set(world.locks()) <= set(LOCKS)
+    assert set(LOCKS) - set(world.locks()) <= {"KeyFlight._claim"}
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("name", [name for name in LOCKS if name != "KeyFlight._claim"])
+def test_a_child_that_was_forked_while_a_lock_was_held_goes_on(name: str) -> None:
+    """Another thread holds it, and does not exist in the child."""
+    world = World()
+    lock = world.locks()[name]
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            done.wait(30)
+
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    assert held.wait(10)
+    try:
+        assert in_a_child(world.use) == 0
+    finally:
+        done.set()
+        holder.join(10)
+    # The parent goes on as well.
+    world.use()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_in_the_middle_of_a_change_counts_what_it_has() -> None:
+    """Between an entry and its place in the queue: the child evicts, and its bytes add up."""
+    world = World()
+    cache = world.guard._owners._tokens
+    # As a thread leaves them that was stopped half-way.
+    cache._queue.clear()
+    cache._bytes = 10**9
+
+    def use_and_count() -> None:
+        for number in range(6):
+            world.guard.verify(world.token(world.names[0], str(number)))
+        assert len(cache) == len(cache._queue) == 4
+        assert 0 < cache.bytes < 100_000
+
+    assert in_a_child(use_and_count) == 0
