@@ -12,7 +12,11 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Return a reading that never goes back; every age is measured with it."""
+        """Return a reading that never goes back.
+
+        It may stand still while the machine is suspended. So an age that protects something is the
+        greater of what both readings tell.
+        """
         ...
 
 

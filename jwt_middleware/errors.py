@@ -55,8 +55,6 @@ class Refused(JWTMiddlewareError):
     """The OAuth error of RFC 6750 §3.1, where one applies."""
     check = "shape and claims"
     """The check of the guard that refuses with it, as ``explain`` names it."""
-    retry_after: float | None = None
-    """Seconds until another try makes sense, where it can succeed."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.public)
@@ -110,8 +108,7 @@ class TokenError(Refused):
 
     @property
     def condemns_token(self) -> bool:
-        # An issuer that was not asked has said nothing of it.
-        return self.retry_after is None
+        return True
 
 
 class TokenMissing(TokenError):
@@ -164,14 +161,19 @@ class KeyUnknown(TokenError):
     check = "key and signature"
     code = "key_unknown"
     public = "The access token is signed with an unknown key"
+    retry_after: float | None = None
+    """Seconds until the issuer can be asked, where it was not; ``None`` where it was.
+
+    Too many tokens name unknown keys then. That is no verdict on this one.
+    """
 
     def __init__(self, detail: str = "", retry_after: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
-        """Seconds until the issuer can be asked, where it was not; ``None`` where it was.
 
-        Too many tokens name unknown keys then. That is no verdict on this one.
-        """
+    @property
+    def condemns_token(self) -> bool:
+        return self.retry_after is None
 
 
 class SignatureInvalid(TokenError):
@@ -288,11 +290,11 @@ class Unavailable(Refused):
     """Something that the decision needs is out of reach; trying again may help."""
 
     status = 503
-    retry_after: float = 1.0
 
     def __init__(self, detail: str = "", retry_after: float = 1.0) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+        """Seconds until another try makes sense."""
 
 
 class KeysUnavailable(Unavailable):

@@ -1,7 +1,7 @@
-"""What a forked child must not inherit: a lock that another thread held, a fetch that is not its own.
+"""What a forked child must not inherit: a lock that another thread held, a fetch under way.
 
-``os.fork`` copies memory and one thread. A lock that was held by any other thread stays locked in the
-child for ever, and what that thread was changing stays half changed.
+``os.fork`` copies memory and one thread. A lock that was held by any other thread stays locked in
+the child for ever, and what that thread was changing stays half changed.
 """
 
 import os

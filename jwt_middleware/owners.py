@@ -55,14 +55,16 @@ class Owners:
         entry = self._tokens.get(token)
         if entry is None:
             return self._verified(token, learnt)
-        if self._clock.now() >= entry.valid_until:
-            raise TokenExpired
+        now = self._clock.now()
         if (
-            entry.trust.source.snapshot is entry.snapshot
+            now < entry.unquestioned_until
+            and entry.trust.source.snapshot is entry.snapshot
             and self._clock.monotonic() < entry.soft_at
         ):
             entry.was_used = True
             return entry.principal if entry.is_shared else _fresh(entry)
+        if now >= entry.valid_until:
+            raise TokenExpired
         return self._renewed(token, entry, learnt)
 
     def _renewed(self, token: str, entry: Entry, learnt: Learnt) -> Principal | Gap:

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Literal
 
-from jwt_middleware.errors import ConfigurationError, Refused, TokenMissing, Unavailable, refusals
+from jwt_middleware.errors import (
+    ConfigurationError,
+    KeyUnknown,
+    Refused,
+    TokenMissing,
+    Unavailable,
+    refusals,
+)
 from jwt_middleware.principal import Principal
 
 _log = logging.getLogger("jwt_middleware")
@@ -218,9 +225,9 @@ class Answers:
         fixed = self._fixed.get(type(problem))
         if fixed is None:
             return self._render(problem)
-        if problem.retry_after is None:
-            return fixed
-        return fixed.plus("Retry-After", _seconds(problem.retry_after))
+        if isinstance(problem, KeyUnknown) and problem.retry_after is not None:
+            return fixed.plus("Retry-After", _seconds(problem.retry_after))
+        return fixed
 
     def refuse_code(self, code: str) -> Deny:
         """Return the answer for a code whose words are fixed; for any other, that of no token."""

@@ -16,6 +16,7 @@ from jwt_middleware import (
 from jwt_middleware.errors import AlgorithmNotAllowed, KeyUnknown, SignatureInvalid, TokenExpired
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair, bad_token
 from jwt_middleware.testing.issuer import JWKS_PATH
+from tests.keys.publisher import Publisher
 from tests.short_form import HMAC, short_guard, token
 
 
@@ -284,3 +285,53 @@ def test_a_token_in_use_outlives_those_that_were_seen_once(
         guard.verify(issuer.token(aud="o", sub=str(number)))
 
     assert guard.verify(known) is first
+
+
+def test_a_cached_token_is_asked_about_after_a_sleep(clock: Clock) -> None:
+    """Its key set grew old while the monotonic clock stood still: a removed key is refused."""
+    publisher = Publisher("a")
+    issuer = Issuer("https://a/", audience=None, jwks_uri="https://a.example/k", fetcher=publisher)
+    guard = Guard(issuers=issuer, clock=clock)
+    known = publisher.pairs[0].sign({"iss": "https://a/", "sub": "x", "exp": clock.now() + 10**6})
+    guard.verify(known)
+    publisher.publish("b")
+    clock.suspend(601)
+
+    with pytest.raises(KeyUnknown):
+        guard.verify(known)
+
+
+@pytest.mark.parametrize("seconds", [-86_400, 299])
+def test_a_cached_token_of_a_fresh_set_asks_nobody_wherever_the_wall_clock_is(
+    seconds: float, clock: Clock
+) -> None:
+    """Back by a day, or forward by less than the set keeps."""
+    publisher = Publisher("a")
+    issuer = Issuer(
+        "https://a/",
+        audience=None,
+        jwks_uri="https://a.example/k",
+        fetcher=publisher,
+        resolver=ResolverOptions(refresh_after=400, max_age=600),
+    )
+    guard = Guard(issuers=issuer, clock=clock)
+    known = publisher.pairs[0].sign({"iss": "https://a/", "sub": "x", "exp": clock.now() + 10**6})
+    principal = guard.verify(known)
+    clock.jump(seconds)
+
+    assert guard.verify(known) is principal
+    assert publisher.fetches == 1
+
+
+def test_a_token_that_expired_during_a_sleep_is_expired(clock: Clock) -> None:
+    """And not unknown: its expiry is looked at before its key."""
+    publisher = Publisher("a")
+    issuer = Issuer("https://a/", audience=None, jwks_uri="https://a.example/k", fetcher=publisher)
+    guard = Guard(issuers=issuer, clock=clock)
+    known = publisher.pairs[0].sign({"iss": "https://a/", "sub": "x", "exp": clock.now() + 3_000})
+    guard.verify(known)
+    clock.suspend(86_400)
+
+    with pytest.raises(TokenExpired):
+        guard.verify(known)
+    assert publisher.fetches == 1

@@ -57,6 +57,7 @@ class Location:
         self._clock = clock
         self._discovered: str | None = None
         self._rediscover_at = 0.0
+        self._rediscover_after = 0.0
 
     def ask_for_keys(self, known: Snapshot | None) -> tuple[str, Response]:
         """Return the address and its answer: 200, or 304 if ``known`` still stands.
@@ -83,7 +84,12 @@ class Location:
         """Return the address, and whether it was looked up just now."""
         if self._fixed is not None:
             return self._fixed, False
-        if self._discovered is not None and self._clock.monotonic() < self._rediscover_at:
+        # The greater of both ages counts, as of a key set: it names where keys come from.
+        is_recent = (
+            self._clock.monotonic() < self._rediscover_at
+            and self._clock.now() < self._rediscover_after
+        )
+        if self._discovered is not None and is_recent:
             return self._discovered, False
         if self._discovered is not None:
             # Half of the time, so that a discovery that hangs leaves some for the keys.
@@ -96,6 +102,7 @@ class Location:
                 raise
             return self._discovered, False
         self._rediscover_at = self._clock.monotonic() + self._options.discovery_lifetime
+        self._rediscover_after = self._clock.now() + self._options.discovery_lifetime
         return self._discovered, True
 
     def _discover(self, deadline: float) -> str:

@@ -171,6 +171,7 @@ class KeySetHolder:
             soft_at=outcome.asked_at + soft,
             hard_at=hard_at,
             dead_at=hard_at + self._options.stale_if_error,
+            wall_offset=outcome.wall_offset,
         )
 
     def _exchange(self, flight: KeyFlight, snapshot: Snapshot) -> None:
@@ -224,12 +225,13 @@ class KeySetHolder:
 
     @property
     def _state(self) -> State:
-        return state_of(self.snapshot, self._clock.monotonic())
+        return state_of(self.snapshot, self._clock.monotonic(), self._clock.now())
 
     def health(self) -> KeyHealth:
         """Return how it stands, without asking anybody."""
         snapshot, now, backoff = self.snapshot, self._clock.monotonic(), self._ledger.backoff
-        state = "closed" if self._ledger.is_closed else state_of(snapshot, now)
+        wall = self._clock.now()
+        state = "closed" if self._ledger.is_closed else state_of(snapshot, now, wall)
         keys = len(snapshot.keys) if snapshot is not None else 0
         return KeyHealth(
             state,
@@ -239,7 +241,7 @@ class KeySetHolder:
             last_failure=backoff.last_failure,
             is_degraded=keys > 0 and state == "expired",
             is_fetching=self._ledger.flight is not None,
-            age=None if snapshot is None else now - snapshot.fetched_at,
+            age=None if snapshot is None else snapshot.instant(now, wall) - snapshot.fetched_at,
             generation=0 if snapshot is None else snapshot.generation,
             last_success_at=self._last_success_at,
             next_attempt_in=max(0.0, backoff.opens_at - now),

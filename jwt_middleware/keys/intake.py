@@ -23,6 +23,8 @@ class Arrived:
     last_modified: str | None
     asked_at: float
     """The monotonic instant of the question: the answer is no younger."""
+    wall_offset: float
+    """POSIX time less monotonic time at that instant."""
     lifetime: float | None
     """Seconds that the answer says it keeps."""
 
@@ -33,6 +35,7 @@ class Unchanged:
 
     document: bytes
     asked_at: float
+    wall_offset: float
     lifetime: float | None
 
 
@@ -79,12 +82,13 @@ class Intake:
 
     def _fetch(self, known: Snapshot | None) -> Arrived | Unchanged:
         asked_at = self._clock.monotonic()
+        offset = self._clock.now() - asked_at
         url, response = self._location.ask_for_keys(known)
         lifetime = stated_lifetime(response.headers, self._clock.now())
         if known is not None and known.url == url and response.status == 304:
-            return Unchanged(known.document, asked_at, lifetime)
+            return Unchanged(known.document, asked_at, offset, lifetime)
         if known is not None and known.document == response.body:
-            return Unchanged(known.document, asked_at, lifetime)
+            return Unchanged(known.document, asked_at, offset, lifetime)
         return Arrived(
             read_key_set(response.body, self._max_keys, known.imported if known else None),
             url,
@@ -92,5 +96,6 @@ class Intake:
             response.headers.get("etag"),
             response.headers.get("last-modified"),
             asked_at,
+            offset,
             lifetime,
         )

@@ -103,6 +103,7 @@ class JWKSResolver(KeySetHolder):
         )
         self._allowed = _asymmetric(algorithms)
         self._monotonic = clock.monotonic
+        self._wall = clock.now
         if seed is not None:
             self.snapshot = planted(seed, options, clock, self.distrusted)
 
@@ -117,7 +118,8 @@ class JWKSResolver(KeySetHolder):
         snapshot = self.snapshot
         if snapshot is not None:
             keys = self._find(snapshot, kid, algorithm)
-            if keys and self._monotonic() < snapshot.soft_at:
+            is_fresh = self._monotonic() < snapshot.soft_at and self._wall() < snapshot.soft_until
+            if keys and is_fresh:
                 return keys
         return self._plan_with_care(snapshot, kid, algorithm)
 
@@ -138,7 +140,7 @@ class JWKSResolver(KeySetHolder):
     ) -> Keys | Gap:
         self._check_worth_asking(kid, algorithm)
         now = self._monotonic()
-        state = state_of(snapshot, now)
+        state = state_of(snapshot, now, self._wall())
         keys = self._find(snapshot, kid, algorithm)
         if snapshot is not None and state in {"fresh", "ahead"}:
             if not keys:
@@ -230,7 +232,7 @@ class JWKSResolver(KeySetHolder):
         :raises KeysUnavailable: if there is still no telling.
         """
         snapshot, now = self.snapshot, self._monotonic()
-        state = state_of(snapshot, now)
+        state = state_of(snapshot, now, self._wall())
         awaited = flight if isinstance(flight, Seat) else None
         if awaited is not None:
             self._tell(KeysWaitedFor(self._name, now - awaited.taken_at, landed))

@@ -21,7 +21,7 @@ def export(snapshot: Snapshot, clock: Clock, distrusted: Distrusted) -> dict[str
     :param distrusted: what was withdrawn: it is left out, and named so that it stays out when the
         issuer still publishes it where the seed is used.
     """
-    age = clock.monotonic() - snapshot.fetched_at
+    age = snapshot.instant(clock.monotonic(), clock.now()) - snapshot.fetched_at
     document = without_members(snapshot.document, distrusted.withdraws)
     return {
         "url": snapshot.url,
@@ -57,11 +57,12 @@ def planted(
         soft_at=fetched_at + options.refresh_after,
         hard_at=hard_at,
         dead_at=hard_at + options.stale_if_error,
+        wall_offset=clock.now() - clock.monotonic(),
         url=url,
         document=body,
         imported=key_set.imported,
     )
-    return None if snapshot.state(clock.monotonic()) == "dead" else snapshot
+    return None if snapshot.state(clock.monotonic(), clock.now()) == "dead" else snapshot
 
 
 def _take_over(withdrawn: object, distrusted: Distrusted) -> None:

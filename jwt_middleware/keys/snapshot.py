@@ -30,6 +30,9 @@ class Snapshot:
     """From here a request waits for the renewal."""
     dead_at: float = math.inf
     """From here the set serves nobody."""
+    wall_offset: float = math.inf
+    """POSIX time less monotonic time when it was fetched. A greater one means that the monotonic
+    clock stood still since: the machine was suspended."""
     url: str = ""
     document: bytes = field(default=b"", repr=False)
     """What was read, so that an unchanged answer is known for one."""
@@ -37,6 +40,8 @@ class Snapshot:
     last_modified: str | None = None
     imported: Mapping[bytes, VerificationKey] = field(default_factory=dict, repr=False)
     """Keys by the digest of the member that they were read from."""
+    soft_until: float = field(init=False, repr=False)
+    """``soft_at`` in POSIX time."""
     by_kid: Mapping[str | None, Keys] = field(init=False, repr=False)
     _serving: dict[tuple[str | None, str], Keys] = field(init=False, repr=False)
 
@@ -45,6 +50,7 @@ class Snapshot:
         for key in self.keys:
             by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
         object.__setattr__(self, "by_kid", by_kid)
+        object.__setattr__(self, "soft_until", self.soft_at + self.wall_offset)
         object.__setattr__(self, "_serving", {})
 
     @property
@@ -52,8 +58,17 @@ class Snapshot:
         """The names of its keys."""
         return frozenset(kid for kid in self.by_kid if kid is not None)
 
-    def state(self, now: float) -> State:
+    def instant(self, now: float, wall: float) -> float:
+        """Return the monotonic instant that it is, as if the clock had never stood still.
+
+        :param now: the monotonic clock.
+        :param wall: POSIX time; what goes back on it makes nothing younger.
+        """
+        return max(now, wall - self.wall_offset)
+
+    def state(self, now: float, wall: float) -> State:
         """Return what its age makes of it."""
+        now = self.instant(now, wall)
         if now < self.soft_at:
             return "fresh"
         if now < self.hard_at:
@@ -89,9 +104,9 @@ class Snapshot:
         return serving
 
 
-def state_of(snapshot: Snapshot | None, now: float) -> State:
+def state_of(snapshot: Snapshot | None, now: float, wall: float) -> State:
     """Return how a set stands, or that there is none."""
-    return "empty" if snapshot is None else snapshot.state(now)
+    return "empty" if snapshot is None else snapshot.state(now, wall)
 
 
 @dataclass(frozen=True, slots=True)

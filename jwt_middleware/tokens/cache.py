@@ -6,6 +6,7 @@ trusted for being there: the guard holds it against the clock, the key set and t
 time, so what is evicted late is not accepted late.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock
@@ -48,6 +49,9 @@ class Entry:
     is_shared: bool = True
     """Whether several requests may see the very principal."""
     was_used: bool = False
+    unquestioned_until: float = -math.inf
+    """POSIX time until which nothing need be asked: until it expires, or the key set or the rule
+    that admitted the issuer is to be asked again by a clock that does not stand still."""
     claims_weight: int = 0
     """What its claims may weigh, in bytes; see :func:`claims_weight`."""
 

@@ -84,7 +84,7 @@ class Admissions:
         :raises KeysUnavailable: if the rule cannot tell, or this is closed.
         """
         known = self._trusts.get(issuer)
-        if known is not None and self._clock.monotonic() < known.admitted_until:
+        if known is not None and self._is_recent(known):
             return known
         if known is None and self._is_closed:
             raise KeysUnavailable("the guard is closed")
@@ -94,6 +94,13 @@ class Admissions:
         except Exception as problem:  # noqa: BLE001 - the rule is foreign code
             raise self._undecided(problem) from None
         return self._exchange(issuer, known, made)
+
+    def _is_recent(self, known: Trust) -> bool:
+        # The greater of both ages counts: for so long an issuer is trusted that no longer is one.
+        return (
+            self._clock.monotonic() < known.admitted_until
+            and self._clock.now() < known.admitted_before
+        )
 
     def _asked(self, issuer: str) -> Issuer | None:
         settings = self._rule.admit(issuer)
@@ -144,6 +151,7 @@ class Admissions:
             gone = self._retire(issuer) if current is not None and made is not current else []
             if made is not None:
                 made.admitted_until = self._clock.monotonic() + self._rule.readmit_after
+                made.admitted_before = self._clock.now() + self._rule.readmit_after
                 self._trusts[issuer] = made
                 self._sources[made.settings.key_settings] = made.source
                 gone += self._make_room(issuer)

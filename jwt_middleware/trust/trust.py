@@ -107,6 +107,8 @@ class Trust:
         """Checks every claim; see :meth:`~jwt_middleware.tokens.claims.ClaimPolicy.check`."""
         self.admitted_until = math.inf
         """The monotonic instant at which the rule that admitted it is asked again."""
+        self.admitted_before = math.inf
+        """The same in POSIX time; what is reached first counts."""
 
     def check_header(self, header: Header) -> Algorithm:
         """Return the algorithm that the header names.
@@ -199,6 +201,7 @@ class Trust:
         snapshot: Snapshot,
     ) -> Entry:
         """Return what is remembered of a token that ``key`` of ``snapshot`` verified."""
+        valid_until = self.policy.valid_until(principal)
         return Entry(
             principal,
             self,
@@ -207,8 +210,9 @@ class Trust:
             kid,
             snapshot,
             min(snapshot.soft_at, self.admitted_until),
-            self.policy.valid_until(principal),
+            valid_until,
             self._typed is None or self._typed.may_share(principal.typed),
+            unquestioned_until=min(valid_until, snapshot.soft_until, self.admitted_before),
         )
 
 

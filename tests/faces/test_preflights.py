@@ -34,10 +34,11 @@ def wsgi_any_method(environ: Any, start_response: Any) -> Any:
 
 
 def bottle_app() -> Any:
-    app = bottle.Bottle()
+    app: Any = bottle.Bottle()
 
     def page(path: str) -> str:
-        ran.append(bottle.request.method)
+        request: Any = bottle.request
+        ran.append(request.method)
         return "secret"
 
     app.route("/<path:path>", method="ANY")(page)

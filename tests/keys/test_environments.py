@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from jwt_middleware import forks
 from jwt_middleware.effects import Gap
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
-from jwt_middleware.keys import flight as flight_module
 from jwt_middleware.keys.flight import FlightLimit, Share
 from jwt_middleware.keys.jwks import JWKSResolver
 from jwt_middleware.testing import Clock, FakeIssuer
@@ -304,12 +304,12 @@ def test_a_source_that_is_gone_is_not_kept_for_forks(publisher: Publisher) -> No
     import gc
 
     source = JWKSResolver(URI, fetcher=publisher, spread=Steady())
-    assert source in flight_module._forkables
-    before = len(flight_module._forkables)
+    assert source in forks._forkables
+    before = len(forks._forkables)
     del source
     gc.collect()
 
-    assert len(flight_module._forkables) < before
+    assert len(forks._forkables) < before
 
 
 def test_a_flight_may_be_landed_twice(publisher: Publisher, clock: Clock) -> None:

@@ -42,6 +42,7 @@ from tests.keys.publisher import (
     resolve,
     resolver_of,
 )
+from tests.keys.web import Web
 
 
 def test_after_warming_the_first_request_asks_nobody(
@@ -312,21 +313,96 @@ def test_an_observer_that_raises_disturbs_nobody(
     assert "observer_failed" in caplog.text
 
 
-@pytest.mark.parametrize("days", [1, -1, 3650])
-def test_the_wall_clock_plays_no_part(
-    days: int, warm: JWKSResolver, publisher: Publisher, clock: Clock
+def test_a_wall_clock_that_goes_back_makes_nothing_younger(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
-    """A jump of the wall clock by days changes no age, no budget and no pause (P66)."""
+    """Ages go on by the monotonic clock, as do budgets and pauses (P66)."""
     clock.tick(100)
-    clock.jump(days * 86_400)
-
-    assert outcome(warm, "a") == "found"
+    clock.jump(-86_400)
     assert warm.health().state == "fresh"
-    assert publisher.fetches == 0
+    clock.tick(201)
+    assert warm.health().state == "ahead"
+    clock.tick(300)
+    assert warm.health().state == "expired"
     publisher.failure = OSError()
     outcome(warm, "x")
-    clock.jump(-days * 86_400)
+    clock.jump(86_400)
     assert warm.health().next_attempt_in == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"), [(299, "fresh"), (301, "ahead"), (601, "expired"), (4_300, "dead")]
+)
+def test_time_that_a_suspended_machine_slept_through_counts(
+    seconds: float, state: str, warm: JWKSResolver, clock: Clock
+) -> None:
+    """The monotonic clock may stand still meanwhile; the greater of both ages counts (P66)."""
+    clock.suspend(seconds)
+
+    health = warm.health()
+
+    assert health.state == state
+    assert health.age == seconds
+
+
+def test_after_a_day_asleep_keys_are_fetched_before_they_serve(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """A key that was removed meanwhile is refused; where nobody answers, nothing serves (P22, P28)."""
+    publisher.publish("b")
+    clock.suspend(86_400)
+    assert outcome(warm, "a") == "key_unknown"
+    assert outcome(warm, "b") == "found"
+    assert publisher.fetches == 1
+
+    publisher.failure = OSError()
+    clock.suspend(86_400)
+
+    assert outcome(warm, "b") == "keys_unavailable"
+
+
+def test_a_fetch_sets_the_clocks_right_again(warm: JWKSResolver, clock: Clock) -> None:
+    """After it, the set is as old as the fetch, and grows old by both clocks (P66)."""
+    clock.suspend(86_400)
+    assert outcome(warm, "a") == "found"
+    assert warm.health().age == 0
+    clock.tick(100)
+    assert warm.health().age == 100
+    clock.suspend(150)
+    assert warm.health().age == 250
+
+
+def test_an_exported_set_is_as_old_as_it_is_after_a_sleep(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """A seed tells the greater age, and one that is planted ages while the machine sleeps (P63)."""
+    clock.suspend(400)
+    seed = carried(warm.export())
+    assert seed["fetched_at"] == clock.now() - 400
+    other = JWKSResolver(URI, fetcher=publisher, clock=clock, seed=seed, spread=Steady())
+    assert other.health().age == 400
+    clock.suspend(300)
+    assert other.health().state == "expired"
+
+
+def test_a_discovery_document_ages_while_the_machine_sleeps(
+    publisher: Publisher, clock: Clock
+) -> None:
+    """It names where keys come from, so it is read again (P66)."""
+    web = Web()
+    issuer = "https://id.example"
+    web.put(
+        f"{issuer}/.well-known/openid-configuration",
+        {"issuer": issuer, "jwks_uri": f"{issuer}/keys"},
+    )
+    web.put(f"{issuer}/keys", {"keys": [publisher.pairs[0].jwk]})
+    source = JWKSResolver(issuer=issuer, fetcher=web, clock=clock)
+    assert outcome(source, "a") == "found"
+    clock.suspend(43_200)
+
+    assert outcome(source, "a") == "found"
+
+    assert web.asked.count(f"{issuer}/.well-known/openid-configuration") == 2
 
 
 def test_a_hundred_failures_behind_the_requests_do_not_stop_renewal(

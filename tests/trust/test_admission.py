@@ -702,3 +702,15 @@ def test_a_rule_that_fails_fills_no_log(world: World, caplog: pytest.LogCaptureF
     code_of(guard, crafted(world, 1))
     code_of(guard, crafted(world, 2))
     assert caplog.text.count("issuer_admission_failed") == LOG_BURST + 1
+
+
+def test_a_rule_is_asked_again_after_a_sleep(world: World) -> None:
+    """For so long an issuer stays trusted that the rule no longer admits, by either clock."""
+    guard = world.guard(readmit_after=60)
+    name = world.name("a")
+    known = world.token(name)
+    guard.verify(known)
+    del world.keys[name]
+    world.clock.suspend(61)
+
+    assert code_of(guard, known) == "issuer_untrusted"
