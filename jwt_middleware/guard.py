@@ -32,6 +32,7 @@ from jwt_middleware.errors import (
     TokenMissing,
     TokenTooLarge,
     Unavailable,
+    UserUnknown,
 )
 from jwt_middleware.events import Observer, RequestRefused, tell
 from jwt_middleware.issuers import AdmittedIssuers, Issuer
@@ -410,6 +411,10 @@ class Guard:
     def missing_token(self) -> Deny:
         """Return the refusal of whoever sends no token where one is required."""
         return self._answers.refuse_code(TokenMissing.code)
+
+    def unknown_user(self) -> Deny:
+        """Return the refusal of a caller for whom the application has no active user."""
+        return self._told_by_view(self._answers.refuse_code(UserUnknown.code), "")
 
     def _told_by_view(self, deny: Deny, detail: str) -> Deny:
         if self._observers:

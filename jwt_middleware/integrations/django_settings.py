@@ -26,6 +26,7 @@ SETTING = "JWT_MIDDLEWARE"
 MIDDLEWARE = "jwt_middleware.integrations.django.JWTMiddleware"
 AUTHENTICATION = "jwt_middleware.integrations.drf.JWTAuthentication"
 CORS = "corsheaders.middleware.CorsMiddleware"
+PAGES = "django.middleware.cache.FetchFromCacheMiddleware"
 SESSIONS = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 UserOf = Callable[[Principal], Any]
@@ -123,7 +124,15 @@ def check_settings(**_: Any) -> Iterable[CheckMessage]:
             hint=f"Add {MIDDLEWARE!r}.",
             id="jwt_middleware.W001",
         )
-    behind = middleware[middleware.index(MIDDLEWARE) :] if uses else []
+    place = middleware.index(MIDDLEWARE) if uses else 0
+    behind = middleware[place:] if uses else []
+    if PAGES in middleware[:place]:
+        yield CheckWarning(
+            "FetchFromCacheMiddleware stands in front of the middleware: a page that is stored is "
+            "served without asking the guard.",
+            hint=f"List {PAGES!r} after {MIDDLEWARE!r}.",
+            id="jwt_middleware.W004",
+        )
     if SESSIONS in behind:
         yield CheckWarning(
             "AuthenticationMiddleware stands behind the middleware and replaces request.auser.",
