@@ -18,7 +18,7 @@ from jwt_middleware.issuers import ANY_TENANT, AdmittedIssuers, Issuer
 from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.options import GuardOptions
-from jwt_middleware.principal import Claims, Principal, current_principal
+from jwt_middleware.principal import Claims, Principal, caller_key, current_principal
 from jwt_middleware.request.sources import (
     BearerHeader,
     CookieToken,
@@ -104,6 +104,7 @@ __all__ = [
     "all_of",
     "any_of",
     "authenticated",
+    "caller_key",
     "capture",
     "current_principal",
     "has_claim",

@@ -5,14 +5,16 @@ again. What a dependency refuses has the status, the challenge and the body of t
 refusals, on requests and on WebSockets.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard
 from jwt_middleware.integrations.openapi import Demands, Locks
-from jwt_middleware.principal import Principal, Typed_co
+from jwt_middleware.principal import Principal, Typed_co, caller_key
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.requirements import Authenticated, Requirement, all_of, has_scope
 from jwt_middleware.verdict import Deny
@@ -191,6 +193,28 @@ CurrentPrincipal = Annotated[Principal[Typed_co], authenticated_principal]
 
 OptionalPrincipal = Annotated[Principal[Typed_co], optional_principal]
 """Who is calling, who may be anonymous."""
+
+
+def keyed_by_caller(
+    func: Callable[..., Any],
+    namespace: str = "",
+    *,
+    request: Any = None,
+    response: Any = None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> str:
+    """Return the key under which fastapi-cache2 keeps an answer for one caller.
+
+    ``@cache(key_builder=keyed_by_caller)``, or for all endpoints
+    ``FastAPICache.init(backend, key_builder=keyed_by_caller)``. A dependency that gives the caller
+    is left to :func:`caller_key`; other arguments are told apart by their ``repr``.
+    """
+    given = {name: value for name, value in kwargs.items() if not isinstance(value, Principal)}
+    parts = [func.__module__, func.__qualname__, repr(args), repr(sorted(given.items()))]
+    # JSON tells where each part ends.
+    digest = sha256(json.dumps([*parts, caller_key()]).encode()).hexdigest()
+    return f"{namespace}:{digest}"
 
 
 def secure_openapi(
