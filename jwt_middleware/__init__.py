@@ -40,6 +40,7 @@ from jwt_middleware.rules.requirements import (
 )
 from jwt_middleware.rules.rule import Rule, optional, protect, public
 from jwt_middleware.tokens.claims import ANY_AUDIENCE
+from jwt_middleware.tokens.grants import ANY_GRANTS
 from jwt_middleware.verdict import Allow, Deny, Problem, Refusal, Reply
 from jwt_middleware.wsgi import JWTWSGIMiddleware
 
@@ -67,6 +68,7 @@ _warn_of_namesake()
 
 __all__ = [
     "ANY_AUDIENCE",
+    "ANY_GRANTS",
     "ANY_TENANT",
     "AdmittedIssuers",
     "Allow",

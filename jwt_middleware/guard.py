@@ -49,6 +49,7 @@ from jwt_middleware.options import (
     chosen_issuers,
     chosen_rules,
     refuse_unknown,
+    warn_of_grants,
 )
 from jwt_middleware.owners import Learnt, Owners
 from jwt_middleware.principal import ANONYMOUS, Principal
@@ -186,6 +187,7 @@ class Guard:
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
         self._issuers = Registry(chosen, clock, self._observers, tokens.forget)
+        warn_of_grants(chosen, (rule.requires for rule in self._table.rules))
         self.resource = None if resource is None else self._described(resource, chosen)
         metadata = None if self.resource is None else self.resource.address
         self._answers = Answers(realm or "api", error_body, self._sources.vary, metadata)
