@@ -53,6 +53,8 @@ class JWTMiddleware:
         :raises ConfigurationError: for a wrong option. Where an event loop runs already, frameworks
             hide what a constructor raises; the lifespan then fails with the sentence instead.
         """
+        if not callable(app):
+            raise ConfigurationError(f"app={app!r} is no application: write JWTMiddleware(app, ...)")
         self._app = app
         self._application = described(app, paths_are_whole=True)
         _warn_of_cors(app)

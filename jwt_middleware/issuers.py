@@ -20,7 +20,7 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.keys.fetch import Fetcher
 from jwt_middleware.keys.flight import MAX_FLIGHTS
 from jwt_middleware.keys.options import ResolverOptions
-from jwt_middleware.kinds import check_flag, listed, mapped
+from jwt_middleware.kinds import check_flag, check_kind, listed, mapped
 from jwt_middleware.principal import ClaimPath, claim_path
 from jwt_middleware.tokens.claims import SAYS_ITS_KIND, AnyAudience, ClaimPolicy
 from jwt_middleware.tokens.compact import normal_type
@@ -167,7 +167,11 @@ class Issuer:
         check_flag("accept_id_tokens", accept_id_tokens)
         check_flag("accept_bound_as_bearer", accept_bound_as_bearer)
         _check_seconds("leeway", leeway, at_most=300)
-        _check_seconds("max_lifetime", max_lifetime)
+        if max_lifetime is not None:
+            _check_seconds("max_lifetime", max_lifetime)
+        check_kind("resolver", resolver, ResolverOptions, "ResolverOptions(timeout=3)")
+        if seed is not None:
+            mapped("seed", seed, "what Guard.export_keys returned")
         self.issuer = issuer
         self.algorithms = {row.name: row for row in select(algorithms)}
         self.token_types = frozenset(_types(token_types))
@@ -187,14 +191,15 @@ class Issuer:
             leeway=leeway,
             require_exp=require_exp,
             required=tuple(
-                claim_path(path) for path in listed("required_claims", required_claims, "['sub']")
+                claim_path(path, "required_claims")
+                for path in listed("required_claims", required_claims, "['sub']")
             ),
             max_lifetime=max_lifetime,
             accept_id_tokens=accept_id_tokens,
             accept_bound_as_bearer=accept_bound_as_bearer,
-            scopes_claims=(claim_path(scopes_claim),),
-            roles_claims=(claim_path(roles_claim),),
-            permissions_claims=(claim_path(permissions_claim),),
+            scopes_claims=(claim_path(scopes_claim, "scopes_claim"),),
+            roles_claims=(claim_path(roles_claim, "roles_claim"),),
+            permissions_claims=(claim_path(permissions_claim, "permissions_claim"),),
             # Where the configuration says the value itself, that is all that is asked.
             kind_claims=tuple(
                 name
@@ -337,16 +342,17 @@ def _check_source(
         )
 
 
-def _check_seconds(name: str, value: float | None, at_most: float = math.inf) -> None:
-    if value is None:
-        return
+def _check_seconds(name: str, value: float, at_most: float = math.inf) -> None:
     if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= at_most:
         limit = "" if at_most == math.inf else f" and at most {at_most:g}"
         raise ConfigurationError(f"{name}={value!r} must be seconds, not negative{limit}")
 
 
 def _types(token_types: Collection[str | None]) -> Iterable[str | None]:
-    for typ in listed("token_types", token_types, "['at+jwt']"):
+    every = listed("token_types", token_types, "['at+jwt']")
+    if not every:
+        raise ConfigurationError("token_types=[] accepts no token: name a type, such as 'at+jwt'")
+    for typ in every:
         if typ is not None and not isinstance(typ, str):
             raise ConfigurationError(
                 f"token_types: {typ!r} must be text, such as 'at+jwt', or None"
@@ -432,4 +438,4 @@ def _values(
                 f"required_values: {path!r} must be text, a whole number, a boolean, or a list of "
                 f"these, and is {wanted!r}"
             )
-        yield claim_path(path), values
+        yield claim_path(path, "required_values"), values

@@ -109,6 +109,10 @@ def chosen_rules(rules: Sequence[Rule], protected: Sequence[str] | None) -> tupl
         raise ConfigurationError(
             f"protected={protected!r} must be a list of path prefixes, such as ['/api']"
         )
+    if any(not prefix.rstrip("/") for prefix in prefixes):
+        raise ConfigurationError(
+            f"protected={protected!r} protects every path: leave it out, which does the same"
+        )
     _log.warning("paths outside %s are open", ", ".join(prefixes))
     return (protect(*(_opened(prefix) for prefix in prefixes)), public("/**"))
 

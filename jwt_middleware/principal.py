@@ -96,19 +96,20 @@ def _thaw(value: Any) -> Any:
     return value
 
 
-def claim_path(path: str | ClaimPath) -> ClaimPath:
+def claim_path(path: str | ClaimPath, setting: str = "claim path") -> ClaimPath:
     """Return a claim path as member names: ``"realm_access.roles"`` is two of them.
 
     :param path: a dotted path, or a tuple of names where one contains a dot or a slash.
+    :param setting: what messages call it.
     :raises ConfigurationError: for an empty name, or for text that is meant as one name.
     """
     if isinstance(path, str) and "/" in path:
         raise ConfigurationError(
-            f"claim path {path!r} contains a slash: write ({path!r},) if that is the claim's name"
+            f"{setting} {path!r} contains a slash: write ({path!r},) if that is the claim's name"
         )
-    names = path.split(".") if isinstance(path, str) else listed("claim path", path, "'a.b'")
+    names = path.split(".") if isinstance(path, str) else listed(setting, path, "'a.b'")
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise ConfigurationError(f"claim path {path!r} has an empty name")
+        raise ConfigurationError(f"{setting} {path!r} has an empty name")
     return tuple(names)
 
 

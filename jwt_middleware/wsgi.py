@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from jwt_middleware.effects import run
+from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, set_current
@@ -33,6 +34,8 @@ class JWTWSGIMiddleware:
         :raises ConfigurationError: for a wrong option.
         :raises KeysUnavailable: if the guard requires keys at start-up and there are none.
         """
+        if not callable(app):
+            raise ConfigurationError(f"app={app!r} is no application: write JWTWSGIMiddleware(app, ...)")
         self._app = app
         self._guard = chosen_guard(guard, options)
         self._application = described(app, paths_are_whole=False)

@@ -72,7 +72,8 @@ def _secret(secret: Secret, algorithms: tuple[Algorithm, ...]) -> VerificationKe
 def _text(text: str | bytes, algorithms: tuple[Algorithm, ...]) -> VerificationKey:
     if algorithms[0].is_symmetric:
         return _secret(Secret(text), algorithms)
-    data = text.encode() if isinstance(text, str) else text
+    # What UTF-8 cannot carry is no PEM text either, and is told so.
+    data = text.encode(errors="replace") if isinstance(text, str) else text
     return _usable("key", lambda: import_pem(data))
 
 

@@ -82,7 +82,7 @@ def _found(name: str, value: Any) -> Any:
         return value
     try:
         return import_string(value)
-    except ImportError as problem:
+    except (ImportError, ValueError) as problem:
         raise ConfigurationError(
             f"{SETTING}[{name!r}]={value!r} cannot be imported: {problem}"
         ) from None

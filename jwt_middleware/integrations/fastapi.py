@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard
 from jwt_middleware.integrations.openapi import Demands, Locks
+from jwt_middleware.kinds import check_flag, check_kind, check_text
 from jwt_middleware.principal import Principal, Typed_co, caller_key
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.requirements import Authenticated, Requirement, all_of, has_scope
@@ -86,6 +87,10 @@ class JWTBearer(SecurityBase, params.Security):
         :raises ConfigurationError: if that is no requirement; at a call, if no guard stands in
             front of the application.
         """
+        check_flag("auto_error", auto_error)
+        check_text("scheme_name", scheme_name, SCHEME_NAME)
+        if description is not None:
+            check_text("description", description, "A token of the shop.")
         params.Security.__init__(self, dependency=self)
         chosen = Authenticated() if requirement is None else requirement
         self.requirement = checked_requirement(type(self).__name__, chosen)
@@ -138,6 +143,7 @@ class TypedClaims(JWTBearer):
         :param claims_type: what the issuer names with ``claims_type=``.
         :param requirement: what is asked of the caller; a valid token if left out.
         """
+        check_kind("claims_type", claims_type, type, "a class, such as your dataclass")
         super().__init__(requirement)
         self.claims_type = claims_type
 
@@ -233,6 +239,10 @@ def secure_openapi(
     """
     if not isinstance(app, FastAPI):
         raise ConfigurationError(f"secure_openapi({app!r}): that is no FastAPI application")
+    check_kind("guard", guard, Guard, "the Guard in front of the application")
+    check_text("scheme_name", scheme_name, SCHEME_NAME)
+    if mounted_at != "":
+        check_text("mounted_at", mounted_at, "/v1")
     locks = Locks(guard, scheme_name)
     prefix = segments(mounted_at)
     plain, written = app.openapi, dict[str, Any]()

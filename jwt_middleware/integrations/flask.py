@@ -20,6 +20,7 @@ from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.integrations.flask_caches import keep_apart
+from jwt_middleware.kinds import check_kind
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import current_principal, set_current
 from jwt_middleware.request.view import WSGIView
@@ -77,6 +78,7 @@ class JWT:
 
         :raises ConfigurationError: for a wrong setting, or an application that is guarded already.
         """
+        check_kind("app", app, Flask, "JWT(app), with the application")
         if EXTENSION in app.extensions:
             raise ConfigurationError(
                 f"init_app: the application {app.name!r} is guarded already: call it once"

@@ -1,6 +1,7 @@
 """Django: the middleware in a project, plain and async, and what its views find."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from jwt_middleware import (
     ConfigurationError,
     CookieToken,
     Guard,
+    GuardOptions,
     Principal,
     current_principal,
     has_scope,
@@ -31,6 +33,7 @@ from jwt_middleware.integrations.django_settings import CORS, MIDDLEWARE, SESSIO
 from jwt_middleware.testing import KeyPair
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 from tests import django_project
+from tests.odd_values import odd_values
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -341,6 +344,23 @@ def test_a_mistake_stops_the_server_and_fails_the_check(kind: str) -> None:
         found = [message for message in run_checks() if message.id == "jwt_middleware.E001"]
     assert len(found) == 1
     assert sentence in found[0].msg
+
+
+READ = ["GUARD", "USER", *(name.upper() for name in GuardOptions.__annotations__)]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("option", [None, *READ])
+def test_whatever_the_setting_is_it_is_read_or_refused_in_words(option: str | None) -> None:
+    """Each option, and the whole dictionary, set to a value of every kind."""
+    known = {name.upper(): value for name, value in OPTIONS.items()}
+    for odd in odd_values():
+        value = odd if option is None else {option: odd}
+        if option not in {None, "GUARD", "ISSUERS"}:
+            value = {**known, option: odd}
+        with suppress(ConfigurationError), override_settings(JWT_MIDDLEWARE=value):
+            client = Client(raise_request_exception=True)
+            assert client.get("/plain", headers=bearer()).status_code < 500
 
 
 DRF = {"DEFAULT_AUTHENTICATION_CLASSES": ["jwt_middleware.integrations.drf.JWTAuthentication"]}
