@@ -1,5 +1,6 @@
 """Django: the middleware in a project, plain and async, and what its views find."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -351,8 +352,11 @@ READ = ["GUARD", "USER", *(name.upper() for name in GuardOptions.__annotations__
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("option", [None, *READ])
-def test_whatever_the_setting_is_it_is_read_or_refused_in_words(option: str | None) -> None:
+def test_whatever_the_setting_is_it_is_read_or_refused_in_words(
+    option: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     """Each option, and the whole dictionary, set to a value of every kind."""
+    caplog.set_level(logging.CRITICAL)
     known = {name.upper(): value for name, value in OPTIONS.items()}
     for odd in odd_values():
         value = odd if option is None else {option: odd}
