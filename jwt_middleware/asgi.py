@@ -54,7 +54,9 @@ class JWTMiddleware:
             hide what a constructor raises; the lifespan then fails with the sentence instead.
         """
         if not callable(app):
-            raise ConfigurationError(f"app={app!r} is no application: write JWTMiddleware(app, ...)")
+            raise ConfigurationError(
+                f"app={app!r} is no application: write JWTMiddleware(app, ...)"
+            )
         self._app = app
         self._application = described(app, paths_are_whole=True)
         _warn_of_cors(app)

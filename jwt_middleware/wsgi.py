@@ -35,7 +35,9 @@ class JWTWSGIMiddleware:
         :raises KeysUnavailable: if the guard requires keys at start-up and there are none.
         """
         if not callable(app):
-            raise ConfigurationError(f"app={app!r} is no application: write JWTWSGIMiddleware(app, ...)")
+            raise ConfigurationError(
+                f"app={app!r} is no application: write JWTWSGIMiddleware(app, ...)"
+            )
         self._app = app
         self._guard = chosen_guard(guard, options)
         self._application = described(app, paths_are_whole=False)

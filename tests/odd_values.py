@@ -27,7 +27,16 @@ PLAIN: tuple[Any, ...] = (
     *("", "x", "a b", "/a", "https://a.example/", "http://a.example/", "\ud800", "a\0b", "\u00e9"),
     *("x" * 70_000, "\n", "*", "{a}", b"", b"x", b"\0" * 40, bytearray(b"x"), 1j),
     *([], [7], [None], ["x"], [""], [["x"]], ["\ud800"], [b"x"], [{}], [int], (), ("x",), (7,)),
-    *({}, {"a": 7}, {7: "a"}, {"a": ["b"]}, {"a": None}, {"timeout": 3}, {"keys": []}, {None: None}),
+    *(
+        {},
+        {"a": 7},
+        {7: "a"},
+        {"a": ["b"]},
+        {"a": None},
+        {"timeout": 3},
+        {"keys": []},
+        {None: None},
+    ),
     *(set(), {"x"}, frozenset({"x"}), range(3), object(), int, dict, Exception),
     *(len, lambda: 1, lambda *_: None, lambda *_: 7, _coroutine_function),
 )

@@ -417,7 +417,7 @@ def test_a_configured_issuer_grants_what_it_writes_unless_told_otherwise() -> No
     pair = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
     claims = {"iss": NAME, "exp": 4e9, "roles": ["admin"], "scope": "a b"}
 
-    def roles_and_scopes(**options: Any) -> tuple[frozenset[str], frozenset[str]]:
+    def roles_and_scopes(**options: Any) -> Any:
         issuer = Issuer(NAME, audience=None, keys=pair.jwk, algorithms=["HS256"], **options)
         principal = Guard(
             issuers=issuer, role_hierarchy={"admin": ["editor"], "editor": ["reader"]}

@@ -231,7 +231,9 @@ def _decided(settings: Configured, request: HttpRequest) -> Allow | Reply:
     return run(step)
 
 
-def _passage(settings: Configured, request: HttpRequest, verdict: Allow | Reply) -> _Passage | Reply:
+def _passage(
+    settings: Configured, request: HttpRequest, verdict: Allow | Reply
+) -> _Passage | Reply:
     """Return what a request passes by, or the answer it gets instead."""
     refusal = None
     if isinstance(verdict, Reply):
@@ -248,7 +250,7 @@ def _passage(settings: Configured, request: HttpRequest, verdict: Allow | Reply)
 
 
 def _is_exempt(guard: Guard, request: HttpRequest, refusal: Deny) -> bool:
-    """Return whether a view of ``login_not_required`` is reached, and no rule speaks of its path."""
+    """Return whether a view of ``login_not_required`` is reached that no rule speaks of."""
     if refusal.status != 401 or guard.has_rule(DjangoView(request)):
         return False
     try:

@@ -43,8 +43,8 @@ def vary_on_caller(view: View) -> View:
     page. For functions, plain or ``async``; for classes ``method_decorator(vary_on_caller,
     name="dispatch")``. Above or below ``cache_page``.
 
-    Checks of the view's own, such as ``login_required``, belong above ``cache_page``: a kept page is
-    served without those below it.
+    Checks of the view's own, such as ``login_required``, belong above ``cache_page``: a page that
+    was kept is served without those below it.
     """
 
     @wraps(view)

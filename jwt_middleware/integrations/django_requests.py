@@ -14,8 +14,9 @@ _JUDGE_AGAIN = "_jwt_judge_again"
 
 def become_watched(request: HttpRequest) -> None:
     """Give a request the class that the rest of this module, and the caches, rely on."""
-    if not isinstance(request, _Watched):
-        request.__class__ = _watched(type(request))
+    kind: Any = type(request)
+    if not issubclass(kind, _Watched):
+        request.__class__ = _watched(kind)
 
 
 def watch(request: HttpRequest, judge_again: Callable[[], object]) -> None:

@@ -205,10 +205,9 @@ def keyed_by_caller(
     func: Callable[..., Any],
     namespace: str = "",
     *,
-    request: Any = None,
-    response: Any = None,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    **_: Any,
 ) -> str:
     """Return the key under which fastapi-cache2 keeps an answer for one caller.
 

@@ -92,7 +92,6 @@ class JWT:
         app.before_request_funcs.setdefault(None, []).insert(0, self._before_request)
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
-
     def _before_request(self) -> Response | None:
         """Hold on to what was judged: nothing inside has led the request elsewhere since."""
         if request.endpoint is not None:

@@ -90,7 +90,9 @@ class JWKSResolver(KeySetHolder):
         check_kind("options", options, ResolverOptions, "ResolverOptions(timeout=3)")
         check_clock(clock)
         if fetcher is not None and not callable(getattr(fetcher, "fetch", None)):
-            raise ConfigurationError(f"fetcher={fetcher!r} has no fetch(request): write HTTPFetcher()")
+            raise ConfigurationError(
+                f"fetcher={fetcher!r} has no fetch(request): write HTTPFetcher()"
+            )
         if spread is not None:
             check_kind("spread", spread, random.Random, "random.Random()")
         if seed is not None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from types import CellType
 from typing import Any
 
 from jwt_middleware.request.applications import wrapped
@@ -47,6 +46,6 @@ def _is_cached(endpoint: Any) -> bool:
     if getattr(endpoint, "__globals__", {}).get("__name__") != "fastapi_cache.decorator":
         return False
     names = endpoint.__code__.co_freevars
-    cells: dict[str, CellType] = dict(zip(names, endpoint.__closure__ or (), strict=True))
+    cells = dict(zip(names, endpoint.__closure__ or (), strict=True))
     builder = cells.get("key_builder")
     return builder is None or builder.cell_contents is None

@@ -21,7 +21,9 @@ class AnyGrants(Enum):
 ANY_GRANTS = AnyGrants.ANY_GRANTS
 """Whatever an issuer writes into its tokens counts: ``roles: ["admin"]`` makes an admin."""
 
-GrantsOption = Mapping[Literal["roles", "scopes", "permissions"], Collection[str]] | AnyGrants | None
+GrantsOption = (
+    Mapping[Literal["roles", "scopes", "permissions"], Collection[str]] | AnyGrants | None
+)
 """Names by kind; a kind that is not listed grants none."""
 
 

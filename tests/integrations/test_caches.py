@@ -90,8 +90,9 @@ class Pages:
 
     def get(self, path: str, **claims: Any) -> str:
         headers = bearer(**claims) if claims else {}
+        answer: Any
         with self.app.test_client().get(path, headers=headers) as answer:
-            return answer.text if answer.status_code == 200 else str(answer.status_code)
+            return str(answer.text if answer.status_code == 200 else answer.status_code)
 
 
 @pytest.fixture(params=["before", "after"])
@@ -175,7 +176,7 @@ def fast() -> Iterator[tuple[FastAPI, list[str]]]:
 
     @app.get("/dependent")
     @cache(600, key_builder=keyed_by_caller)
-    def dependent(caller: CurrentPrincipal) -> str:
+    async def dependent(caller: CurrentPrincipal) -> str:
         runs.append("dependent")
         return str(caller.subject)
 
@@ -216,9 +217,7 @@ def test_fastapi_cache_with_a_key_of_its_own_is_a_warning(
     assert caplog.text.count(ANNOUNCED) == 1
     caplog.clear()
 
-    app.router.routes = [
-        each for each in app.routes if getattr(each, "path", "") != "/careless"
-    ]
+    app.router.routes = [each for each in app.routes if getattr(each, "path", "") != "/careless"]
     JWTMiddleware(app, guard=guard)
     assert ANNOUNCED not in caplog.text
 

@@ -1,6 +1,6 @@
 """Django's caches of pages: what one caller was served reaches no other, wherever they stand."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -52,7 +52,7 @@ def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-SENT = {
+SENT: dict[str, Callable[[str], dict[str, str]]] = {
     "a bearer": bearer,
     "another header": lambda text: {"X-Token": text},
     "a cookie": lambda text: {"Cookie": f"session={text}"},
@@ -256,4 +256,3 @@ def test_a_caller_key_tells_callers_and_what_they_may_do_apart() -> None:
     assert len(keys) == len(others)
     assert caller_key(now) not in keys
     assert caller_key() not in keys
-

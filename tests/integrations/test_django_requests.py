@@ -242,12 +242,17 @@ BODIES = ["/streaming", "/async-streaming", "/file"]
 IGNORED = "ignore:StreamingHttpResponse must consume:Warning"
 
 
+def under_wsgi(environ: dict[str, Any]) -> Any:
+    handler: Any = WSGIHandler()
+    return handler(environ, lambda *_: None)
+
+
 @pytest.mark.filterwarnings(IGNORED)
 @pytest.mark.parametrize("where", BODIES)
 def test_who_asked_is_current_in_a_streaming_body_under_wsgi(where: str) -> None:
     """Step by step, and no more between the steps and afterwards."""
     environ = RequestFactory().get(where, headers=bearer()).environ
-    body: Any = WSGIHandler()(environ, lambda *_: None)
+    body: Any = under_wsgi(environ)
     parts = []
     for part in body:
         parts.append(part)
@@ -289,7 +294,7 @@ def test_who_asked_is_current_while_a_body_is_closed() -> None:
     """Though it was never read to its end."""
     closed.clear()
     environ = RequestFactory().get("/streaming", headers=bearer()).environ
-    body: Any = WSGIHandler()(environ, lambda *_: None)
+    body: Any = under_wsgi(environ)
     next(iter(body))
     body.close()
 
@@ -302,7 +307,7 @@ def test_a_file_is_still_sent_by_the_server_itself() -> None:
     environ = RequestFactory().get("/file", headers=bearer()).environ
     environ["wsgi.file_wrapper"] = lambda file, _: [type(file)]
 
-    assert WSGIHandler()(environ, lambda *_: None) == [Telling]
+    assert under_wsgi(environ) == [Telling]
 
 
 class Session:

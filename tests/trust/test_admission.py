@@ -493,7 +493,7 @@ NOTHING: set[str] = set()
     ],
 )
 def test_an_admitted_issuer_grants_what_was_said_and_no_more(
-    world: World, of_rule: Any, of_issuer: Any, granted: tuple[set[str], ...]
+    world: World, of_rule: Any, of_issuer: Any, granted: Any
 ) -> None:
     """Whatever it writes into its tokens; for a known token too, and after the rule is asked again."""
     name = world.name("a")
@@ -523,7 +523,9 @@ def test_new_grants_hold_for_known_tokens(world: World) -> None:
     may: list[Any] = [ANY_GRANTS]
 
     def rule(asked: str) -> Issuer:
-        return Issuer(asked, audience="api", jwks_uri=f"{asked}/keys", fetcher=world, grants=may[-1])
+        return Issuer(
+            asked, audience="api", jwks_uri=f"{asked}/keys", fetcher=world, grants=may[-1]
+        )
 
     guard = world.guard(rule, readmit_after=60)
     token = world.token(name, **CLAIMED)
