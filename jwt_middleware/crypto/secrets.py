@@ -36,7 +36,7 @@ class Secret:
 
     @classmethod
     def from_env(cls, name: str) -> "Secret":
-        """Return the secret that the environment variable ``name`` holds.
+        """Return the secret that the environment variable ``name`` holds, byte for byte.
 
         :raises ConfigurationError: if it is not set or empty.
         """
@@ -48,7 +48,8 @@ class Secret:
                 f"the environment variable {name} is not set: "
                 f"export {name}=$(openssl rand -base64 48)"
             )
-        return cls(value, name=name)
+        # What is no text is there in surrogates, and here the bytes that were set.
+        return cls(os.fsencode(value), name=name)
 
     def to_key(self, bits: int) -> VerificationKey:
         """Return the verification key.

@@ -67,7 +67,10 @@ def _scheme_of(source: TokenSource, name: str) -> tuple[str, dict[str, str]] | N
         return name, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     if isinstance(source, HeaderToken):
         if source.name.lower() == "authorization" and source.scheme:
-            return f"{name}-{_escaped(source.scheme, '-')}", {"type": "http", "scheme": source.scheme.lower()}
+            return f"{name}-{_escaped(source.scheme, '-')}", {
+                "type": "http",
+                "scheme": source.scheme.lower(),
+            }
         key = _key(source.name, name, "header")
         if source.scheme:
             key[1]["description"] = f"The token, after the word '{source.scheme}' and a space."
@@ -80,7 +83,11 @@ def _scheme_of(source: TokenSource, name: str) -> tuple[str, dict[str, str]] | N
 
 
 def _key(parameter: str, name: str, place: str) -> tuple[str, dict[str, str]]:
-    return f"{name}-{place}-{_escaped(parameter)}", {"type": "apiKey", "in": place, "name": parameter}
+    return f"{name}-{place}-{_escaped(parameter)}", {
+        "type": "apiKey",
+        "in": place,
+        "name": parameter,
+    }
 
 
 def _escaped(text: str, also: str = "") -> str:
