@@ -1,5 +1,6 @@
 """``JWT_MIDDLEWARE`` of a Django project: one guard from it, and what ``manage.py check`` says."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -126,6 +127,15 @@ def check_settings(**_: Any) -> Iterable[CheckMessage]:
         )
     place = middleware.index(MIDDLEWARE) if uses else 0
     behind = middleware[place:] if uses else []
+    extensions = getattr(settings, "REST_FRAMEWORK_EXTENSIONS", None)
+    is_loaded = "rest_framework_extensions.cache.decorators" in sys.modules
+    if uses and (is_loaded or extensions) and "DEFAULT_CACHE_KEY_FUNC" not in (extensions or {}):
+        yield CheckWarning(
+            "cache_response of drf-extensions keeps what a view answers, whoever asks.",
+            hint="Set REST_FRAMEWORK_EXTENSIONS['DEFAULT_CACHE_KEY_FUNC'] to a function with "
+            "caller_key() in its key.",
+            id="jwt_middleware.W005",
+        )
     if PAGES in middleware[:place]:
         yield CheckWarning(
             "FetchFromCacheMiddleware stands in front of the middleware: a page that is stored is "

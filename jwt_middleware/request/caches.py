@@ -1,7 +1,7 @@
 """Caches that stand behind a guard and keep answers without regard to the caller."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jwt_middleware.request.applications import wrapped
@@ -14,38 +14,91 @@ _FLASK = "jwt_middleware"
 
 def warn_of_caches(app: Any) -> None:
     """Warn of each cache inside that would serve one caller's answer to another."""
-    for advice in dict.fromkeys(_advice(wrapped(app))):
-        _log.warning(advice)
+    every = wrapped(app)
+    for is_there, advice in _CACHES:
+        if any(map(is_there, every)):
+            _log.warning(advice)
 
 
-def _advice(every: Iterable[Any]) -> Iterable[str]:
-    for each in every:
-        if type(each).__name__ == "CacheMiddleware":
-            yield (
-                "CacheMiddleware stands behind the guard and keeps answers by their address, "
-                "whoever asks: put it around public parts of the application alone"
-            )
-        extensions = getattr(each, "extensions", None)
-        if isinstance(extensions, Mapping) and "cache" in extensions and _FLASK not in extensions:
-            yield (
-                "Flask-Caching keeps pages by their path, whoever asks: guard the application with "
-                "JWT(app, guard=guard), or have caller_key() in each key"
-            )
-        routes = getattr(each, "routes", None)
-        for route in routes if isinstance(routes, (list, tuple)) else ():
-            if _is_cached(getattr(route, "endpoint", None)):
-                yield (
-                    "fastapi_cache keeps what an endpoint returns by its arguments, whoever asks: "
-                    "write @cache(key_builder=keyed_by_caller), from "
-                    "jwt_middleware.integrations.fastapi"
-                )
+def _is_cache_middleware(app: Any) -> bool:
+    return type(app).__name__ == "CacheMiddleware"
+
+
+def _has_flask_caching(app: Any) -> bool:
+    extensions = getattr(app, "extensions", None)
+    return isinstance(extensions, Mapping) and "cache" in extensions and _FLASK not in extensions
+
+
+def _has_fastapi_cache(app: Any) -> bool:
+    return any(map(_is_cached, (getattr(route, "endpoint", None) for route in _routes(app))))
 
 
 def _is_cached(endpoint: Any) -> bool:
     """Return whether fastapi_cache wraps an endpoint, with no key of the application's own."""
     if getattr(endpoint, "__globals__", {}).get("__name__") != "fastapi_cache.decorator":
         return False
-    names = endpoint.__code__.co_freevars
-    cells = dict(zip(names, endpoint.__closure__ or (), strict=True))
+    cells = dict(zip(endpoint.__code__.co_freevars, endpoint.__closure__ or (), strict=True))
     builder = cells.get("key_builder")
     return builder is None or builder.cell_contents is None
+
+
+def _has_litestar_cache(app: Any) -> bool:
+    config = getattr(app, "response_cache_config", None)
+    builder = getattr(config, "key_builder", None)
+    # Another key than its own is the application's affair.
+    if getattr(builder, "__name__", "") != "default_cache_key_builder":
+        return False
+    handlers = (each for route in _routes(app) for each in getattr(route, "route_handlers", ()))
+    return any(each.cache and each.cache_key_builder is None for each in handlers)
+
+
+def _has_cherrypy_cache(app: Any) -> bool:
+    mounted = getattr(app, "apps", None)
+    apps = [app, *(mounted.values() if isinstance(mounted, Mapping) else ())]
+    configs = (getattr(each, "config", None) for each in apps)
+    sections = (part for one in configs if isinstance(one, Mapping) for part in one.values())
+    return any(isinstance(part, Mapping) and part.get("tools.caching.on") for part in sections)
+
+
+def _routes(app: Any) -> Iterator[Any]:
+    routes = getattr(app, "routes", None)
+    yield from routes if isinstance(routes, (list, tuple)) else ()
+
+
+_CACHES: list[tuple[Callable[[Any], bool], str]] = [
+    (
+        _is_cache_middleware,
+        (
+            "CacheMiddleware stands behind the guard and keeps answers by their address, whoever "
+            "asks: put it around public parts of the application alone"
+        ),
+    ),
+    (
+        _has_flask_caching,
+        (
+            "Flask-Caching keeps pages by their path, whoever asks: guard the application with "
+            "JWT(app, guard=guard), or have caller_key() in each key"
+        ),
+    ),
+    (
+        _has_fastapi_cache,
+        (
+            "fastapi_cache keeps what an endpoint returns by its arguments, whoever asks: write "
+            "@cache(key_builder=keyed_by_caller), from jwt_middleware.integrations.fastapi"
+        ),
+    ),
+    (
+        _has_litestar_cache,
+        (
+            "Litestar keeps answers of handlers with cache= by their path and query, whoever asks: "
+            "write ResponseCacheConfig(key_builder=...) with caller_key() in the key"
+        ),
+    ),
+    (
+        _has_cherrypy_cache,
+        (
+            "tools.caching of CherryPy keeps pages by their address, whoever asks: turn it on for "
+            "public parts of the application alone"
+        ),
+    ),
+]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import cherrypy
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -13,6 +14,8 @@ from fastapi_cache.decorator import cache
 from flask import Flask
 from flask.views import MethodView
 from flask_caching import Cache
+from litestar import Litestar, get
+from litestar.config.response_cache import ResponseCacheConfig, default_cache_key_builder
 from starlette.applications import Starlette
 
 from jwt_middleware import (
@@ -249,3 +252,51 @@ def test_a_caller_key_is_one_for_all_who_are_anonymous() -> None:
     assert caller_key() == caller_key(Principal(is_authenticated=False))
     assert caller_key(Principal(is_authenticated=False, refusal="token_expired")) != caller_key()
     assert len(caller_key()) == 64
+
+
+def litestar(**options: Any) -> Any:
+    @get("/kept", cache=600, sync_to_thread=False)
+    def kept() -> str:
+        return str(current_principal().subject)
+
+    # Its own configuration of logging would replace that of the test.
+    return Litestar([kept], logging_config=None, **options)
+
+
+def by_caller(request: Any) -> str:
+    return f"{caller_key()} {default_cache_key_builder(request)}"
+
+
+LITESTAR = "Litestar keeps answers of handlers with cache="
+
+
+def test_litestar_keeps_answers_apart_by_our_key(caplog: pytest.LogCaptureFixture) -> None:
+    """Its own key is a warning, and the leak that it warns of."""
+    careless = TestClient(JWTMiddleware(litestar(), guard=guard))
+    assert caplog.text.count(LITESTAR) == 1
+    caplog.clear()
+    keyed = litestar(response_cache_config=ResponseCacheConfig(key_builder=by_caller))
+    careful = TestClient(JWTMiddleware(keyed, guard=guard))
+
+    assert LITESTAR not in caplog.text
+    for name in ("alice", "bob", "alice"):
+        assert careless.get("/kept", headers=bearer(sub=name)).text == "alice"
+        assert careful.get("/kept", headers=bearer(sub=name)).text == name
+
+
+class Root:
+    @cherrypy.expose
+    def kept(self) -> str:
+        return str(current_principal().subject)
+
+
+def test_the_cache_of_cherrypy_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """On any application of a tree, and on none without it."""
+    tree = cherrypy._cptree.Tree()
+    tree.mount(Root(), "/plain")
+    JWTWSGIMiddleware(tree, guard=guard)
+    assert "tools.caching" not in caplog.text
+
+    tree.mount(Root(), "/", {"/": {"tools.caching.on": True}})
+    JWTWSGIMiddleware(tree, guard=guard)
+    assert caplog.text.count("tools.caching of CherryPy") == 1

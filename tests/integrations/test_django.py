@@ -381,6 +381,8 @@ DRF = {"DEFAULT_AUTHENTICATION_CLASSES": ["jwt_middleware.integrations.drf.JWTAu
         ([MIDDLEWARE, CORS], {}, ["W002"]),
         ([MIDDLEWARE, SESSION, SESSIONS], {}, ["W003"]),
         ([MIDDLEWARE], {"REST_FRAMEWORK": DRF}, []),
+        ([MIDDLEWARE], {"REST_FRAMEWORK_EXTENSIONS": {"DEFAULT_USE_CACHE": "x"}}, ["W005"]),
+        ([MIDDLEWARE], {"REST_FRAMEWORK_EXTENSIONS": {"DEFAULT_CACHE_KEY_FUNC": "x"}}, []),
     ],
 )
 def test_the_checks_know_what_stands_wrong(
