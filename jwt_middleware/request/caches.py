@@ -1,6 +1,7 @@
 """Caches that stand behind a guard and keep answers without regard to the caller."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -52,6 +53,14 @@ def _has_litestar_cache(app: Any) -> bool:
     return any(each.cache and each.cache_key_builder is None for each in handlers)
 
 
+def _has_django_cache(app: Any) -> bool:
+    """Return whether a project keeps pages without our middleware of Django, which sees to it."""
+    listed = getattr(app, "_middleware_chain", None) is not None and "django.conf" in sys.modules
+    middleware = sys.modules["django.conf"].settings.MIDDLEWARE if listed else ()
+    is_ours = any(name.startswith("jwt_middleware.") for name in middleware)
+    return not is_ours and "django.middleware.cache.UpdateCacheMiddleware" in middleware
+
+
 def _has_cherrypy_cache(app: Any) -> bool:
     mounted = getattr(app, "apps", None)
     apps = [app, *(mounted.values() if isinstance(mounted, Mapping) else ())]
@@ -92,6 +101,13 @@ _CACHES: list[tuple[Callable[[Any], bool], str]] = [
         (
             "Litestar keeps answers of handlers with cache= by their path and query, whoever asks: "
             "write ResponseCacheConfig(key_builder=...) with caller_key() in the key"
+        ),
+    ),
+    (
+        _has_django_cache,
+        (
+            "UpdateCacheMiddleware of Django keeps pages by their address, whoever asks: list "
+            "jwt_middleware.integrations.django.JWTMiddleware in MIDDLEWARE instead of this wrap"
         ),
     ),
     (

@@ -7,6 +7,8 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
 from django.core.checks import run_checks
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
@@ -21,6 +23,8 @@ from jwt_middleware import (
     CookieToken,
     Guard,
     HeaderToken,
+    JWTMiddleware,
+    JWTWSGIMiddleware,
     QueryToken,
     optional,
     protect,
@@ -234,6 +238,16 @@ def test_a_cache_that_is_asked_before_the_guard_is_a_warning() -> None:
         with override_settings(MIDDLEWARE=chosen):
             found = [each.id for each in run_checks()]
         assert found.count("jwt_middleware.W004") == count
+
+
+def test_a_cache_behind_a_plain_wrap_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Where our own middleware of Django is missing, which sees to it."""
+    for middleware, count in (([STORE, PAGES], 1), ([STORE, MIDDLEWARE, PAGES], 0), ([], 0)):
+        caplog.clear()
+        with override_settings(MIDDLEWARE=middleware):
+            JWTWSGIMiddleware(WSGIHandler(), guard=guarded())
+            JWTMiddleware(ASGIHandler(), guard=guarded())
+        assert caplog.text.count("UpdateCacheMiddleware of Django") == 2 * count
 
 
 def test_a_caller_key_tells_callers_and_what_they_may_do_apart() -> None:
