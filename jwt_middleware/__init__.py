@@ -18,7 +18,7 @@ from jwt_middleware.issuers import ANY_TENANT, AdmittedIssuers, Issuer
 from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.options import GuardOptions
-from jwt_middleware.principal import Claims, Principal, current_principal
+from jwt_middleware.principal import Claims, Principal, caller_key, current_principal
 from jwt_middleware.request.sources import (
     BearerHeader,
     CookieToken,
@@ -40,6 +40,7 @@ from jwt_middleware.rules.requirements import (
 )
 from jwt_middleware.rules.rule import Rule, optional, protect, public
 from jwt_middleware.tokens.claims import ANY_AUDIENCE
+from jwt_middleware.tokens.grants import ANY_GRANTS
 from jwt_middleware.verdict import Allow, Deny, Problem, Refusal, Reply
 from jwt_middleware.wsgi import JWTWSGIMiddleware
 
@@ -67,6 +68,7 @@ _warn_of_namesake()
 
 __all__ = [
     "ANY_AUDIENCE",
+    "ANY_GRANTS",
     "ANY_TENANT",
     "AdmittedIssuers",
     "Allow",
@@ -104,6 +106,7 @@ __all__ = [
     "all_of",
     "any_of",
     "authenticated",
+    "caller_key",
     "capture",
     "current_principal",
     "has_claim",

@@ -10,6 +10,7 @@ from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, reset_current, set_current
 from jwt_middleware.request.applications import described, wrapped
+from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.sockets import Deadline, Message, Receive, Scope, Send, answering
 from jwt_middleware.verdict import Allow, Headers, Reply, as_raw, missing_from
@@ -52,9 +53,14 @@ class JWTMiddleware:
         :raises ConfigurationError: for a wrong option. Where an event loop runs already, frameworks
             hide what a constructor raises; the lifespan then fails with the sentence instead.
         """
+        if not callable(app):
+            raise ConfigurationError(
+                f"app={app!r} is no application: write JWTMiddleware(app, ...)"
+            )
         self._app = app
         self._application = described(app, paths_are_whole=True)
         _warn_of_cors(app)
+        warn_of_caches(app)
         self._mistake: ConfigurationError | None = None
         try:
             self._guard = chosen_guard(guard, options)

@@ -1,7 +1,9 @@
 """Time as an argument."""
 
 import time
-from typing import Protocol
+from typing import Any, Protocol
+
+from jwt_middleware.errors import ConfigurationError
 
 
 class Clock(Protocol):
@@ -28,3 +30,18 @@ class SystemClock:
 
     def __repr__(self) -> str:
         return "SystemClock()"
+
+
+def check_clock(clock: Any) -> None:
+    """Refuse what does not tell the time.
+
+    :raises ConfigurationError: naming it.
+    """
+    try:
+        readings = (clock.now(), clock.monotonic())
+    except Exception as mistake:
+        raise ConfigurationError(
+            f"clock={clock!r} must have now() and monotonic(), such as SystemClock()"
+        ) from mistake
+    if any(type(reading) not in (int, float) for reading in readings):
+        raise ConfigurationError(f"clock={clock!r} must tell seconds as numbers")

@@ -18,7 +18,8 @@
         │   ├── TokenExpired, TokenNotYetValid, TokenIssuedInFuture, LifetimeTooLong
         │   ├── AudienceMismatch, ClaimMissing, ClaimInvalid, ClaimsTypeMismatch
         │   ├── TokenBound
-        │   └── TokenRevoked
+        │   ├── TokenRevoked
+        │   └── UserUnknown
         ├── AccessDenied               403   the token is good, the caller may not
         │   ├── RequirementNotMet
         │   └── CSRFRefused
@@ -261,6 +262,14 @@ class TokenRevoked(TokenError):
     check = "revocation"
     code = "token_revoked"
     public = "The access token has been revoked"
+
+
+class UserUnknown(TokenError):
+    """The token is good, and the application has no active user for its subject."""
+
+    check = "requirement"
+    code = "user_unknown"
+    public = "The access token is not that of an active user"
 
 
 class AccessDenied(Refused):

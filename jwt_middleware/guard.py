@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Never, TypeVar, cast
 
-from jwt_middleware.clock import Clock, SystemClock
+from jwt_middleware.clock import Clock, SystemClock, check_clock
 from jwt_middleware.crypto.material import KeyOption
 from jwt_middleware.effects import Gap, Steps, arun, refuse_to_block, run
 from jwt_middleware.errors import (
@@ -32,11 +32,12 @@ from jwt_middleware.errors import (
     TokenMissing,
     TokenTooLarge,
     Unavailable,
+    UserUnknown,
 )
 from jwt_middleware.events import Observer, RequestRefused, tell
 from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.keys.snapshot import KeyHealth
-from jwt_middleware.kinds import check_flag
+from jwt_middleware.kinds import check_flag, check_text
 from jwt_middleware.options import (
     GuardOptions,
     WarmUp,
@@ -48,6 +49,7 @@ from jwt_middleware.options import (
     chosen_issuers,
     chosen_rules,
     refuse_unknown,
+    warn_of_grants,
 )
 from jwt_middleware.owners import Learnt, Owners
 from jwt_middleware.principal import ANONYMOUS, Principal
@@ -164,6 +166,7 @@ class Guard:
         check_flag("close_on_expiry", close_on_expiry)
         check_flag("case_sensitive", case_sensitive)
         check_warm_up(warm_up)
+        check_clock(clock)
         check_count("max_token_size", max_token_size, 256)
         check_count("token_cache_size", token_cache_size, 0)
         check_count("token_cache_bytes", token_cache_bytes, 0)
@@ -185,8 +188,11 @@ class Guard:
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
         self._issuers = Registry(chosen, clock, self._observers, tokens.forget)
+        warn_of_grants(chosen, (rule.requires for rule in self._table.rules))
         self.resource = None if resource is None else self._described(resource, chosen)
         metadata = None if self.resource is None else self.resource.address
+        if realm is not None:
+            check_text("realm", realm, "api")
         self._answers = Answers(realm or "api", error_body, self._sources.vary, metadata)
         self._owners = Owners(
             self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
@@ -410,6 +416,10 @@ class Guard:
     def missing_token(self) -> Deny:
         """Return the refusal of whoever sends no token where one is required."""
         return self._answers.refuse_code(TokenMissing.code)
+
+    def unknown_user(self) -> Deny:
+        """Return the refusal of a caller for whom the application has no active user."""
+        return self._told_by_view(self._answers.refuse_code(UserUnknown.code), "")
 
     def _told_by_view(self, deny: Deny, detail: str) -> Deny:
         if self._observers:

@@ -8,6 +8,8 @@ keys and memory, is in ``trust/``.
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
+from dataclasses import replace
 from enum import Enum
 from inspect import iscoroutinefunction
 from typing import Any, TypedDict
@@ -18,10 +20,17 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.keys.fetch import Fetcher
 from jwt_middleware.keys.flight import MAX_FLIGHTS
 from jwt_middleware.keys.options import ResolverOptions
-from jwt_middleware.kinds import check_flag, listed, mapped
+from jwt_middleware.kinds import check_flag, check_kind, listed, mapped
 from jwt_middleware.principal import ClaimPath, claim_path
-from jwt_middleware.tokens.claims import AnyAudience, ClaimPolicy
+from jwt_middleware.tokens.claims import SAYS_ITS_KIND, AnyAudience, ClaimPolicy
 from jwt_middleware.tokens.compact import normal_type
+from jwt_middleware.tokens.grants import (
+    NO_GRANTS,
+    AnyGrants,
+    Grants,
+    GrantsOption,
+    checked_grants,
+)
 from jwt_middleware.tokens.typed import TypedClaims
 
 ClaimPathOption = str | ClaimPath
@@ -74,6 +83,7 @@ class IssuerOptions(TypedDict, total=False):
     scopes_claim: ClaimPathOption
     roles_claim: ClaimPathOption
     permissions_claim: ClaimPathOption
+    grants: GrantsOption
     claims_type: Any
     aliases: Collection[str]
     tenants: Tenants | None
@@ -105,6 +115,7 @@ class Issuer:
         scopes_claim: ClaimPathOption = "scope",
         roles_claim: ClaimPathOption = "roles",
         permissions_claim: ClaimPathOption = "permissions",
+        grants: GrantsOption = None,
         claims_type: Any = None,
         aliases: Collection[str] = (),
         tenants: Tenants | None = None,
@@ -134,6 +145,10 @@ class Issuer:
         :param scopes_claim: where scopes stand: text separated by spaces, or an array.
         :param roles_claim: where roles stand, such as ``realm_access.roles``.
         :param permissions_claim: where permissions stand.
+        :param grants: the names that its tokens may grant, such as ``{"roles": ["editor"],
+            "scopes": ["orders:read"]}``. No other name in them counts, and of a kind that is not
+            listed none does. Left out, all count; for an issuer that a rule admitted, what
+            ``AdmittedIssuers(grants=)`` says. ``ANY_GRANTS``: all count there too.
         :param claims_type: a dataclass, TypedDict, msgspec Struct or pydantic model;
             ``principal.typed`` is the claims as a value of it, and a misfit is refused.
         :param aliases: other spellings of its name that its tokens may carry; the principal has
@@ -152,7 +167,11 @@ class Issuer:
         check_flag("accept_id_tokens", accept_id_tokens)
         check_flag("accept_bound_as_bearer", accept_bound_as_bearer)
         _check_seconds("leeway", leeway, at_most=300)
-        _check_seconds("max_lifetime", max_lifetime)
+        if max_lifetime is not None:
+            _check_seconds("max_lifetime", max_lifetime)
+        check_kind("resolver", resolver, ResolverOptions, "ResolverOptions(timeout=3)")
+        if seed is not None:
+            mapped("seed", seed, "what Guard.export_keys returned")
         self.issuer = issuer
         self.algorithms = {row.name: row for row in select(algorithms)}
         self.token_types = frozenset(_types(token_types))
@@ -166,19 +185,28 @@ class Issuer:
         self.tenants = _tenants(issuer, tenants, self.aliases)
         self.typed_claims = None if claims_type is None else TypedClaims(claims_type)
         self.required_values = tuple(_values(required_values))
+        self.grants = checked_grants(grants)
         self.policy = ClaimPolicy(
             audience=_audience(audience),
             leeway=leeway,
             require_exp=require_exp,
             required=tuple(
-                claim_path(path) for path in listed("required_claims", required_claims, "['sub']")
+                claim_path(path, "required_claims")
+                for path in listed("required_claims", required_claims, "['sub']")
             ),
             max_lifetime=max_lifetime,
             accept_id_tokens=accept_id_tokens,
             accept_bound_as_bearer=accept_bound_as_bearer,
-            scopes_claims=(claim_path(scopes_claim),),
-            roles_claims=(claim_path(roles_claim),),
-            permissions_claims=(claim_path(permissions_claim),),
+            scopes_claims=(claim_path(scopes_claim, "scopes_claim"),),
+            roles_claims=(claim_path(roles_claim, "roles_claim"),),
+            permissions_claims=(claim_path(permissions_claim, "permissions_claim"),),
+            # Where the configuration says the value itself, that is all that is asked.
+            kind_claims=tuple(
+                name
+                for name in SAYS_ITS_KIND
+                if all(path != (name,) for path, _ in self.required_values)
+            ),
+            grants=_counting(self.grants, None),
         )
         if keys is None and any(row.is_symmetric for row in self.algorithms.values()):
             raise ConfigurationError(
@@ -190,6 +218,17 @@ class Issuer:
                 f"Issuer({issuer!r}): a name with {TENANT} is no address to discover keys at: "
                 "give discovery= or jwks_uri="
             )
+
+    def admitted_with(self, grants: Grants | AnyGrants | None) -> "Issuer":
+        """Return this issuer as a rule admits it; its own ``grants`` count more.
+
+        :param grants: what the rule's issuers may grant.
+        """
+        if self.grants is not None:
+            return self
+        admitted = copy(self)
+        admitted.policy = replace(self.policy, grants=_counting(grants, NO_GRANTS))
+        return admitted
 
     @property
     def is_template(self) -> bool:
@@ -226,6 +265,7 @@ class AdmittedIssuers:
         most: int = MAX_ISSUERS,
         max_flights: int = MAX_FLIGHTS,
         readmit_after: float = 300,
+        grants: GrantsOption = None,
     ) -> None:
         """
         :param admit: is given the exact ``iss`` of a token that is not verified yet, and returns
@@ -238,6 +278,9 @@ class AdmittedIssuers:
         :param max_flights: key fetches that may be under way at once, over all of them.
         :param readmit_after: seconds after which the rule is asked again; for so long an issuer
             stays trusted that the rule no longer admits.
+        :param grants: the names that their tokens may grant, see ``Issuer``. Left out, they grant
+            nothing but what an issuer that the rule returns says itself; ``ANY_GRANTS``: whatever
+            any of them writes into a token counts.
         :raises ConfigurationError: for a rule that is none, or ``most`` not above ``max_flights``.
         """
         if not callable(admit) or iscoroutinefunction(admit):
@@ -258,9 +301,17 @@ class AdmittedIssuers:
         self.most = most
         self.max_flights = max_flights
         self.readmit_after = readmit_after
+        self.grants = checked_grants(grants)
 
     def __repr__(self) -> str:
         return f"AdmittedIssuers({self.admit!r}, most={self.most})"
+
+
+def _counting(grants: Grants | AnyGrants | None, unsaid: Grants | None) -> Grants | None:
+    """Return the names that count; ``None`` for all."""
+    if isinstance(grants, AnyGrants):
+        return None
+    return unsaid if grants is None else grants
 
 
 def _check_name(issuer: str | None, keys: KeyOption, jwks_uri: str | None) -> None:
@@ -291,16 +342,17 @@ def _check_source(
         )
 
 
-def _check_seconds(name: str, value: float | None, at_most: float = math.inf) -> None:
-    if value is None:
-        return
+def _check_seconds(name: str, value: float, at_most: float = math.inf) -> None:
     if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= at_most:
         limit = "" if at_most == math.inf else f" and at most {at_most:g}"
         raise ConfigurationError(f"{name}={value!r} must be seconds, not negative{limit}")
 
 
 def _types(token_types: Collection[str | None]) -> Iterable[str | None]:
-    for typ in listed("token_types", token_types, "['at+jwt']"):
+    every = listed("token_types", token_types, "['at+jwt']")
+    if not every:
+        raise ConfigurationError("token_types=[] accepts no token: name a type, such as 'at+jwt'")
+    for typ in every:
         if typ is not None and not isinstance(typ, str):
             raise ConfigurationError(
                 f"token_types: {typ!r} must be text, such as 'at+jwt', or None"
@@ -386,4 +438,4 @@ def _values(
                 f"required_values: {path!r} must be text, a whole number, a boolean, or a list of "
                 f"these, and is {wanted!r}"
             )
-        yield claim_path(path), values
+        yield claim_path(path, "required_values"), values

@@ -12,11 +12,14 @@ def listed(name: str, value: Any, such_as: str) -> tuple[Any, ...]:
     :param such_as: a right value, as it is written.
     :raises ConfigurationError: for anything else.
     """
-    if isinstance(value, str):
+    if isinstance(value, str) and such_as.startswith("['"):
         raise ConfigurationError(f"{name}={value!r} is a string: write [{value!r}], a list")
-    if isinstance(value, bytes) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise ConfigurationError(f"{name}={value!r} must be a list, such as {such_as}")
-    return tuple(value)
+    try:
+        return tuple(value)
+    except Exception as mistake:
+        raise ConfigurationError(f"{name}={value!r} cannot be read: {mistake!r}") from mistake
 
 
 def mapped(name: str, value: Any, such_as: str) -> Mapping[Any, Any]:
@@ -28,6 +31,26 @@ def mapped(name: str, value: Any, such_as: str) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"{name}={value!r} must be a mapping, such as {such_as}")
     return value
+
+
+def check_text(name: str, value: object, such_as: str) -> None:
+    """Refuse what is no text, or an empty one.
+
+    :param such_as: a right value.
+    :raises ConfigurationError: naming it.
+    """
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name}={value!r} must be text, such as {such_as!r}")
+
+
+def check_kind(name: str, value: object, kind: type, such_as: str) -> None:
+    """Refuse what is no value of a class.
+
+    :param such_as: a right value, as it is written.
+    :raises ConfigurationError: naming it.
+    """
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name}={value!r} is no {kind.__name__}: write {such_as}")
 
 
 def check_flag(name: str, value: object) -> None:

@@ -12,6 +12,7 @@ from jwt_middleware.events import Observer
 from jwt_middleware.issuers import AdmittedIssuers, Issuer
 from jwt_middleware.kinds import listed
 from jwt_middleware.request.sources import TokenSource
+from jwt_middleware.rules.requirements import Has, Requirement, every_part
 from jwt_middleware.rules.rule import Rule, protect, public
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.verdict import ErrorBody
@@ -108,8 +109,28 @@ def chosen_rules(rules: Sequence[Rule], protected: Sequence[str] | None) -> tupl
         raise ConfigurationError(
             f"protected={protected!r} must be a list of path prefixes, such as ['/api']"
         )
+    if any(not prefix.rstrip("/") for prefix in prefixes):
+        raise ConfigurationError(
+            f"protected={protected!r} protects every path: leave it out, which does the same"
+        )
     _log.warning("paths outside %s are open", ", ".join(prefixes))
     return (protect(*(_opened(prefix) for prefix in prefixes)), public("/**"))
+
+
+def warn_of_grants(
+    issuers: Iterable[Issuer | AdmittedIssuers], requirements: Iterable[Requirement]
+) -> None:
+    """Warn where rules ask for what no admitted issuer can grant."""
+    is_silent = any(isinstance(one, AdmittedIssuers) and one.grants is None for one in issuers)
+    parts = (part for requirement in requirements for part in every_part(requirement))
+    kinds = dict.fromkeys(f"{part.kind}s" for part in parts if isinstance(part, Has))
+    if is_silent and kinds:
+        _log.warning(
+            "the rules ask for %s, and an admitted issuer grants none: name those that it may "
+            "grant, as AdmittedIssuers(..., grants={%r: [...]}), or write grants=ANY_GRANTS",
+            " and ".join(kinds),
+            next(iter(kinds)),
+        )
 
 
 def _checked_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:

@@ -4,10 +4,12 @@ One principal serves many requests, so nothing reachable from it can be changed:
 read-only at every depth, scopes and roles are frozen sets.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, make_dataclass
 from enum import Enum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic
 
 from jwt_middleware.errors import ConfigurationError
@@ -94,19 +96,20 @@ def _thaw(value: Any) -> Any:
     return value
 
 
-def claim_path(path: str | ClaimPath) -> ClaimPath:
+def claim_path(path: str | ClaimPath, setting: str = "claim path") -> ClaimPath:
     """Return a claim path as member names: ``"realm_access.roles"`` is two of them.
 
     :param path: a dotted path, or a tuple of names where one contains a dot or a slash.
+    :param setting: what messages call it.
     :raises ConfigurationError: for an empty name, or for text that is meant as one name.
     """
     if isinstance(path, str) and "/" in path:
         raise ConfigurationError(
-            f"claim path {path!r} contains a slash: write ({path!r},) if that is the claim's name"
+            f"{setting} {path!r} contains a slash: write ({path!r},) if that is the claim's name"
         )
-    names = path.split(".") if isinstance(path, str) else listed("claim path", path, "'a.b'")
+    names = path.split(".") if isinstance(path, str) else listed(setting, path, "'a.b'")
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise ConfigurationError(f"claim path {path!r} has an empty name")
+        raise ConfigurationError(f"{setting} {path!r} has an empty name")
     return tuple(names)
 
 
@@ -231,6 +234,30 @@ _current: ContextVar[Principal | None] = ContextVar("jwt_middleware.principal", 
 def current_principal() -> Principal:
     """Return who makes the current request; the anonymous principal outside a request."""
     return _current.get() or ANONYMOUS
+
+
+# What is new in every token of one caller, and says nothing of who that is or what they may do.
+_OF_ONE_TOKEN = frozenset({"exp", "iat", "nbf", "jti"})
+
+
+def caller_key(principal: Principal | None = None) -> str:
+    """Return 64 hexadecimal digits for whatever keeps an answer for one caller.
+
+    They are the same for every token that says the same of the same caller, and others where
+    issuer, subject, scopes, roles, permissions or any other claim differ. All who are anonymous
+    have one key. It is no secret, and tells no claim.
+
+    :param principal: the caller; who makes the current request if left out.
+    """
+    who = current_principal() if principal is None else principal
+    claims = who.claims.to_dict().items()
+    said = [
+        [who.is_authenticated, who.refusal, who.issuer, who.subject],
+        [sorted(names) for names in (who.scopes, who.roles, who.permissions)],
+        sorted((name, value) for name, value in claims if name not in _OF_ONE_TOKEN),
+    ]
+    # JSON tells each text and each list where it ends, so that no two callers come to one.
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 set_current = _current.set

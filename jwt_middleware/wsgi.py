@@ -5,10 +5,12 @@ from functools import partial
 from typing import Any, Unpack
 
 from jwt_middleware.effects import run
+from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard, chosen_guard
 from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, set_current
 from jwt_middleware.request.applications import described
+from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.view import RootedView, WSGIView
 from jwt_middleware.verdict import Allow, Headers, Reply, missing_from
 
@@ -32,9 +34,14 @@ class JWTWSGIMiddleware:
         :raises ConfigurationError: for a wrong option.
         :raises KeysUnavailable: if the guard requires keys at start-up and there are none.
         """
+        if not callable(app):
+            raise ConfigurationError(
+                f"app={app!r} is no application: write JWTWSGIMiddleware(app, ...)"
+            )
         self._app = app
         self._guard = chosen_guard(guard, options)
         self._application = described(app, paths_are_whole=False)
+        warn_of_caches(app)
         self._guard.stand_before(app, self._application)
         headers = self._application.root_headers
         self._view = partial(RootedView, headers[0]) if headers else WSGIView
@@ -55,7 +62,7 @@ class JWTWSGIMiddleware:
         if isinstance(verdict, Reply):
             return _reply(verdict, environ, start_response)
 
-        _attach(environ, verdict.principal)
+        attach(environ, verdict.principal)
         environ[_VERDICT_KEY] = self._mark(environ)
         if verdict.response_headers:
             start_response = _adding(verdict.response_headers, start_response)
@@ -78,13 +85,19 @@ class JWTWSGIMiddleware:
         )
 
 
+def judged(environ: Environ) -> tuple[str, str] | None:
+    """Return the method and the whole path that a guard judged; ``None`` if none did."""
+    met = environ.get(_VERDICT_KEY)
+    return None if met is None else (met[4], f"{met[3]}{met[2]}")
+
+
 def guard_of(environ: Environ) -> Guard | None:
     """Return the guard that let a request pass; ``None`` if none stands in front."""
     met = environ.get(_VERDICT_KEY)
     return None if met is None else met[0]
 
 
-def _attach(environ: Environ, principal: Principal) -> None:
+def attach(environ: Environ, principal: Principal) -> None:
     """Set every key of identity, and remove what stood there."""
     environ[PRINCIPAL_KEY] = principal
     identity = ""

@@ -24,7 +24,11 @@ BLOCKS = [
 @pytest.mark.parametrize("code", BLOCKS)
 def test_a_code_block_runs(code: str) -> None:
     """As it stands, in a process of its own."""
-    settings = "from django.conf import settings; settings.configure(ROOT_URLCONF=__name__)\n"
+    apps = ["django.contrib.contenttypes", "django.contrib.auth"]
+    settings = "from django.conf import settings; import django; "
+    settings += (
+        f"settings.configure(ROOT_URLCONF=__name__, INSTALLED_APPS={apps}); django.setup()\n"
+    )
     source = settings + code if "django" in code else code
     env = {**os.environ, "JWT_SECRET": "a secret of at least thirty-two bytes"}
 

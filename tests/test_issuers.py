@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jwt_middleware import (
+    ANY_GRANTS,
     ANY_TENANT,
     AdmittedIssuers,
     ConfigurationError,
@@ -19,6 +20,12 @@ from jwt_middleware import (
     KeysUnavailable,
     Secret,
     TokenError,
+    has_claim,
+    has_permission,
+    has_role,
+    has_scope,
+    presets,
+    protect,
 )
 from jwt_middleware.events import Event, KeyFetchFinished
 from jwt_middleware.issuers import IssuerOptions
@@ -376,3 +383,76 @@ def test_a_mistaken_issuer_is_a_sentence_at_construction(kind: str) -> None:
         Issuer(given.pop("issuer"), **given)
 
     assert sentence in str(mistake.value)
+
+
+GRANTING: dict[str, tuple[Any, str]] = {
+    "text": ("admin", "must be a mapping, such as {'roles': ['editor']"),
+    "a list": (["admin"], "or ANY_GRANTS"),
+    "a kind that is none": ({"role": ["a"]}, "write 'roles', 'scopes' or 'permissions'"),
+    "a kind that is no text": ({7: ["a"]}, "7 cannot be granted"),
+    "names as text": ({"roles": "admin"}, "write ['admin'], a list"),
+    "no names": ({"roles": None}, "grants['roles']=None must be a list"),
+    "a name that is none": ({"permissions": [7]}, "grants['permissions']: 7 must be a name"),
+    "an empty name": ({"roles": [""]}, "must be a name"),
+    "two scopes as one": ({"scopes": ["a b"]}, "write ['a', 'b']"),
+}
+
+
+@pytest.mark.parametrize("kind", GRANTING)
+def test_grants_that_are_none_are_a_sentence(kind: str) -> None:
+    """For an issuer, for a rule and for the issuer of a preset."""
+    value, sentence = GRANTING[kind]
+    for build in (
+        lambda: Issuer(NAME, audience="a", grants=value),
+        lambda: AdmittedIssuers(lambda _: None, grants=value),
+        lambda: presets.auth0("a.example", audience="a", grants=value),
+    ):
+        with pytest.raises(ConfigurationError) as mistake:
+            build()
+        assert sentence in str(mistake.value)
+
+
+def test_a_configured_issuer_grants_what_it_writes_unless_told_otherwise() -> None:
+    """``grants=`` names what counts."""
+    pair = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
+    claims = {"iss": NAME, "exp": 4e9, "roles": ["admin"], "scope": "a b"}
+
+    def roles_and_scopes(**options: Any) -> Any:
+        issuer = Issuer(NAME, audience=None, keys=pair.jwk, algorithms=["HS256"], **options)
+        principal = Guard(
+            issuers=issuer, role_hierarchy={"admin": ["editor"], "editor": ["reader"]}
+        ).verify(pair.sign(claims))
+        return principal.roles, principal.scopes
+
+    everything = ({"admin", "editor", "reader"}, {"a", "b"})
+    assert roles_and_scopes() == roles_and_scopes(grants=ANY_GRANTS) == everything
+    assert roles_and_scopes(grants={"scopes": ["a"]}) == (set(), {"a"})
+    # A role is granted by its own name, not by one that would bring it.
+    assert roles_and_scopes(grants={"roles": ["editor"]}) == (set(), set())
+    assert roles_and_scopes(grants={"roles": ["admin"]}) == (everything[0], set())
+
+
+SILENT = AdmittedIssuers(lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("issuers", "asked", "words"),
+    [
+        (SILENT, has_role("a"), "the rules ask for roles"),
+        ([Issuer(NAME, audience="a"), SILENT], has_scope("a"), "the rules ask for scopes"),
+        (SILENT, ~has_permission("a") | has_role("b"), "ask for permissions and roles"),
+        (SILENT, has_claim("tenant"), None),
+        (Issuer(NAME, audience="a"), has_role("a"), None),
+        (AdmittedIssuers(lambda _: None, grants=ANY_GRANTS), has_role("a"), None),
+        (AdmittedIssuers(lambda _: None, grants={}), has_role("a"), None),
+    ],
+)
+def test_rules_that_no_admitted_issuer_can_meet_are_a_warning(
+    issuers: Any, asked: Any, words: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One, and it names the option."""
+    Guard(issuers=issuers, rules=[protect("/a/**", requires=asked)])
+    found = [each.getMessage() for each in caplog.records if "admitted issuer" in each.getMessage()]
+
+    assert len(found) == (0 if words is None else 1)
+    assert words is None or (words in found[0] and "grants=" in found[0])

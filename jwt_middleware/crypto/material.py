@@ -6,6 +6,7 @@ HMAC. So a mistyped path is an error, and never a secret that everybody can read
 """
 
 import json
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def _secret(secret: Secret, algorithms: tuple[Algorithm, ...]) -> VerificationKe
 def _text(text: str | bytes, algorithms: tuple[Algorithm, ...]) -> VerificationKey:
     if algorithms[0].is_symmetric:
         return _secret(Secret(text), algorithms)
-    data = text.encode() if isinstance(text, str) else text
+    # What UTF-8 cannot carry is no PEM text either, and is told so.
+    data = text.encode(errors="replace") if isinstance(text, str) else text
     return _usable("key", lambda: import_pem(data))
 
 
@@ -80,11 +82,28 @@ def _file(file: KeyFile, algorithms: tuple[Algorithm, ...]) -> Iterable[Verifica
     data = file.read()
     name = f"KeyFile({str(file.path)!r})"
     if algorithms[0].is_symmetric:
+        if _is_marked_text(data):
+            raise ConfigurationError(
+                f"{name} begins with a byte order mark, which is no part of a secret: save the "
+                "file as UTF-8 without one"
+            )
         yield _secret(Secret(_without_line_break(data), name=name), algorithms)
-    elif data.lstrip()[:1] in {b"{", b"["}:
-        yield from _mapping(_json(name, data), name)
+    elif data.removeprefix(BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
+        yield from _mapping(_json(name, data.removeprefix(BOM_UTF8)), name)
     else:
         yield _usable(name, lambda: import_pem(data, file.password_bytes))
+
+
+def _is_marked_text(data: bytes) -> bool:
+    """Return whether an editor has put a mark in front of text; random bytes may begin alike."""
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            text = data[len(mark) :].decode(encoding, "replace").rstrip("\r\n")
+            return text.isprintable() and "\ufffd" not in text
+    return False
+
+
+_MARKS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
 
 
 def _without_line_break(data: bytes) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.kinds import check_text
 
 
 class Secret:
@@ -27,18 +28,19 @@ class Secret:
         """
         if not isinstance(value, str | bytes):
             raise ConfigurationError(f"{name} must be str or bytes, not {type(value).__name__}")
-        self._value = value.encode() if isinstance(value, str) else value
+        check_text("name", name, "key")
+        self._value = _encoded(name, value)
         self._name = name
         if not self._value:
             raise ConfigurationError(f"{name} is empty: set it to at least 32 random bytes")
 
     @classmethod
     def from_env(cls, name: str) -> "Secret":
-        """Return the secret that the environment variable ``name`` holds.
+        """Return the secret that the environment variable ``name`` holds, byte for byte.
 
         :raises ConfigurationError: if it is not set or empty.
         """
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name.isprintable() or "=" in name or not name:
             raise ConfigurationError(f"Secret.from_env({name!r}): that is no variable's name")
         value = os.environ.get(name)
         if not value:
@@ -46,7 +48,8 @@ class Secret:
                 f"the environment variable {name} is not set: "
                 f"export {name}=$(openssl rand -base64 48)"
             )
-        return cls(value, name=name)
+        # What is no text is there in surrogates, and here the bytes that were set.
+        return cls(os.fsencode(value), name=name)
 
     def to_key(self, bits: int) -> VerificationKey:
         """Return the verification key.
@@ -68,6 +71,15 @@ class Secret:
 
     def __repr__(self) -> str:
         return f"Secret({self._name}=...)"
+
+
+def _encoded(name: str, value: str | bytes) -> bytes:
+    try:
+        return value.encode() if isinstance(value, str) else value
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{name} is no text that UTF-8 can carry: give the secret as bytes"
+        ) from None
 
 
 # A random secret in base64 may begin with a slash, but not read like one of these: it would have to
@@ -117,6 +129,12 @@ class KeyFile:
     password: str | bytes | None = field(default=None, repr=False)
     """Opens an encrypted private key."""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | os.PathLike) or not os.fspath(self.path):
+            raise ConfigurationError(f"KeyFile({self.path!r}): that is no path")
+        if self.password is not None and not isinstance(self.password, str | bytes):
+            raise ConfigurationError(f"KeyFile({self.path!r}): password= must be str or bytes")
+
     def read(self) -> bytes:
         """Return what the file holds.
 
@@ -124,7 +142,7 @@ class KeyFile:
         """
         try:
             return Path(self.path).read_bytes()
-        except TypeError:
+        except (TypeError, ValueError):
             raise ConfigurationError(f"KeyFile({self.path!r}): that is no path") from None
         except OSError as problem:
             raise ConfigurationError(
@@ -134,4 +152,6 @@ class KeyFile:
     @property
     def password_bytes(self) -> bytes | None:
         """The password as bytes; text is taken as UTF-8."""
-        return self.password.encode() if isinstance(self.password, str) else self.password
+        if self.password is None:
+            return None
+        return _encoded(f"KeyFile({self.path!r}, password=)", self.password)

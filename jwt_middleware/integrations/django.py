@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutinefunction as is_plain_coroutine_function
 from typing import Any
@@ -20,18 +21,21 @@ from asgiref.sync import (
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
-from jwt_middleware.effects import arun, run
+from jwt_middleware.effects import arun, loop_is_running, run
 from jwt_middleware.guard import Guard
+from jwt_middleware.integrations.django_caches import keep_apart, may_be_kept, vary_on_caller
+from jwt_middleware.integrations.django_requests import become_watched, watch
 from jwt_middleware.integrations.django_settings import Configured, JWTConfig, UserOf, configured
+from jwt_middleware.integrations.django_streams import stream_as
 from jwt_middleware.principal import ANONYMOUS, Principal, reset_current, set_current
 from jwt_middleware.request.view import ASGIView, WSGIView
-from jwt_middleware.verdict import Allow, Deny, Reply, missing_from, private
+from jwt_middleware.verdict import Allow, Deny, Reply, private
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 
-__all__ = ["JWTConfig", "JWTMiddleware", "JWTUser", "principal_of"]
+__all__ = ["JWTConfig", "JWTMiddleware", "JWTUser", "principal_of", "vary_on_caller"]
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -73,7 +77,10 @@ class JWTUser:
 
 
 class DjangoView:
-    """The view of a Django request: as it was sent, but with the path that Django will resolve."""
+    """The view of a Django request: as it was sent, but with what Django itself goes by.
+
+    A middleware in front may have overridden the method, or rewritten the path.
+    """
 
     __slots__ = ("_request", "_sent", "method")
 
@@ -84,11 +91,10 @@ class DjangoView:
         # Not META where there is a scope: Django joins two Cookie headers with a comma there.
         scope = getattr(request, "scope", None)
         self._sent = WSGIView(request.META) if scope is None else ASGIView(scope)
-        self.method = self._sent.method
+        self.method = request.method or self._sent.method
 
     @property
     def path(self) -> str:
-        # What the resolver will take, whatever has rewritten it on the way here.
         return self._request.path_info
 
     @property
@@ -113,6 +119,19 @@ class DjangoView:
         return self._sent.query(name)
 
 
+@dataclass(slots=True)
+class _Passage:
+    """What a request passed by."""
+
+    judged: tuple[str | None, str]
+    """The method and the path that were judged."""
+    allow: Allow
+    refusal: Deny | None
+    """What it is refused with unless it comes to a view that asks for no login."""
+    is_guarded: bool
+    """Whether its answer is for its caller alone."""
+
+
 class JWTMiddleware:
     """Puts the guard of ``settings.JWT_MIDDLEWARE`` in front of a project's views."""
 
@@ -132,43 +151,48 @@ class JWTMiddleware:
         if self._is_async:
             return self._serve(request)
         settings = configured()
-        step = settings.guard.decide(DjangoView(request))
-        verdict = step if isinstance(step, (Allow, Reply)) else run(step)
-        allow = _exempted(settings.guard, request, verdict)
-        if isinstance(allow, Reply):
-            return _as_response(request, allow)
-        token = _attach(request, settings, allow)
+        passage = _passage(settings, request, _decided(settings, request))
+        if isinstance(passage, Reply):
+            return _as_response(request, passage)
+        token = _attach(request, settings, passage)
         try:
             response: HttpResponseBase = self._get_response(request)
         finally:
             reset_current(token)
-        return _finished(response, settings.guard, allow)
+        return _finished(request, response, settings.guard)
 
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        """Refuse where the view is another than the exempt one that was expected.
+        """Decide again where a middleware behind us has led the request elsewhere.
 
-        A middleware behind us may have set ``request.urlconf``, or rewritten the path.
+        It may have set another method, path or ``request.urlconf``, or replaced the request.
         """
-        deny: Deny | None = getattr(request, "_jwt_refusal", None)
-        if deny is None or not getattr(view, "login_required", True):
-            return None
-        return _as_response(request, deny)
+        settings = configured()
+        answer = _judge_again(request, settings)
+        if answer is not None:
+            return _as_response(request, answer)
+        passage: _Passage = getattr(request, _PASSAGE)
+        if passage.refusal is not None and getattr(view, "login_required", True):
+            return _as_response(request, passage.refusal)
+        may_be_kept(request, view, settings.guard)
+        _claim_auser(request, settings, passage.allow.principal)
+        watch(request, partial(_judge_again, request, settings))
+        return None
 
     async def _serve(self, request: HttpRequest) -> HttpResponseBase:
         settings = configured()
         step = settings.guard.decide(DjangoView(request))
         verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
-        allow = _exempted(settings.guard, request, verdict)
-        if isinstance(allow, Reply):
-            return _as_response(request, allow)
-        token = _attach(request, settings, allow)
+        passage = _passage(settings, request, verdict)
+        if isinstance(passage, Reply):
+            return _as_response(request, passage)
+        token = _attach(request, settings, passage)
         try:
             response: HttpResponseBase = await self._get_response(request)
         finally:
             reset_current(token)
-        return _finished(response, settings.guard, allow)
+        return _finished(request, response, settings.guard)
 
 
 def principal_of(request: HttpRequest) -> Principal:
@@ -177,31 +201,87 @@ def principal_of(request: HttpRequest) -> Principal:
     return found
 
 
-def _exempted(guard: Guard, request: HttpRequest, verdict: Any) -> Allow | Reply:
-    """Let a view of ``login_not_required`` be reached, where no rule speaks of its path."""
-    decided: Allow | Reply = verdict
-    is_refused = isinstance(decided, Deny) and decided.status == 401
-    if not is_refused or guard.has_rule(DjangoView(request)):
-        return decided
+_PASSAGE = "_jwt_passage"
+
+
+def _judged(request: HttpRequest) -> tuple[str | None, str]:
+    return request.method, request.path_info
+
+
+def _judge_again(request: HttpRequest, settings: Configured) -> Reply | None:
+    """Return the answer where a request has become another one that does not pass."""
+    before: _Passage | None = getattr(request, _PASSAGE, None)
+    if before is not None and before.judged == _judged(request):
+        return None
+    passage = _passage(settings, request, _decided(settings, request))
+    if isinstance(passage, Reply):
+        return passage
+    _attach(request, settings, passage)
+    return None
+
+
+def _decided(settings: Configured, request: HttpRequest) -> Allow | Reply:
+    step = settings.guard.decide(DjangoView(request))
+    if isinstance(step, (Allow, Reply)):
+        return step
+    if loop_is_running():
+        # An async view has set another method at the moment when keys expire: no time to ask.
+        step.close()
+        return settings.guard.missing_token()
+    return run(step)
+
+
+def _passage(
+    settings: Configured, request: HttpRequest, verdict: Allow | Reply
+) -> _Passage | Reply:
+    """Return what a request passes by, or the answer it gets instead."""
+    refusal = None
+    if isinstance(verdict, Reply):
+        if not isinstance(verdict, Deny) or not _is_exempt(settings.guard, request, verdict):
+            return verdict
+        refusal = verdict
+        vary = ", ".join(settings.guard.varies_with)
+        verdict = Allow(ANONYMOUS, "login_not_required", private(vary))
+    # A ``public`` rule alone lets pass whom it did not look at, and adds nothing to the answer.
+    is_guarded = verdict.principal.is_authenticated or bool(verdict.response_headers)
+    before: _Passage | None = getattr(request, _PASSAGE, None)
+    was_guarded = before is not None and before.is_guarded
+    return _Passage(_judged(request), verdict, refusal, is_guarded or was_guarded)
+
+
+def _is_exempt(guard: Guard, request: HttpRequest, refusal: Deny) -> bool:
+    """Return whether a view of ``login_not_required`` is reached that no rule speaks of."""
+    if refusal.status != 401 or guard.has_rule(DjangoView(request)):
+        return False
     try:
         view = resolve(request.path_info, getattr(request, "urlconf", None)).func
     except Resolver404:
-        return decided
-    if getattr(view, "login_required", True):
-        return decided
-    request._jwt_refusal = decided  # type: ignore[attr-defined]
-    return Allow(ANONYMOUS, "login_not_required", private(", ".join(guard.varies_with)))
+        return False
+    return not getattr(view, "login_required", True)
 
 
-def _attach(request: HttpRequest, settings: Configured, allow: Allow) -> Any:
+def _attach(request: Any, settings: Configured, passage: _Passage) -> Any:
     """Put the caller where Django's habits look for one; return the token of the variable."""
-    principal = allow.principal
+    principal = passage.allow.principal
+    setattr(request, _PASSAGE, passage)
+    become_watched(request)
+    if passage.is_guarded:
+        keep_apart(request)
     request.META[PRINCIPAL_KEY] = principal
-    user = SimpleLazyObject(partial(_user, settings.user_of, principal))
-    # AuthenticationMiddleware behind us sets ``user`` anew, from this.
-    request._cached_user = request.user = user  # type: ignore[attr-defined,assignment]
+    # AuthenticationMiddleware behind us sets ``user`` anew, from ``_cached_user``.
+    request._cached_user = request.user = SimpleLazyObject(
+        partial(_user, settings.user_of, principal)
+    )
+    # What a middleware in front may have asked for is whom the session belongs to.
+    vars(request).pop("_acached_user", None)
     request.auser = partial(_auser, request, settings.user_of, principal)
     return set_current(principal)
+
+
+def _claim_auser(request: Any, settings: Configured, principal: Principal) -> None:
+    """Take back what AuthenticationMiddleware behind us has put in the place of ``auser``."""
+    if getattr(request.auser, "func", _auser).__module__ == "django.contrib.auth.middleware":
+        request.auser = partial(_auser, request, settings.user_of, principal)
 
 
 def _user(user_of: UserOf | None, principal: Principal) -> Any:
@@ -210,15 +290,21 @@ def _user(user_of: UserOf | None, principal: Principal) -> Any:
     if user_of is None:
         return JWTUser(principal)
     ask = async_to_sync(user_of) if is_plain_coroutine_function(user_of) else user_of
-    # Somebody whom the project does not know, or no longer.
-    return ask(principal) or AnonymousUser()
+    return _active(ask(principal))
+
+
+def _active(user: Any) -> Any:
+    """Return a user; nobody for one whom the project does not know, or no longer."""
+    is_known = user and getattr(user, "is_authenticated", True)
+    # As Django's own back ends have it: whoever was deactivated is nobody.
+    return user if is_known and getattr(user, "is_active", True) else AnonymousUser()
 
 
 async def _auser(request: Any, user_of: UserOf | None, principal: Principal) -> Any:
     if not hasattr(request, "_acached_user"):
         if user_of is not None and is_plain_coroutine_function(user_of):
             known = await user_of(principal) if principal.is_authenticated else None
-            request._acached_user = known or AnonymousUser()
+            request._acached_user = _active(known)
         else:
             # A query of the ORM belongs on the thread of the request.
             request._acached_user = await sync_to_async(_user)(user_of, principal)
@@ -230,12 +316,15 @@ def _as_response(request: HttpRequest, reply: Reply) -> HttpResponse:
     return HttpResponse(body, status=reply.status, headers=dict(reply.headers))
 
 
-def _finished(response: HttpResponseBase, guard: Guard, allow: Allow) -> HttpResponseBase:
-    for name, value in missing_from(response.items(), allow.response_headers):
-        if name != "Vary":
-            response[name] = value
-    if allow.principal.is_authenticated or allow.response_headers:
-        # Django's cache keys a page by what it varies with: without this, it would serve one
-        # caller's page to another.
-        patch_vary_headers(response, guard.varies_with)
+def _finished(request: Any, response: HttpResponseBase, guard: Guard) -> HttpResponseBase:
+    passage: _Passage = getattr(request, _PASSAGE)
+    if passage.is_guarded:
+        if "no-store" not in response.get("Cache-Control", "").lower():
+            # Whatever else the view or ``cache_page`` says of how long: for this caller.
+            patch_cache_control(response, private=True)
+        if names := guard.varies_with:
+            patch_vary_headers(response, names)
+    principal = passage.allow.principal
+    if principal is not ANONYMOUS and getattr(response, "streaming", False):
+        stream_as(response, principal)
     return response

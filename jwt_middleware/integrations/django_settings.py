@@ -1,5 +1,6 @@
 """``JWT_MIDDLEWARE`` of a Django project: one guard from it, and what ``manage.py check`` says."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -26,6 +27,7 @@ SETTING = "JWT_MIDDLEWARE"
 MIDDLEWARE = "jwt_middleware.integrations.django.JWTMiddleware"
 AUTHENTICATION = "jwt_middleware.integrations.drf.JWTAuthentication"
 CORS = "corsheaders.middleware.CorsMiddleware"
+PAGES = "django.middleware.cache.FetchFromCacheMiddleware"
 SESSIONS = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 UserOf = Callable[[Principal], Any]
@@ -81,7 +83,7 @@ def _found(name: str, value: Any) -> Any:
         return value
     try:
         return import_string(value)
-    except ImportError as problem:
+    except (ImportError, ValueError) as problem:
         raise ConfigurationError(
             f"{SETTING}[{name!r}]={value!r} cannot be imported: {problem}"
         ) from None
@@ -123,7 +125,24 @@ def check_settings(**_: Any) -> Iterable[CheckMessage]:
             hint=f"Add {MIDDLEWARE!r}.",
             id="jwt_middleware.W001",
         )
-    behind = middleware[middleware.index(MIDDLEWARE) :] if uses else []
+    place = middleware.index(MIDDLEWARE) if uses else 0
+    behind = middleware[place:] if uses else []
+    extensions = getattr(settings, "REST_FRAMEWORK_EXTENSIONS", None)
+    is_loaded = "rest_framework_extensions.cache.decorators" in sys.modules
+    if uses and (is_loaded or extensions) and "DEFAULT_CACHE_KEY_FUNC" not in (extensions or {}):
+        yield CheckWarning(
+            "cache_response of drf-extensions keeps what a view answers, whoever asks.",
+            hint="Set REST_FRAMEWORK_EXTENSIONS['DEFAULT_CACHE_KEY_FUNC'] to a function with "
+            "caller_key() in its key.",
+            id="jwt_middleware.W005",
+        )
+    if PAGES in middleware[:place]:
+        yield CheckWarning(
+            "FetchFromCacheMiddleware stands in front of the middleware: a page that is stored is "
+            "served without asking the guard.",
+            hint=f"List {PAGES!r} after {MIDDLEWARE!r}.",
+            id="jwt_middleware.W004",
+        )
     if SESSIONS in behind:
         yield CheckWarning(
             "AuthenticationMiddleware stands behind the middleware and replaces request.auser.",

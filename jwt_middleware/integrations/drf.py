@@ -35,6 +35,7 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
         """Return the user and the principal; ``None`` for the anonymous.
 
         :raises ConfigurationError: if the middleware is not installed.
+        :raises Denied: 401 ``user_unknown`` if the project has no active user for the principal.
         """
         whole = request._request
         if PRINCIPAL_KEY not in whole.META:
@@ -43,7 +44,10 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
                 "MIDDLEWARE"
             )
         principal = principal_of(whole)
-        return (whole._cached_user, principal) if principal.is_authenticated else None
+        if not principal.is_authenticated:
+            return None
+        _check_user(whole)
+        return whole._cached_user, principal
 
     # What the base class returns is all that pyright knows of these two.
     def authenticate_header(self, request: Any) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -64,6 +68,17 @@ def _challenge(deny: Deny) -> str:
     return dict(deny.headers).get("WWW-Authenticate", "")
 
 
+def _check_user(request: Any) -> None:
+    """Refuse a caller for whom the project has nobody: a good token of a deactivated account.
+
+    :raises Denied: 401.
+    """
+    settings = configured()
+    # Where nothing is mapped, every token is a user: there is nobody to look up.
+    if settings.user_of is not None and not request._cached_user.is_authenticated:
+        raise Denied(settings.guard.unknown_user())
+
+
 class Requires(BasePermission):  # type: ignore[misc]
     """A requirement of a view: ``permission_classes = [requires(has_role("admin"))]``."""
 
@@ -72,14 +87,15 @@ class Requires(BasePermission):  # type: ignore[misc]
     def has_permission(self, request: Any, view: Any) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return ``True``, or refuse in our words.
 
-        :raises Denied: 401 for the anonymous, for others what the requirement says.
+        :raises Denied: 401 for the anonymous, and for whoever is no active user of the project; for
+            others what the requirement says.
         """
+        whole = request._request
         captures = {name: str(value) for name, value in view.kwargs.items()}
-        deny = configured().guard.hold(
-            principal_of(request._request),
-            self.asked_of(view),
-            captures,
-        )
+        principal = principal_of(whole)
+        if principal.is_authenticated:
+            _check_user(whole)
+        deny = configured().guard.hold(principal, self.asked_of(view), captures)
         if deny is not None:
             raise Denied(deny)
         return True

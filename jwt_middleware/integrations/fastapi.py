@@ -5,14 +5,17 @@ again. What a dependency refuses has the status, the challenge and the body of t
 refusals, on requests and on WebSockets.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard
 from jwt_middleware.integrations.openapi import Demands, Locks
-from jwt_middleware.principal import Principal, Typed_co
+from jwt_middleware.kinds import check_flag, check_kind, check_text
+from jwt_middleware.principal import Principal, Typed_co, caller_key
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.requirements import Authenticated, Requirement, all_of, has_scope
 from jwt_middleware.verdict import Deny
@@ -84,6 +87,10 @@ class JWTBearer(SecurityBase, params.Security):
         :raises ConfigurationError: if that is no requirement; at a call, if no guard stands in
             front of the application.
         """
+        check_flag("auto_error", auto_error)
+        check_text("scheme_name", scheme_name, SCHEME_NAME)
+        if description is not None:
+            check_text("description", description, "A token of the shop.")
         params.Security.__init__(self, dependency=self)
         chosen = Authenticated() if requirement is None else requirement
         self.requirement = checked_requirement(type(self).__name__, chosen)
@@ -136,6 +143,7 @@ class TypedClaims(JWTBearer):
         :param claims_type: what the issuer names with ``claims_type=``.
         :param requirement: what is asked of the caller; a valid token if left out.
         """
+        check_kind("claims_type", claims_type, type, "a class, such as your dataclass")
         super().__init__(requirement)
         self.claims_type = claims_type
 
@@ -193,6 +201,27 @@ OptionalPrincipal = Annotated[Principal[Typed_co], optional_principal]
 """Who is calling, who may be anonymous."""
 
 
+def keyed_by_caller(
+    func: Callable[..., Any],
+    namespace: str = "",
+    *,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    **_: Any,
+) -> str:
+    """Return the key under which fastapi-cache2 keeps an answer for one caller.
+
+    ``@cache(key_builder=keyed_by_caller)``, or for all endpoints
+    ``FastAPICache.init(backend, key_builder=keyed_by_caller)``. A dependency that gives the caller
+    is left to :func:`caller_key`; other arguments are told apart by their ``repr``.
+    """
+    given = {name: value for name, value in kwargs.items() if not isinstance(value, Principal)}
+    parts = [func.__module__, func.__qualname__, repr(args), repr(sorted(given.items()))]
+    # JSON tells where each part ends.
+    digest = sha256(json.dumps([*parts, caller_key()]).encode()).hexdigest()
+    return f"{namespace}:{digest}"
+
+
 def secure_openapi(
     app: FastAPI, guard: Guard, *, scheme_name: str = SCHEME_NAME, mounted_at: str = ""
 ) -> None:
@@ -209,6 +238,10 @@ def secure_openapi(
     """
     if not isinstance(app, FastAPI):
         raise ConfigurationError(f"secure_openapi({app!r}): that is no FastAPI application")
+    check_kind("guard", guard, Guard, "the Guard in front of the application")
+    check_text("scheme_name", scheme_name, SCHEME_NAME)
+    if mounted_at != "":
+        check_text("mounted_at", mounted_at, "/v1")
     locks = Locks(guard, scheme_name)
     prefix = segments(mounted_at)
     plain, written = app.openapi, dict[str, Any]()

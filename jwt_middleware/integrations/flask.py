@@ -12,20 +12,24 @@
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from functools import wraps
+from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any, cast
 
+from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard import Guard, chosen_guard
+from jwt_middleware.integrations.flask_caches import keep_apart
+from jwt_middleware.kinds import check_kind
 from jwt_middleware.options import GuardOptions
-from jwt_middleware.principal import current_principal
+from jwt_middleware.principal import current_principal, set_current
+from jwt_middleware.request.view import WSGIView
 from jwt_middleware.rules.requirements import Requirement, authenticated
-from jwt_middleware.verdict import Deny
-from jwt_middleware.wsgi import PRINCIPAL_KEY, JWTWSGIMiddleware, guard_of
+from jwt_middleware.verdict import Allow, Deny, Headers, Reply, missing_from
+from jwt_middleware.wsgi import PRINCIPAL_KEY, JWTWSGIMiddleware, attach, guard_of, judged
 
 try:
-    from flask import Flask, Response, current_app, request
+    from flask import Flask, Response, after_this_request, current_app, request
 except ImportError:
     raise ImportError(
         "jwt_middleware.integrations.flask needs Flask: pip install 'asgi-wsgi-jwt[flask]'"
@@ -74,6 +78,7 @@ class JWT:
 
         :raises ConfigurationError: for a wrong setting, or an application that is guarded already.
         """
+        check_kind("app", app, Flask, "JWT(app), with the application")
         if EXTENSION in app.extensions:
             raise ConfigurationError(
                 f"init_app: the application {app.name!r} is guarded already: call it once"
@@ -83,7 +88,32 @@ class JWT:
             guard or settings.pop("JWT_GUARD", None), cast("GuardOptions", _options(settings))
         )
         app.extensions[EXTENSION] = self
+        # In front of what the application itself does before a request.
+        app.before_request_funcs.setdefault(None, []).insert(0, self._before_request)
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
+
+    def _before_request(self) -> Response | None:
+        """Hold on to what was judged: nothing inside has led the request elsewhere since."""
+        if request.endpoint is not None:
+            keep_apart(current_app.view_functions[request.endpoint])
+        before = judged(request.environ)
+        path = f"{request.environ.get('SCRIPT_NAME', '')}{request.environ.get('PATH_INFO', '')}"
+        if before is None or before == (request.environ["REQUEST_METHOD"], path):
+            return None
+        step = self.guard.decide(WSGIView(request.environ))
+        verdict = step if isinstance(step, (Allow, Reply)) else run(step)
+        if isinstance(verdict, Reply):
+            return Response(verdict.body, verdict.status, dict(verdict.headers))
+        attach(request.environ, verdict.principal)
+        set_current(verdict.principal)
+        after_this_request(partial(_with_headers, verdict.response_headers))
+        return None
+
+
+def _with_headers(wanted: Headers, response: Response) -> Response:
+    for name, value in missing_from(response.headers, wanted):
+        response.headers.add(name, value)
+    return response
 
 
 def _options(settings: dict[str, Any]) -> dict[str, Any]:

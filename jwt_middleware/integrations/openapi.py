@@ -37,7 +37,10 @@ Security = list[dict[str, list[str]]]
 # A requirement of more alternatives than a person would read is told without its scopes.
 MAX_WAYS = 8
 
-_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.-]")
+# What a name of OpenAPI may contain (§4.8.7.1), less the full stop, which begins an escape.
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
+# No escape is one digit long, and none begins with two full stops.
+_AGAIN = ".."
 _TEXT = {"type": "string"}
 
 
@@ -47,7 +50,11 @@ def schemes_of(sources: Iterable[TokenSource], name: str) -> dict[str, dict[str,
     :param name: what the bearer scheme is called; the names of others begin with it.
     :raises ConfigurationError: if there is none that OpenAPI has words for.
     """
-    found = dict(filter(None, (_scheme_of(source, name) for source in sources)))
+    found: dict[str, dict[str, str]] = {}
+    for label, scheme in filter(None, (_scheme_of(source, name) for source in sources)):
+        # One header may carry a token after each of several words.
+        same = sum(each.partition(_AGAIN)[0] == label for each in found)
+        found[f"{label}{_AGAIN}{same + 1}" if same else label] = scheme
     if not found:
         raise ConfigurationError(
             "secure_openapi: OpenAPI has no words for any of the token sources of this guard"
@@ -60,7 +67,10 @@ def _scheme_of(source: TokenSource, name: str) -> tuple[str, dict[str, str]] | N
         return name, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     if isinstance(source, HeaderToken):
         if source.name.lower() == "authorization" and source.scheme:
-            return f"{name}-{source.scheme}", {"type": "http", "scheme": source.scheme.lower()}
+            return f"{name}-{_escaped(source.scheme, '-')}", {
+                "type": "http",
+                "scheme": source.scheme.lower(),
+            }
         key = _key(source.name, name, "header")
         if source.scheme:
             key[1]["description"] = f"The token, after the word '{source.scheme}' and a space."
@@ -73,8 +83,20 @@ def _scheme_of(source: TokenSource, name: str) -> tuple[str, dict[str, str]] | N
 
 
 def _key(parameter: str, name: str, place: str) -> tuple[str, dict[str, str]]:
-    label = _NOT_IN_A_NAME.sub("_", f"{name}-{place}-{parameter}")
-    return label, {"type": "apiKey", "in": place, "name": parameter}
+    return f"{name}-{place}-{_escaped(parameter)}", {
+        "type": "apiKey",
+        "in": place,
+        "name": parameter,
+    }
+
+
+def _escaped(text: str, also: str = "") -> str:
+    """Return text of ASCII so that no other text comes to the same.
+
+    :param also: what else is escaped: the hyphen, where a hyphen would look like another name.
+    """
+    found = _NOT_IN_A_NAME.sub(lambda met: f".{ord(met[0]):02X}", text)
+    return found.replace(also, f".{ord(also):02X}") if also else found
 
 
 def ways_of(requirement: Requirement) -> list[list[str]]:

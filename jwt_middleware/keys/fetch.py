@@ -5,6 +5,7 @@ open connection, and nothing to lose over a fork, a closed loop or a cookie.
 """
 
 import socket
+import ssl
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +14,11 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 
+from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.keys.addresses import pinned
 from jwt_middleware.keys.document import Rejected
+from jwt_middleware.kinds import check_flag, check_text, mapped
 
 # A publisher that takes longer to connect is down; jose and Nimbus are near these.
 CONNECT_SECONDS = 2.0
@@ -102,7 +105,20 @@ class HTTPFetcher:
             that is read from a file.
         :param public_only: refuse a host of which any address is not public, and connect to the
             very address that was checked. Not together with a proxy, which resolves for itself.
+        :raises ConfigurationError: for a value of another kind.
         """
+        check_flag("trust_env", trust_env)
+        check_flag("public_only", public_only)
+        if client is not None and not callable(getattr(client, "stream", None)):
+            raise ConfigurationError(f"client={client!r} is no client: write httpx.Client(...)")
+        if not isinstance(verify, bool | str | ssl.SSLContext):
+            raise ConfigurationError(
+                f"verify={verify!r} must be an ssl.SSLContext, such as ssl.create_default_context()"
+            )
+        if proxy is not None:
+            check_text("proxy", proxy, "http://proxy.example:3128")
+        if headers is not None and not callable(headers):
+            mapped("headers", headers, "{'X-Key': '...'}")
         self._client = client
         self._settings: dict[str, Any] = {
             "verify": verify,

@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
-from jwt_middleware.clock import Clock, SystemClock
+from jwt_middleware.clock import Clock, SystemClock, check_clock
 from jwt_middleware.crypto.algorithms import ASYMMETRIC, Algorithm, select
 from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
 from jwt_middleware.effects import Flight, Fly, Gap, Steps, arun, refuse_to_block, run
@@ -47,6 +47,7 @@ from jwt_middleware.keys.ledger import Suppressed
 from jwt_middleware.keys.options import ResolverOptions
 from jwt_middleware.keys.seed import planted
 from jwt_middleware.keys.snapshot import Keys, Snapshot, state_of
+from jwt_middleware.kinds import check_kind, listed, mapped
 
 _DEFAULTS = ResolverOptions()
 
@@ -86,6 +87,16 @@ class JWKSResolver(KeySetHolder):
         :raises ConfigurationError: for an address that keys must not come from, an algorithm that
             is no signature with a public key, or a seed that is none.
         """
+        check_kind("options", options, ResolverOptions, "ResolverOptions(timeout=3)")
+        check_clock(clock)
+        if fetcher is not None and not callable(getattr(fetcher, "fetch", None)):
+            raise ConfigurationError(
+                f"fetcher={fetcher!r} has no fetch(request): write HTTPFetcher()"
+            )
+        if spread is not None:
+            check_kind("spread", spread, random.Random, "random.Random()")
+        if seed is not None:
+            mapped("seed", seed, "what export() returned")
         own_fetcher = HTTPFetcher()
         location = Location(
             jwks_uri, issuer, options, fetcher or own_fetcher, clock, discovery=discovery
@@ -96,7 +107,7 @@ class JWKSResolver(KeySetHolder):
             own_fetcher=own_fetcher,
             options=options,
             clock=clock,
-            observers=tuple(observers),
+            observers=listed("observers", observers, "[log_event]"),
             spread=spread or random.SystemRandom(),
             share=share,
             distrusted=distrusted,

@@ -4,6 +4,7 @@ from typing import Unpack
 
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers import Audience, Issuer, IssuerOptions
+from jwt_middleware.kinds import check_text
 from jwt_middleware.presets.build import build, host, segment
 
 
@@ -62,6 +63,7 @@ def keycloak(
     :param audience: what a client's audience mapper adds.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
+    check_text("base_url", base_url, "https://sso.example")
     name = f"{base_url.rstrip('/')}/realms/{segment('realm', realm)}"
     known: IssuerOptions = {
         "jwks_uri": f"{name}/protocol/openid-connect/certs",

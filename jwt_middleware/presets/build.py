@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 
+from jwt_middleware import kinds
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers import Audience, Issuer, IssuerOptions
 
@@ -69,7 +70,7 @@ def listed(setting: str, value: str | Collection[str]) -> tuple[str, ...]:
 
     :raises ConfigurationError: for none.
     """
-    names = (value,) if isinstance(value, str) else tuple(value)
+    names = (value,) if isinstance(value, str) else kinds.listed(setting, value, "['a', 'b']")
     if not names or not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"{setting}={value!r} must be a name, or a list of names")
     return names

@@ -3,7 +3,7 @@
 from typing import Unpack
 
 from jwt_middleware.issuers import Audience, Issuer, IssuerOptions
-from jwt_middleware.presets.build import build, segment
+from jwt_middleware.presets.build import build, listed, segment
 
 
 def google(
@@ -21,7 +21,9 @@ def google(
         "algorithms": ["RS256"],
         "aliases": ["accounts.google.com"],
         "accept_id_tokens": True,
-        "required_values": {} if hosted_domain is None else {"hd": hosted_domain},
+        "required_values": (
+            {} if hosted_domain is None else {"hd": listed("hosted_domain", hosted_domain)}
+        ),
     }
     return build("https://accounts.google.com", client_id, known, options)
 

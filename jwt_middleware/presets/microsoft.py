@@ -11,6 +11,7 @@ from jwt_middleware.issuers import (
     IssuerOptions,
     Tenants,
 )
+from jwt_middleware.kinds import check_text
 from jwt_middleware.presets.build import build, host, segment
 
 LOGIN = "login.microsoftonline.com"
@@ -86,6 +87,7 @@ def entra_b2c(
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     segment("tenant", tenant)
+    check_text("policy_claim", policy_claim, "tfp")
     base = f"https://{host('domain', domain or f'{tenant}.b2clogin.com')}"
     path = f"{tenant}.onmicrosoft.com/{segment('policy', policy)}"
     known: IssuerOptions = {

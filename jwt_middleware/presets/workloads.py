@@ -8,6 +8,7 @@ from typing import Literal, Unpack
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers import Audience, ClaimPathOption, ClaimValue, Issuer, IssuerOptions
 from jwt_middleware.keys.fetch import HTTPFetcher, Request, Response
+from jwt_middleware.kinds import check_text
 from jwt_middleware.presets.build import build, listed, segment
 
 # Where every pod finds them, unless its account is not mounted.
@@ -112,6 +113,7 @@ def kubernetes(
     :param token_file: the token to ask with, read at each fetch; ``None``: none.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
+    check_text("server", server, "https://kubernetes.default.svc")
     known: IssuerOptions = {
         "jwks_uri": f"{server.rstrip('/')}/openid/v1/jwks",
         "algorithms": ["RS256", "ES256", "ES384", "ES512"],

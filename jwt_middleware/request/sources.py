@@ -52,7 +52,7 @@ class TokenSource(Protocol):
 class BearerHeader:
     """``Authorization: Bearer <token>`` (RFC 6750 §2.1)."""
 
-    vary: str = "Authorization"
+    vary: str = field(default="Authorization", init=False)
 
     def read(self, view: RequestView) -> str | None:
         """Return the token; another scheme counts as none."""
@@ -268,6 +268,12 @@ class Sources:
             if isinstance(source, type) or not hasattr(source, "read"):
                 raise ConfigurationError(
                     f"token_sources: {source!r} is no source: write BearerHeader()"
+                )
+            vary = getattr(source, "vary", None)
+            if vary != "" and not _is_name(vary):
+                raise ConfigurationError(
+                    f"token_sources: {source!r} has vary={vary!r}: write the name of the header "
+                    "that it reads, or '' for none"
                 )
         _check_order(self.every)
         # RFC 6750 §2: a client uses one of these methods and never two.

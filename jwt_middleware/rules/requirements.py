@@ -4,6 +4,7 @@
 would silently drop one side, so a requirement used as a truth value raises.
 """
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.kinds import check_text
 from jwt_middleware.principal import ABSENT, ClaimPath, Claims, Principal, claim_at, claim_path
 from jwt_middleware.verdict import Refusal
 
@@ -261,13 +263,31 @@ def has_claim(path: str | ClaimPath, value: Any = ABSENT) -> Requirement:
         list. Left out: the claim must be there. ``capture("name")``: what stands in that hole.
     :raises ConfigurationError: for an empty name.
     """
+    if not isinstance(value, Capture) and value is not ABSENT and not _is_json(value):
+        raise ConfigurationError(
+            f"has_claim({path!r}, {value!r}): a claim is JSON and would never be that: write text, "
+            "a number, a boolean, None, a list or a dictionary of these, or capture('name')"
+        )
     frozen = value if isinstance(value, Capture) else Claims({"": value})[""]
     return HasClaim(claim_path(path), frozen)
 
 
 def capture(name: str) -> Capture:
-    """Name a hole of the rule's pattern, to compare a claim with what stands there."""
+    """Name a hole of the rule's pattern, to compare a claim with what stands there.
+
+    :raises ConfigurationError: for what is no name.
+    """
+    check_text("capture: name", name, "tenant")
     return Capture(name)
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_json, value))
+    if isinstance(value, Mapping):
+        return all(isinstance(name, str) and _is_json(each) for name, each in value.items())
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    return value is None or isinstance(value, str) or is_number
 
 
 def any_of(*requirements: Requirement) -> Requirement:

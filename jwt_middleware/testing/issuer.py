@@ -10,6 +10,8 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.kinds import listed
 from jwt_middleware.testing.keys import KeyPair
 
 OIDC_PATH = "/.well-known/openid-configuration"
@@ -59,7 +61,14 @@ class FakeIssuer:
         now: Callable[[], float] = time.time,
         path: str = "",
     ) -> None:
-        self.keys = [KeyPair.generate(alg) for alg in algorithms]
+        if not isinstance(path, str):
+            raise ConfigurationError(f"path={path!r} must be text, such as '/tenant'")
+        if not callable(now):
+            raise ConfigurationError(f"now={now!r} must be a function, such as clock.now")
+        names = listed("algorithms", algorithms, "['RS256']")
+        if not names:
+            raise ConfigurationError("algorithms=[] leaves no key to sign with: name one")
+        self.keys = [KeyPair.generate(alg) for alg in names]
         """The keys that are published. The first signs, or the first of an algorithm."""
         self.requests: Counter[str] = Counter()
         """How often each path was asked."""

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from jwt_middleware.crypto import base64url
 from jwt_middleware.crypto.algorithms import ALGORITHMS, select
+from jwt_middleware.errors import ConfigurationError
 
 _CURVES: dict[str, ec.EllipticCurve] = {
     "P-256": ec.SECP256R1(),
@@ -54,6 +55,8 @@ class KeyPair:
         :raises ConfigurationError: for an unknown algorithm.
         """
         (algorithm,) = select([alg])
+        if kid is not None and not isinstance(kid, str):
+            raise ConfigurationError(f"kid={kid!r} must be text, or None for one that is made up")
         if kid is None:
             kid = f"{alg.lower()}-{next(_numbers)}"
         return cls(_PRIVATE[algorithm.kty](alg), alg, kid)

@@ -31,12 +31,45 @@ from jwt_middleware.principal import (
     filled_principal,
     identity_of,
 )
+from jwt_middleware.tokens.grants import Grants
 
 # RFC 7493 §2.2: integers beyond this are read differently by different readers.
 _GREATEST_INTEGER = 2**53
 
-# Claims that make a token something else than a bearer token for an API.
-_TELLTALES = frozenset({"at_hash", "c_hash", "cnf"})
+# Only an ID token carries a hash of what was issued with it (OIDC Core §3.1.3.6 and §3.3.2.11,
+# FAPI 1.0 part 2 §5.1.1, CIBA Core §7.3).
+_HASHES = frozenset(
+    {"at_hash", "c_hash", "s_hash", "urn:openid:params:jwt:claim:rt_hash"},
+)
+
+# What says of itself that it is an ID or a refresh token: Cognito, Keycloak, and the extensions of
+# Flask and Django with which services issue tokens of their own.
+SAYS_ITS_KIND = ("token_use", "typ", "token_type", "type")
+_ID_TOKENS = frozenset(
+    {("token_use", "id"), ("typ", "id"), ("typ", "serialized-id"), ("token_type", "id_token")}
+)
+_NEVER_BEARERS = frozenset(
+    {
+        *((name, "refresh") for name in SAYS_ITS_KIND),
+        ("typ", "offline"),
+        ("typ", "logout"),
+        ("token_type", "refresh_token"),
+    }
+)
+
+# Each of these names means one kind of token, which no API is called with: SD-JWT (RFC 9901 §4.1,
+# §4.2.4.1, §4.3; SD-JWT VC §2.2.2.1). Of the next, an object does, and another application of the
+# name may not: security events and logout tokens (RFC 8417 §2.2, OIDC Back-Channel Logout §2.4),
+# introspection (RFC 9701 §5), verifiable credentials (VC-DATA-MODEL 1.1 §6.3.1), status lists.
+_NAMES_OF_OTHERS = frozenset({"_sd", "_sd_alg", "sd_hash", "vct"})
+_OBJECTS_OF_OTHERS = frozenset({"events", "token_introspection", "vc", "vp", "status_list"})
+# RFC 9449 §4.2: a proof names the request that it goes with.
+_PROOF = frozenset({"htm", "htu"})
+
+# Claims that may make a token something else than a bearer token for an API.
+_TELLTALES = frozenset(
+    {"cnf", *_HASHES, *SAYS_ITS_KIND, *_NAMES_OF_OTHERS, *_OBJECTS_OF_OTHERS, *_PROOF}
+)
 
 
 class AnyAudience(Enum):
@@ -69,6 +102,10 @@ class ClaimPolicy:
     scopes_claims: tuple[ClaimPath, ...]
     roles_claims: tuple[ClaimPath, ...]
     permissions_claims: tuple[ClaimPath, ...]
+    kind_claims: tuple[str, ...] = SAYS_ITS_KIND
+    """Claims in which a token may say its kind, less those that the issuer asks a value of."""
+    grants: Grants | None = None
+    """The names that count; ``None``: all do."""
     _granting: frozenset[str] = field(init=False, repr=False)
     """Where roles or permissions may stand: the first name of each path."""
 
@@ -87,7 +124,7 @@ class ClaimPolicy:
         if self.max_lifetime is not None:
             self._check_lifetime(claims, self.max_lifetime)
         for path in self.required:
-            if claim_at(claims, path) in (ABSENT, None):
+            if _is_nothing(claim_at(claims, path)):
                 raise ClaimMissing(".".join(path))
         # RFC 7519 §4.1.2 and §4.1.7: both are strings.
         for name in ("sub", "jti"):
@@ -128,8 +165,12 @@ class ClaimPolicy:
             raise LifetimeTooLong
 
     def _check_kind(self, claims: Mapping[str, Any]) -> None:
-        # OIDC Core §3.1.3.6 and §3.3.2.11: only an ID token carries a hash of another token.
-        if not self.accept_id_tokens and ("at_hash" in claims or "c_hash" in claims):
+        values = ((name, claims.get(name)) for name in self.kind_claims)
+        said = {(name, value.lower()) for name, value in values if isinstance(value, str)}
+        if _is_of_another_kind(claims) or not _NEVER_BEARERS.isdisjoint(said):
+            raise TypeNotAllowed("this is no access token; an API takes access tokens")
+        is_id_token = not (_HASHES.isdisjoint(claims) and _ID_TOKENS.isdisjoint(said))
+        if is_id_token and not self.accept_id_tokens:
             raise TypeNotAllowed("this is an ID token; an API takes access tokens")
         if not self.accept_bound_as_bearer and "cnf" in claims:
             raise TokenBound
@@ -156,16 +197,24 @@ class ClaimPolicy:
         subject = members.get("sub")
         audience = members.get("aud", ())
         expires = members.get("exp")
+        scopes = _names(members, self.scopes_claims, separator=" ")
         roles = permissions = _NO_NAMES
         # Many tokens have neither, and one empty set serves them all.
         if not self._granting.isdisjoint(members):
-            roles = expand_roles(_names(members, self.roles_claims))
+            roles = _names(members, self.roles_claims)
             permissions = _names(members, self.permissions_claims)
+        if self.grants is not None:
+            scopes &= self.grants.scopes
+            roles &= self.grants.roles
+            permissions &= self.grants.permissions
+        if roles:
+            # Only now: what a role brings with it is what was granted with it.
+            roles = expand_roles(roles)
         return filled_principal(
             subject,
             issuer,
             (audience,) if isinstance(audience, str) else tuple(audience),
-            _names(members, self.scopes_claims, separator=" "),
+            scopes,
             roles,
             permissions,
             Claims(members),
@@ -173,6 +222,22 @@ class ClaimPolicy:
             members.get("jti"),
             identity_of(issuer, subject) if is_one_of_several else subject or "",
         )
+
+
+def _is_nothing(claim: Any) -> bool:
+    """Return whether a claim says nothing; ``0`` and ``false`` do say something."""
+    return claim is ABSENT or claim is None or (type(claim) in _MAY_BE_EMPTY and not claim)
+
+
+_MAY_BE_EMPTY = frozenset({str, list, dict})
+
+
+def _is_of_another_kind(claims: Mapping[str, Any]) -> bool:
+    return (
+        not _NAMES_OF_OTHERS.isdisjoint(claims)
+        or any(isinstance(claims.get(name), dict) for name in _OBJECTS_OF_OTHERS)
+        or claims.keys() >= _PROOF
+    )
 
 
 def audience_of(claims: Mapping[str, Any]) -> tuple[str, ...]:

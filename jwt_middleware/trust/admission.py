@@ -111,7 +111,7 @@ class Admissions:
         # To trust one name with the keys of another is what nobody means.
         if settings.issuer != issuer or settings.aliases:
             raise ValueError("the rule returned an Issuer of another name")
-        return settings
+        return settings.admitted_with(self._rule.grants)
 
     def _in_service(self, settings: Issuer, known: Trust | None) -> Trust:
         if known is None or known.settings.key_settings != settings.key_settings:

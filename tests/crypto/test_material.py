@@ -123,6 +123,44 @@ def test_a_secret_in_a_file_is_what_the_file_holds(
     assert key.material == secret
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_secret_with_a_byte_order_mark_is_refused(
+    encoding: str, end: str, tmp_path: Path
+) -> None:
+    """Its bytes are not those that were meant, and nobody would see why no token is good."""
+    text = "s" * 48 + end
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "secret").write_bytes((mark + text).encode(encoding))
+
+    with pytest.raises(ConfigurationError, match="begins with a byte order mark"):
+        read_keys(KeyFile(tmp_path / "secret"), select(["HS256"]))
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"])
+def test_a_binary_secret_may_begin_like_a_byte_order_mark(mark: bytes, tmp_path: Path) -> None:
+    """What follows is no text."""
+    data = mark + b"\x00\xd8" * 24 + b"\n"
+    (tmp_path / "secret").write_bytes(data)
+
+    (key,) = read_keys(KeyFile(tmp_path / "secret"), select(["HS256"]))
+
+    assert key.material == data
+
+
+@pytest.mark.parametrize("around", ["\ufeff{}", "{}", " \n{}  \n\n"])
+def test_a_public_key_in_a_file_may_have_blanks_and_a_mark_around_it(
+    around: str, tmp_path: Path
+) -> None:
+    """PEM text and JSON, with the line ends of any system and blanks at the ends of lines."""
+    pair = KeyPair.generate("ES256", "k")
+    pem = pair.public_pem
+    for text in (pem, pem.replace("\n", "\r\n"), pem.replace("\n", "  \n"), json.dumps(pair.jwk)):
+        (tmp_path / "key").write_text(around.replace("{}", text), encoding="utf-8", newline="")
+        (key,) = read_keys(KeyFile(tmp_path / "key"), select(["ES256"]))
+        assert key.kty == "EC"
+
+
 @given(st.binary(min_size=32, max_size=64))
 def test_no_byte_of_a_random_secret_is_lost(data: bytes) -> None:
     """Unless all of it is one line of text."""

@@ -1,6 +1,8 @@
 """Django: the middleware in a project, plain and async, and what its views find."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from jwt_middleware import (
     ConfigurationError,
     CookieToken,
     Guard,
+    GuardOptions,
     Principal,
     current_principal,
     has_scope,
@@ -31,6 +34,7 @@ from jwt_middleware.integrations.django_settings import CORS, MIDDLEWARE, SESSIO
 from jwt_middleware.testing import KeyPair
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 from tests import django_project
+from tests.odd_values import odd_values
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -149,13 +153,13 @@ async def test_an_optional_path_has_an_anonymous_user() -> None:
 
 
 def test_answers_say_what_they_vary_with() -> None:
-    """So that Django's cache keeps callers apart; the view's own headers stand."""
+    """What the view says stands as well; a page under a public rule is its own affair."""
     guarded = Client().get("/plain", headers=bearer())
     feed = Client().get("/feed")
     untouched = Client().get("/open", headers=bearer())
 
     assert guarded["Vary"] == "Accept, Authorization"
-    assert guarded["Cache-Control"] == "no-cache"
+    assert guarded["Cache-Control"] == "no-cache, private"
     assert (feed["Vary"], feed["Cache-Control"]) == ("Authorization", "private")
     assert untouched["Vary"] == "Accept"
 
@@ -343,6 +347,26 @@ def test_a_mistake_stops_the_server_and_fails_the_check(kind: str) -> None:
     assert sentence in found[0].msg
 
 
+READ = ["GUARD", "USER", *(name.upper() for name in GuardOptions.__annotations__)]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("option", [None, *READ])
+def test_whatever_the_setting_is_it_is_read_or_refused_in_words(
+    option: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each option, and the whole dictionary, set to a value of every kind."""
+    caplog.set_level(logging.CRITICAL)
+    known = {name.upper(): value for name, value in OPTIONS.items()}
+    for odd in odd_values():
+        value = odd if option is None else {option: odd}
+        if option not in {None, "GUARD", "ISSUERS"}:
+            value = {**known, option: odd}
+        with suppress(ConfigurationError), override_settings(JWT_MIDDLEWARE=value):
+            client = Client(raise_request_exception=True)
+            assert client.get("/plain", headers=bearer()).status_code < 500
+
+
 DRF = {"DEFAULT_AUTHENTICATION_CLASSES": ["jwt_middleware.integrations.drf.JWTAuthentication"]}
 
 
@@ -357,6 +381,8 @@ DRF = {"DEFAULT_AUTHENTICATION_CLASSES": ["jwt_middleware.integrations.drf.JWTAu
         ([MIDDLEWARE, CORS], {}, ["W002"]),
         ([MIDDLEWARE, SESSION, SESSIONS], {}, ["W003"]),
         ([MIDDLEWARE], {"REST_FRAMEWORK": DRF}, []),
+        ([MIDDLEWARE], {"REST_FRAMEWORK_EXTENSIONS": {"DEFAULT_USE_CACHE": "x"}}, ["W005"]),
+        ([MIDDLEWARE], {"REST_FRAMEWORK_EXTENSIONS": {"DEFAULT_CACHE_KEY_FUNC": "x"}}, []),
     ],
 )
 def test_the_checks_know_what_stands_wrong(

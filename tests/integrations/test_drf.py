@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.test import Client, override_settings
 from django.urls import path
 from rest_framework.authentication import SessionAuthentication
@@ -20,6 +21,8 @@ from jwt_middleware import (
     has_role,
     optional,
 )
+from jwt_middleware.events import RequestRefused
+from jwt_middleware.integrations.django import JWTUser
 from jwt_middleware.integrations.django_settings import MIDDLEWARE
 from jwt_middleware.integrations.drf import HasScopes, JWTAuthentication, requires
 from jwt_middleware.testing import KeyPair
@@ -59,6 +62,11 @@ class Tenant(Told):
     permission_classes: ClassVar[Any] = [requires(has_claim("tenant", capture("tenant")))]
 
 
+class Ours(Told):
+    authentication_classes: ClassVar[Any] = []
+    permission_classes: ClassVar[Any] = [requires(has_role("admin"))]
+
+
 class Known(Told):
     permission_classes: ClassVar[Any] = [IsAuthenticated]
 
@@ -73,6 +81,7 @@ urlpatterns = [
     path("forgotten", Forgotten.as_view()),
     path("admin", Admin.as_view()),
     path("tenants/<int:tenant>", Tenant.as_view()),
+    path("ours", Ours.as_view()),
     path("known", Known.as_view()),
     path("several", Several.as_view()),
 ]
@@ -125,6 +134,54 @@ def test_the_frameworks_own_permissions_answer_401_with_a_challenge(where: str) 
 
     assert (refused.status_code, refused["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
     assert Client().get(where, headers=bearer()).status_code == 200
+
+
+class Inactive(JWTUser):
+    is_active = False
+
+
+def nobody(principal: Principal) -> Any:
+    return None
+
+
+async def nobody_async(principal: Principal) -> Any:
+    return None
+
+
+NOBODIES: dict[str, Any] = {
+    "none": nobody,
+    "none, async": nobody_async,
+    "anonymous": lambda _: AnonymousUser(),
+    "inactive": Inactive,
+}
+
+
+@pytest.mark.parametrize("mapping", NOBODIES)
+@pytest.mark.parametrize("where", ["/orders", "/admin", "/known", "/told", "/several", "/ours"])
+def test_a_good_token_of_nobody_is_refused(where: str, mapping: str) -> None:
+    """Deactivated, deleted, never known: 401, whatever the token would grant."""
+    chosen = {"GUARD": guard, "USER": NOBODIES[mapping]}
+    headers = bearer(scope="orders:read", roles=["admin"])
+    with override_settings(JWT_MIDDLEWARE=chosen):
+        refused = Client().get(where, headers=headers)
+    served = Client().get(where, headers=headers)
+
+    assert refused.status_code == 401
+    assert refused.json() == {"detail": "The access token is not that of an active user"}
+    assert 'error="invalid_token"' in refused["WWW-Authenticate"]
+    assert served.status_code == 200
+
+
+def test_the_refusal_of_nobody_is_told_to_observers() -> None:
+    """By its code."""
+    told: list[Any] = []
+    telling = Guard(
+        key=PAIR.private, algorithms=["HS256"], issuer="https://a/", observers=[told.append]
+    )
+    with override_settings(JWT_MIDDLEWARE={"GUARD": telling, "USER": nobody}):
+        Client().get("/told", headers=bearer())
+
+    assert [event.code for event in told if isinstance(event, RequestRefused)] == ["user_unknown"]
 
 
 def test_a_mistake_is_a_sentence() -> None:

@@ -10,12 +10,14 @@ from flask.views import MethodView
 from jwt_middleware import (
     ConfigurationError,
     Guard,
+    HeaderToken,
     capture,
     has_claim,
     has_role,
     has_scope,
     optional,
     protect,
+    public,
 )
 from jwt_middleware.integrations.flask import JWT, current_principal, requires
 from jwt_middleware.principal import set_current
@@ -162,6 +164,73 @@ def test_without_a_guard_in_front_nobody_is_served() -> None:
         app.test_client().get("/")
 
 
+class Rewriting:
+    """Leads a request elsewhere, inside the guard: it was put around before."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        environ["REQUEST_METHOD"] = environ.get("HTTP_X_METHOD", environ["REQUEST_METHOD"])
+        environ["PATH_INFO"] = environ.get("HTTP_X_PATH", environ["PATH_INFO"])
+        environ["SCRIPT_NAME"] = environ.get("HTTP_X_ROOT", "")
+        return self.app(environ, start_response)
+
+
+def rewriting() -> Flask:
+    app = Flask(__name__)
+    rules = [
+        protect("/things", requires=has_role("admin"), methods=["DELETE"]),
+        public("/things", "/moved/things", methods=["GET"]),
+    ]
+    app.config.update(NAMED, JWT_RULES=rules)
+    app.wsgi_app = Rewriting(app.wsgi_app)  # type: ignore[method-assign]
+    JWT(app)
+    for path in ("/things", "/secret"):
+        app.add_url_rule(path, path, who, methods=["GET", "POST", "DELETE"])
+    return app
+
+
+@pytest.mark.parametrize("elsewhere", [{"X-Method": "DELETE"}, {"X-Path": "/secret"}])
+def test_what_flask_goes_by_is_what_was_judged(elsewhere: dict[str, str]) -> None:
+    """A method that was overridden and a path that was rewritten are judged again."""
+    client = rewriting().test_client()
+    admin = bearer(roles=["admin"])
+
+    assert client.get("/things").json == {"subject": None}
+    assert client.get("/things", headers=elsewhere).status_code == 401
+    if "X-Method" in elsewhere:
+        assert client.get("/things", headers=bearer() | elsewhere).status_code == 403
+    with client.get("/things", headers=admin | elsewhere) as served:
+        assert served.json == {"subject": "alice"}
+    assert current_principal().subject is None
+
+
+def test_a_mount_point_that_is_taken_off_inside_is_not_another_path() -> None:
+    """The whole path is the one that was judged, and its answer is public."""
+    moved = {"X-Root": "/moved", "X-Path": "/things"}
+    answer = rewriting().test_client().get("/moved/things", headers=moved)
+
+    assert answer.json == {"subject": None}
+
+
+def test_an_answer_that_became_a_callers_own_says_so() -> None:
+    """Where a public request was led to a protected page."""
+    app = rewriting()
+    app.extensions["jwt_middleware"].guard = Guard(
+        key=PAIR.private,
+        algorithms=["HS256"],
+        issuer="https://a/",
+        token_sources=[HeaderToken("X-Token")],
+    )
+    token = bearer()["Authorization"].removeprefix("Bearer ")
+    headers = {"X-Path": "/secret", "X-Token": token}
+    answer = app.test_client().get("/things", headers=headers)
+
+    assert (answer.json, answer.headers["Cache-Control"]) == ({"subject": "alice"}, "private")
+    assert answer.headers["Vary"] == "X-Token"
+
+
 def configured(**settings: Any) -> None:
     app = Flask(__name__)
     app.config.update(settings)
@@ -183,6 +252,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: configured(JWT_SECRET_KEY="x"),
         "write JWT_KEY = Secret.from_env",
     ),
+    "no application": (lambda: JWT("app"), "app='app' is no Flask"),  # type: ignore[arg-type]
     "twice": (twice, "guarded already"),
     "no requirement": (lambda: requires("orders:read"), "that is no requirement"),  # type: ignore[arg-type]
     "parentheses forgotten": (lambda: requires(who), "write @requires()"),  # type: ignore[arg-type]

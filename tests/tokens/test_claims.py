@@ -23,6 +23,7 @@ from jwt_middleware.errors import (
 from jwt_middleware.testing.clock import EPOCH
 from jwt_middleware.testing.keys import KeyPair
 from jwt_middleware.tokens.claims import ANY_AUDIENCE, ClaimPolicy, audience_of
+from jwt_middleware.tokens.grants import NO_GRANTS, Grants
 
 NOW = EPOCH + 0.5
 PAIR = KeyPair.generate("HS256")
@@ -159,13 +160,14 @@ def test_the_first_check_that_fails_decides() -> None:
 
 
 def test_a_required_claim_that_is_missing_is_named() -> None:
-    """By its dotted path; ``null`` counts as missing, false values do not."""
+    """By its dotted path; what says nothing counts as missing, zero and false do not."""
     policy = replace(POLICY, required=(("org", "id"),))
-    for org in ({}, {"id": None}, "text"):
+    missing: list[Any] = [{}, {"id": None}, "text", {"id": ""}, {"id": []}, {"id": {}}]
+    for org in missing:
         with pytest.raises(ClaimMissing) as caught:
             policy.check({**GOOD, "org": org}, NOW)
         assert caught.value.claim == "org.id"
-    falsy: list[Any] = [0, "", False, []]
+    falsy: list[Any] = [0, 0.0, False, " ", [None], [""]]
     for value in falsy:
         policy.check({**GOOD, "org": {"id": value}}, NOW)
 
@@ -323,3 +325,109 @@ def test_a_token_that_says_nothing_is_a_bare_principal() -> None:
     )
     assert POLICY.principal({}, "i", lambda roles: roles, is_one_of_several=True).identity == "i|"
     assert POLICY.principal({"sub": "a"}, "i", lambda roles: roles).identity == "a"
+
+
+OF_OTHER_KINDS: dict[str, dict[str, Any]] = {
+    "a security event": {"events": {"https://schemas.openid.net/secevent/caep/x": {}}},
+    "a logout token": {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}},
+    "an event without events": {"events": {}},
+    "an answer of introspection": {"token_introspection": {"active": True}},
+    "a credential": {"vc": {"type": ["VerifiableCredential"]}},
+    "a presentation": {"vp": {"type": "VerifiablePresentation"}},
+    "a list of statuses": {"status_list": {"bits": 1, "lst": "x"}},
+    "an SD-JWT": {"_sd": ["x"]},
+    "an SD-JWT without digests": {"_sd_alg": "sha-256"},
+    "an SD-JWT credential": {"vct": "https://a/"},
+    "a key binding": {"sd_hash": "x"},
+    "a proof of possession": {"htm": "GET", "htu": "https://a/"},
+    "a refresh token of Keycloak": {"typ": "Refresh"},
+    "an offline token of Keycloak": {"typ": "Offline"},
+    "a logout token of Keycloak": {"typ": "Logout"},
+    "a refresh token of Flask-JWT-Extended": {"type": "refresh"},
+    "a refresh token of SimpleJWT": {"token_type": "refresh"},
+}
+IDS: dict[str, dict[str, Any]] = {
+    "by at_hash": {"at_hash": "x"},
+    "by c_hash": {"c_hash": "x"},
+    "by s_hash": {"s_hash": "x"},
+    "by rt_hash": {"urn:openid:params:jwt:claim:rt_hash": "x"},
+    "of Cognito": {"token_use": "id"},
+    "of Keycloak": {"typ": "ID"},
+}
+ORDINARY: list[dict[str, Any]] = [
+    {"events": ["a", "b"]},
+    {"events": "a"},
+    {"vc": "Venture Capital"},
+    {"vp": ["a"]},
+    {"token_introspection": True},
+    {"status_list": ["a"]},
+    {"htm": "GET"},
+    {"htu": "https://a/"},
+    {"typ": "Bearer"},
+    {"typ": ["ID"]},
+    {"type": "id"},
+    {"type": "user"},
+    {"type": "offline"},
+    {"token_use": "logout"},
+    {"token_use": "access"},
+    {"token_type": "access"},
+    {"token_type": "Bearer"},
+]
+
+
+@pytest.mark.parametrize("kind", OF_OTHER_KINDS)
+def test_a_token_of_another_kind_is_no_access_token(kind: str) -> None:
+    """Whomever it is meant for, and also where ID tokens are accepted."""
+    for policy in (POLICY, replace(POLICY, accept_id_tokens=True, accept_bound_as_bearer=True)):
+        with pytest.raises(TypeNotAllowed):
+            policy.check({**GOOD, "sub": "a", **OF_OTHER_KINDS[kind]}, NOW)
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_an_id_token_passes_only_where_that_is_said(kind: str) -> None:
+    """However it can be told."""
+    claims = {**GOOD, "sub": "a", **IDS[kind]}
+    with pytest.raises(TypeNotAllowed):
+        POLICY.check(claims, NOW)
+    replace(POLICY, accept_id_tokens=True).check(claims, NOW)
+
+
+@pytest.mark.parametrize("claims", ORDINARY, ids=repr)
+def test_a_claim_of_an_applications_own_makes_no_other_kind(claims: dict[str, Any]) -> None:
+    """Names that others use in another way."""
+    POLICY.check({**GOOD, **claims}, NOW)
+
+
+def test_a_claim_whose_value_the_issuer_asks_for_is_not_asked_again() -> None:
+    """A service that takes refresh tokens says so."""
+    policy = replace(POLICY, kind_claims=("token_use",))
+    policy.check({**GOOD, "typ": "Refresh"}, NOW)
+    with pytest.raises(TypeNotAllowed):
+        policy.check({**GOOD, "token_use": "id"}, NOW)
+
+
+def test_only_what_an_issuer_may_grant_counts() -> None:
+    """What a granted role brings with it comes after the cut; the claims stay as signed."""
+    claims = {
+        "scope": "read write",
+        "roles": ["editor", "admin"],
+        "realm": {"roles": ["owner"]},
+        "permissions": ["buy", "sell"],
+    }
+    grants = Grants(frozenset({"editor"}), frozenset({"read"}), frozenset({"buy"}))
+
+    def brought(roles: frozenset[str]) -> frozenset[str]:
+        return roles | {f"of {role}" for role in roles}
+
+    cut = replace(POLICY, grants=grants).principal(claims, "https://a/", brought)
+    none = replace(POLICY, grants=NO_GRANTS).principal(claims, "https://a/", brought)
+    whole = POLICY.principal(claims, "https://a/", brought)
+
+    assert cut.scopes == {"read"}
+    assert cut.permissions == {"buy"}
+    assert cut.roles == {"editor", "of editor"}
+    assert not none.scopes | none.roles | none.permissions
+    assert whole.roles == {
+        f"{of}{role}" for of in ("", "of ") for role in ("editor", "admin", "owner")
+    }
+    assert cut.claims == none.claims == whole.claims

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware import AdmittedIssuers, Guard, Issuer, KeysUnavailable, Secret, TokenError
+from jwt_middleware import (
+    ANY_GRANTS,
+    AdmittedIssuers,
+    Guard,
+    Issuer,
+    KeysUnavailable,
+    Secret,
+    TokenError,
+)
 from jwt_middleware.errors import ConfigurationError, IssuerUntrusted, KeyUnknown
 from jwt_middleware.forks import _after_fork
 from jwt_middleware.keys.fetch import Request, Response
@@ -457,13 +465,75 @@ def test_known_tokens_are_read_as_the_new_settings_say(world: World) -> None:
             roles_claim=places[-1],
         )
 
-    guard = world.guard(rule, readmit_after=60)
+    guard = world.guard(rule, readmit_after=60, grants=ANY_GRANTS)
     known = world.token(name, roles=["admin"], groups=["reader"])
     assert guard.verify(known).roles == {"admin"}
     places.append("groups")
     world.clock.tick(61)
 
     assert guard.verify(known).roles == {"reader"}
+
+
+CLAIMED = {"roles": ["admin", "reader"], "scope": "read write", "permissions": ["buy"]}
+NOTHING: set[str] = set()
+
+
+@pytest.mark.parametrize(
+    ("of_rule", "of_issuer", "granted"),
+    [
+        (None, None, (NOTHING, NOTHING, NOTHING)),
+        ({"roles": ["reader"]}, None, ({"reader"}, NOTHING, NOTHING)),
+        ({"scopes": ["read"], "permissions": ["buy"]}, None, (NOTHING, {"read"}, {"buy"})),
+        (ANY_GRANTS, None, ({"admin", "reader"}, {"read", "write"}, {"buy"})),
+        # What the issuer says counts more, whether it is more or less.
+        (None, {"roles": ["admin"]}, ({"admin"}, NOTHING, NOTHING)),
+        (ANY_GRANTS, {"roles": ["admin"]}, ({"admin"}, NOTHING, NOTHING)),
+        (ANY_GRANTS, {}, (NOTHING, NOTHING, NOTHING)),
+        ({"roles": ["reader"]}, ANY_GRANTS, ({"admin", "reader"}, {"read", "write"}, {"buy"})),
+    ],
+)
+def test_an_admitted_issuer_grants_what_was_said_and_no_more(
+    world: World, of_rule: Any, of_issuer: Any, granted: Any
+) -> None:
+    """Whatever it writes into its tokens; for a known token too, and after the rule is asked again."""
+    name = world.name("a")
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(
+            asked, audience="api", jwks_uri=f"{asked}/keys", fetcher=world, grants=of_issuer
+        )
+
+    guard = world.guard(rule, grants=of_rule, readmit_after=60)
+    token = world.token(name, **CLAIMED)
+    for seconds in (0, 0, 61):
+        world.clock.tick(seconds)
+        principal = guard.verify(token)
+        assert (principal.roles, principal.scopes, principal.permissions) == granted
+        assert list(principal.claims["roles"]) == CLAIMED["roles"]
+    # The same issuer stays in service, since nothing about it has changed.
+    (trust,) = guard._issuers
+    world.clock.tick(61)
+    guard.verify(token)
+    assert list(guard._issuers) == [trust]
+
+
+def test_new_grants_hold_for_known_tokens(world: World) -> None:
+    """A rule takes away what it granted before."""
+    name = world.name("a")
+    may: list[Any] = [ANY_GRANTS]
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(
+            asked, audience="api", jwks_uri=f"{asked}/keys", fetcher=world, grants=may[-1]
+        )
+
+    guard = world.guard(rule, readmit_after=60)
+    token = world.token(name, **CLAIMED)
+    assert guard.verify(token).roles == {"admin", "reader"}
+    may.append({"roles": ["reader"]})
+    world.clock.tick(61)
+
+    assert guard.verify(token).roles == {"reader"}
 
 
 def test_a_tenants_secret_may_change(clock: Clock) -> None:

@@ -1,0 +1,59 @@
+"""Bodies that Django sends when the middleware has long returned: who asked is current in them."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import Any
+
+from jwt_middleware.principal import Principal, reset_current, set_current
+
+
+def stream_as(response: Any, principal: Principal) -> None:
+    """Have a streaming response produce and close its body with a principal as the current one."""
+    iterator = response._iterator
+    # Not by ``streaming_content``: a file would then no longer be sent by the server itself.
+    response._iterator = (_AsyncBody if response.is_async else _Body)(iterator, principal)
+    response.close = partial(_close_as, principal, response.close)
+
+
+class _Body:
+    """An iterator, each step of which may run in another context and on another thread."""
+
+    def __init__(self, body: Iterator[Any], principal: Principal) -> None:
+        self._body = body
+        self._principal = principal
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        token = set_current(self._principal)
+        try:
+            return next(self._body)
+        finally:
+            reset_current(token)
+
+
+class _AsyncBody:
+    """The same for an asynchronous iterator."""
+
+    def __init__(self, body: AsyncIterator[Any], principal: Principal) -> None:
+        self._body = body
+        self._principal = principal
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        token = set_current(self._principal)
+        try:
+            return await anext(self._body)
+        finally:
+            reset_current(token)
+
+
+def _close_as(principal: Principal, close: Callable[[], None]) -> None:
+    token = set_current(principal)
+    try:
+        close()
+    finally:
+        reset_current(token)

@@ -1,0 +1,120 @@
+"""Caches that stand behind a guard and keep answers without regard to the caller."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from jwt_middleware.request.applications import wrapped
+
+_log = logging.getLogger("jwt_middleware")
+
+# The extension that keeps Flask's pages apart by itself.
+_FLASK = "jwt_middleware"
+
+
+def warn_of_caches(app: Any) -> None:
+    """Warn of each cache inside that would serve one caller's answer to another."""
+    every = wrapped(app)
+    for is_there, advice in _CACHES:
+        if any(map(is_there, every)):
+            _log.warning(advice)
+
+
+def _is_cache_middleware(app: Any) -> bool:
+    return type(app).__name__ == "CacheMiddleware"
+
+
+def _has_flask_caching(app: Any) -> bool:
+    extensions = getattr(app, "extensions", None)
+    return isinstance(extensions, Mapping) and "cache" in extensions and _FLASK not in extensions
+
+
+def _has_fastapi_cache(app: Any) -> bool:
+    return any(map(_is_cached, (getattr(route, "endpoint", None) for route in _routes(app))))
+
+
+def _is_cached(endpoint: Any) -> bool:
+    """Return whether fastapi_cache wraps an endpoint, with no key of the application's own."""
+    if getattr(endpoint, "__globals__", {}).get("__name__") != "fastapi_cache.decorator":
+        return False
+    cells = dict(zip(endpoint.__code__.co_freevars, endpoint.__closure__ or (), strict=True))
+    builder = cells.get("key_builder")
+    return builder is None or builder.cell_contents is None
+
+
+def _has_litestar_cache(app: Any) -> bool:
+    config = getattr(app, "response_cache_config", None)
+    builder = getattr(config, "key_builder", None)
+    # Another key than its own is the application's affair.
+    if getattr(builder, "__name__", "") != "default_cache_key_builder":
+        return False
+    handlers = (each for route in _routes(app) for each in getattr(route, "route_handlers", ()))
+    return any(each.cache and each.cache_key_builder is None for each in handlers)
+
+
+def _has_django_cache(app: Any) -> bool:
+    """Return whether a project keeps pages without our middleware of Django, which sees to it."""
+    listed = getattr(app, "_middleware_chain", None) is not None and "django.conf" in sys.modules
+    middleware = sys.modules["django.conf"].settings.MIDDLEWARE if listed else ()
+    is_ours = any(name.startswith("jwt_middleware.") for name in middleware)
+    return not is_ours and "django.middleware.cache.UpdateCacheMiddleware" in middleware
+
+
+def _has_cherrypy_cache(app: Any) -> bool:
+    mounted = getattr(app, "apps", None)
+    apps = [app, *(mounted.values() if isinstance(mounted, Mapping) else ())]
+    configs = (getattr(each, "config", None) for each in apps)
+    sections = (part for one in configs if isinstance(one, Mapping) for part in one.values())
+    return any(isinstance(part, Mapping) and part.get("tools.caching.on") for part in sections)
+
+
+def _routes(app: Any) -> Iterator[Any]:
+    routes = getattr(app, "routes", None)
+    yield from routes if isinstance(routes, (list, tuple)) else ()
+
+
+_CACHES: list[tuple[Callable[[Any], bool], str]] = [
+    (
+        _is_cache_middleware,
+        (
+            "CacheMiddleware stands behind the guard and keeps answers by their address, whoever "
+            "asks: put it around public parts of the application alone"
+        ),
+    ),
+    (
+        _has_flask_caching,
+        (
+            "Flask-Caching keeps pages by their path, whoever asks: guard the application with "
+            "JWT(app, guard=guard), or have caller_key() in each key"
+        ),
+    ),
+    (
+        _has_fastapi_cache,
+        (
+            "fastapi_cache keeps what an endpoint returns by its arguments, whoever asks: write "
+            "@cache(key_builder=keyed_by_caller), from jwt_middleware.integrations.fastapi"
+        ),
+    ),
+    (
+        _has_litestar_cache,
+        (
+            "Litestar keeps answers of handlers with cache= by their path and query, whoever asks: "
+            "write ResponseCacheConfig(key_builder=...) with caller_key() in the key"
+        ),
+    ),
+    (
+        _has_django_cache,
+        (
+            "UpdateCacheMiddleware of Django keeps pages by their address, whoever asks: list "
+            "jwt_middleware.integrations.django.JWTMiddleware in MIDDLEWARE instead of this wrap"
+        ),
+    ),
+    (
+        _has_cherrypy_cache,
+        (
+            "tools.caching of CherryPy keeps pages by their address, whoever asks: turn it on for "
+            "public parts of the application alone"
+        ),
+    ),
+]

@@ -1,0 +1,76 @@
+"""Which roles, scopes and permissions the tokens of an issuer may grant."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.kinds import listed
+
+
+class AnyGrants(Enum):
+    """The type of :data:`ANY_GRANTS`, of which copies and pickles are the same value."""
+
+    ANY_GRANTS = "ANY_GRANTS"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+ANY_GRANTS = AnyGrants.ANY_GRANTS
+"""Whatever an issuer writes into its tokens counts: ``roles: ["admin"]`` makes an admin."""
+
+GrantsOption = (
+    Mapping[Literal["roles", "scopes", "permissions"], Collection[str]] | AnyGrants | None
+)
+"""Names by kind; a kind that is not listed grants none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """The names that count; all others in a token grant nothing."""
+
+    roles: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
+
+
+NO_GRANTS = Grants()
+
+_SUCH_AS = "{'roles': ['editor'], 'scopes': ['orders:read']}"
+
+
+def checked_grants(option: Any) -> Grants | AnyGrants | None:
+    """Return what may be granted; ``None`` where nothing is said of it.
+
+    :raises ConfigurationError: naming the kind or the name that is none.
+    """
+    if option is None or isinstance(option, AnyGrants):
+        return option
+    if not isinstance(option, Mapping):
+        raise ConfigurationError(
+            f"grants={option!r} must be a mapping, such as {_SUCH_AS}, or ANY_GRANTS"
+        )
+    kinds = Grants.__slots__
+    for kind in option:
+        if kind not in kinds:
+            raise ConfigurationError(
+                f"grants: {kind!r} cannot be granted: write 'roles', 'scopes' or 'permissions'"
+            )
+    return Grants(**{kind: _names(kind, names) for kind, names in option.items()})
+
+
+def _names(kind: str, names: Any) -> frozenset[str]:
+    every = listed(f"grants[{kind!r}]", names, "['orders:read']")
+    for name in every:
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(
+                f"grants[{kind!r}]: {name!r} must be a name, such as 'orders:read'"
+            )
+        if kind == "scopes" and " " in name:
+            raise ConfigurationError(
+                f"grants['scopes']: {name!r} has a space in it and would never be met: write "
+                f"{name.split()!r}"
+            )
+    return frozenset(every)
