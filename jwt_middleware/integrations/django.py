@@ -151,7 +151,9 @@ class JWTMiddleware:
         if self._is_async:
             return self._serve(request)
         settings = configured()
-        passage = _passage(settings, request, _decided(settings, request))
+        step = settings.guard.decide(DjangoView(request))
+        verdict = step if isinstance(step, (Allow, Reply)) else run(step)
+        passage = _passage(settings, request, verdict)
         if isinstance(passage, Reply):
             return _as_response(request, passage)
         token = _attach(request, settings, passage)
@@ -177,7 +179,7 @@ class JWTMiddleware:
             return _as_response(request, passage.refusal)
         may_be_kept(request, view, settings.guard)
         _claim_auser(request, settings, passage.allow.principal)
-        watch(request, partial(_judge_again, request, settings))
+        watch(request, partial(_judge_again, request, settings, may_block=False))
         return None
 
     async def _serve(self, request: HttpRequest) -> HttpResponseBase:
@@ -208,27 +210,28 @@ def _judged(request: HttpRequest) -> tuple[str | None, str]:
     return request.method, request.path_info
 
 
-def _judge_again(request: HttpRequest, settings: Configured) -> Reply | None:
-    """Return the answer where a request has become another one that does not pass."""
+def _judge_again(
+    request: HttpRequest, settings: Configured, *, may_block: bool = True
+) -> Reply | None:
+    """Return the answer where a request has become another one that does not pass.
+
+    :param may_block: whether keys may be waited for, though an event loop is running.
+    """
     before: _Passage | None = getattr(request, _PASSAGE, None)
     if before is not None and before.judged == _judged(request):
         return None
-    passage = _passage(settings, request, _decided(settings, request))
+    step = settings.guard.decide(DjangoView(request))
+    if not isinstance(step, (Allow, Reply)):
+        if loop_is_running() and not may_block:
+            # An async view sets another method at the very moment when keys must be asked for.
+            step.close()
+            return settings.guard.missing_token()
+        step = run(step)
+    passage = _passage(settings, request, step)
     if isinstance(passage, Reply):
         return passage
     _attach(request, settings, passage)
     return None
-
-
-def _decided(settings: Configured, request: HttpRequest) -> Allow | Reply:
-    step = settings.guard.decide(DjangoView(request))
-    if isinstance(step, (Allow, Reply)):
-        return step
-    if loop_is_running():
-        # An async view has set another method at the moment when keys expire: no time to ask.
-        step.close()
-        return settings.guard.missing_token()
-    return run(step)
 
 
 def _passage(

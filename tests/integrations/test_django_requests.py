@@ -19,11 +19,12 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from jwt_middleware import Guard, Principal, current_principal, has_role, protect, public
+from jwt_middleware import Guard, Issuer, Principal, current_principal, has_role, protect, public
 from jwt_middleware.integrations.django import JWTUser, principal_of
 from jwt_middleware.integrations.django_settings import MIDDLEWARE, SESSIONS
-from jwt_middleware.testing import KeyPair
+from jwt_middleware.testing import Clock, KeyPair
 from tests import django_project
+from tests.keys.web import NAME, web_of
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -210,6 +211,29 @@ async def test_async_views_go_by_it_too(middleware: list[str]) -> None:
         deleted = await AsyncClient().get("/async", headers=ADMIN | {"X-Method": "DELETE"})
 
     assert deleted.json() == {"did": "delete", "for": "alice"}
+
+
+async def test_an_event_loop_never_waits_for_keys_because_a_method_is_set() -> None:
+    """A view that sets one at the moment when the keys have expired is refused that method."""
+    clock = Clock()
+    key = KeyPair.generate("ES256", "k")
+    web = web_of(key)
+    issuer = Issuer(NAME, audience=None, jwks_uri=f"{NAME}/keys", fetcher=web)
+    remote = Guard(issuers=issuer, clock=clock)
+    token = key.sign({"iss": NAME, "sub": "alice", "exp": int(clock.now()) + 90_000})
+
+    async def late(request: HttpRequest) -> HttpResponse:
+        clock.tick(80_000)
+        request.method = "DELETE"
+        return HttpResponse()
+
+    routes = type("Urls", (), {"urlpatterns": [path("late", late)]})
+    with override_settings(ROOT_URLCONF=routes, JWT_MIDDLEWARE={"GUARD": remote}):
+        headers = {"Authorization": f"Bearer {token}"}
+        answer: Any = await AsyncClient().get("/late", headers=headers)
+
+    assert answer.status_code == 403
+    assert web.asked == [f"{NAME}/keys"]
 
 
 @pytest.mark.parametrize("name", ["Leading", "Copying"])
