@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwt_middleware import ANY_AUDIENCE, ANY_TENANT, Claims, ConfigurationError, Principal
+from jwt_middleware import ANY_AUDIENCE, ANY_GRANTS, ANY_TENANT, Claims, ConfigurationError, Principal
 from jwt_middleware.principal import (
     ABSENT,
     ANONYMOUS,
@@ -107,10 +107,15 @@ def test_the_first_bar_ends_the_issuer(issuer: str, subject: str | None, identit
     assert identity_of(issuer, subject) == identity
 
 
-@pytest.mark.parametrize("value", [ABSENT, ANY_AUDIENCE, ANY_TENANT, SOCKET])
+@pytest.mark.parametrize("value", [ABSENT, ANY_AUDIENCE, ANY_GRANTS, ANY_TENANT, SOCKET])
 def test_a_value_that_is_compared_by_identity_stays_itself(value: Any) -> None:
     """Copied, or sent to another process."""
     assert copy(value) is deepcopy(value) is pickle.loads(pickle.dumps(value)) is value
+
+
+def test_what_stands_for_any_value_is_shown_by_its_name() -> None:
+    """As it is written in a configuration."""
+    assert f"{ANY_AUDIENCE!r} {ANY_GRANTS!r} {ANY_TENANT!r}" == "ANY_AUDIENCE ANY_GRANTS ANY_TENANT"
 
 
 def test_a_principal_that_was_copied_says_the_same() -> None:

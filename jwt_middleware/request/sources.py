@@ -32,6 +32,10 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and _FIELD_NAME.fullmatch(value) is not None
 
 
+def _are_names(value: object) -> bool:
+    return isinstance(value, str) and all(map(_is_name, value.split(", ")))
+
+
 class TokenSource(Protocol):
     """A place where a token may be."""
 
@@ -270,10 +274,10 @@ class Sources:
                     f"token_sources: {source!r} is no source: write BearerHeader()"
                 )
             vary = getattr(source, "vary", None)
-            if vary != "" and not _is_name(vary):
+            if vary != "" and not _are_names(vary):
                 raise ConfigurationError(
                     f"token_sources: {source!r} has vary={vary!r}: write the name of the header "
-                    "that it reads, or '' for none"
+                    "that it reads, several as 'A, B', or '' for none"
                 )
         _check_order(self.every)
         # RFC 6750 §2: a client uses one of these methods and never two.

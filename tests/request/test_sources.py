@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.errors import HeaderMalformed, RequestError, TokenRepeated
 from jwt_middleware.request.sources import Sources, TokenSource, check_form, without_token
-from jwt_middleware.request.view import cookie_values
+from jwt_middleware.request.view import RequestView, cookie_values
 
 TOKEN = "eyJ.eyJ.c2ln"
 
@@ -369,3 +370,26 @@ def test_rubbish_is_refused_or_no_token(source: TokenSource, text: str) -> None:
     if found is not None:
         with pytest.raises(HeaderMalformed):
             check_form(found)
+
+
+class Own:
+    """A source of the application's own."""
+
+    def __init__(self, vary: Any) -> None:
+        self.vary = vary
+
+    def read(self, view: RequestView) -> str | None:
+        return None
+
+
+@pytest.mark.parametrize("vary", ["X-A", "X-A, Cookie", ""])
+def test_a_source_of_ones_own_names_the_headers_that_it_reads(vary: str) -> None:
+    """One, several or none."""
+    assert Sources([Own(vary)]).vary == vary
+
+
+@pytest.mark.parametrize("vary", [None, 7, "X A", "X-A,", "X-A\r\nSet-Cookie: a=b"])
+def test_what_names_no_header_is_refused(vary: Any) -> None:
+    """It would stand in each answer."""
+    with pytest.raises(ConfigurationError, match="write the name of the header"):
+        Sources([Own(vary)])
