@@ -153,7 +153,8 @@ class Principal(Generic[Typed_co]):
     identity: str = ""
     """The subject; ``issuer|subject`` where several issuers are trusted (OIDC Core §5.7).
 
-    In the issuer's part ``|`` is ``%7C`` and ``%`` is ``%25``: the first ``|`` ends it.
+    In the issuer's part ``|`` is ``%7C`` and ``%`` is ``%25``: the first ``|`` ends it. A
+    subject that is missing and one that is empty both leave the other part empty.
     """
     is_authenticated: bool = True
     typed: Typed_co = None  # type: ignore[assignment]

@@ -54,6 +54,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "protected as text": ({**NAMED, "protected": "/a"}, "write ['/a'], a list"),
     "protected, empty": ({**NAMED, "protected": []}, "must be a list"),
     "a rule as text": ({**NAMED, "rules": ["/a"]}, "rule 1 is '/a'"),
+    "rules as text": ({**NAMED, "rules": "/a"}, "must be a list, such as [public('/')]"),
+    "a clock that is none": ({**NAMED, "clock": 1}, "clock=1 must have now() and monotonic()"),
     "no source": ({**NAMED, "token_sources": []}, "finds no token"),
     "a source's class": ({**NAMED, "token_sources": [BearerHeader]}, "is no source"),
     "a realm with a break": ({**NAMED, "realm": "a\nb"}, "printable"),

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwt_middleware import ANY_AUDIENCE, ANY_GRANTS, ANY_TENANT, Claims, ConfigurationError, Principal
+from jwt_middleware import (
+    ANY_AUDIENCE,
+    ANY_GRANTS,
+    ANY_TENANT,
+    Claims,
+    ConfigurationError,
+    Principal,
+)
 from jwt_middleware.principal import (
     ABSENT,
     ANONYMOUS,
