@@ -17,8 +17,15 @@ def warn_of_caches(app: Any) -> None:
     """Warn of each cache inside that would serve one caller's answer to another."""
     every = wrapped(app)
     for is_there, advice in _CACHES:
-        if any(map(is_there, every)):
+        if any(_shows(app, is_there) for app in every):
             _log.warning(advice)
+
+
+def _shows(app: Any, is_there: Callable[[Any], bool]) -> bool:
+    try:
+        return is_there(app)
+    except Exception:  # noqa: BLE001 - what an object does when it is looked at stops no start
+        return False
 
 
 def _is_cache_middleware(app: Any) -> bool:

@@ -98,14 +98,14 @@ class ASGIView:
     @property
     def path(self) -> str:
         path: str = self._scope["path"]
-        root: str = self._scope.get("root_path", "")
+        root: str = self._scope.get("root_path") or ""
         return strip_prefix(path, root.rstrip("/")) if root else path
 
     @property
     def sent(self) -> Sent:
         """The path, ``root_path`` and ``raw_path`` as the server hands them over."""
         scope = self._scope
-        return scope["path"], scope.get("root_path", ""), scope.get("raw_path")
+        return scope["path"], scope.get("root_path") or "", scope.get("raw_path")
 
     @property
     def scheme(self) -> str:

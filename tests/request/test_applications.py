@@ -100,6 +100,14 @@ def test_applications_that_wrap_each_other_end_the_search() -> None:
         def app(self) -> Any:
             raise RuntimeError("outside a request")
 
+    class Shown:
+        def __call__(self) -> None: ...
+
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError("outside a request")
+
+    shown: Any = Shown()
+    JWTWSGIMiddleware(shown, guard=short_guard())
     assert len(wrapped(Endless())) <= 1_001
     assert len(wrapped(Shy())) == 1
     assert not described(Endless(), paths_are_whole=True).is_measured
