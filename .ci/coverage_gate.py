@@ -19,8 +19,10 @@ GATES = {
     "jwt_middleware/tokens": 100.0,
     "jwt_middleware/rules": 100.0,
     "jwt_middleware/request": 100.0,
-    "jwt_middleware/owners.py": 100.0,
-    "jwt_middleware/guard.py": 100.0,
+    "jwt_middleware/guard/authenticator.py": 100.0,
+    "jwt_middleware/guard/guard.py": 100.0,
+    "jwt_middleware/responses": 100.0,
+    "jwt_middleware/formats": 100.0,
     "jwt_middleware/verdict.py": 100.0,
 }
 

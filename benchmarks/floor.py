@@ -7,8 +7,14 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar, Token
 from typing import Any
 
-from jwt_middleware.asgi import ASGIApp, Message, Receive, Scope, Send
-from jwt_middleware.crypto import base64url
+from jwt_middleware.asgi.types import (
+    ASGIApp,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
+from jwt_middleware.formats import base64url
 from jwt_middleware.wsgi import Environ, StartResponse, WSGIApp
 
 _current: ContextVar[object] = ContextVar("current")

@@ -10,8 +10,8 @@ from typing import Any
 
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.effects import Gap, Steps, arun, run
-from jwt_middleware.keys.jwks import JWKSResolver
-from jwt_middleware.keys.options import ResolverOptions
+from jwt_middleware.keys.remote.options import ResolverOptions
+from jwt_middleware.keys.remote.resolver import JWKSResolver
 
 RS256 = ALGORITHMS["RS256"]
 

@@ -29,9 +29,9 @@ from benchmarks.floor import (
 )
 from benchmarks.harness import measure, show
 from jwt_middleware import Guard, Issuer, JWTMiddleware, JWTWSGIMiddleware, has_scope, protect
-from jwt_middleware.asgi import ASGIApp, Scope
-from jwt_middleware.crypto import base64url
+from jwt_middleware.asgi.types import ASGIApp, Scope
 from jwt_middleware.crypto.algorithms import ALGORITHMS
+from jwt_middleware.formats import base64url
 from jwt_middleware.testing import KeyPair
 from jwt_middleware.wsgi import Environ, StartResponse, WSGIApp
 

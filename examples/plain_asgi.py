@@ -23,7 +23,7 @@ from jwt_middleware import (
     protect,
     public,
 )
-from jwt_middleware.asgi import Receive, Scope, Send
+from jwt_middleware.asgi.types import Receive, Scope, Send
 
 # At module level, so that a wrong setting stops the server before it takes a request.
 guard = Guard(

@@ -3,9 +3,9 @@
 Importing this package imports no web framework.
 """
 
-from jwt_middleware.asgi import JWTMiddleware
+from jwt_middleware.asgi.middleware import JWTMiddleware
 from jwt_middleware.clock import Clock, SystemClock
-from jwt_middleware.crypto.secrets import KeyFile, Secret
+from jwt_middleware.crypto.secret import KeyFile, Secret
 from jwt_middleware.errors import (
     ConfigurationError,
     JWTMiddlewareError,
@@ -13,11 +13,13 @@ from jwt_middleware.errors import (
     Refused,
     TokenError,
 )
-from jwt_middleware.guard import Guard
-from jwt_middleware.issuers import ANY_TENANT, AdmittedIssuers, Issuer
-from jwt_middleware.keys.fetch import Fetcher, HTTPFetcher
-from jwt_middleware.keys.options import ResolverOptions
-from jwt_middleware.options import GuardOptions
+from jwt_middleware.guard.guard import Guard
+from jwt_middleware.guard.options import GuardOptions
+from jwt_middleware.issuers.admitted import AdmittedIssuers
+from jwt_middleware.issuers.issuer import Issuer
+from jwt_middleware.issuers.tenants import ANY_TENANT
+from jwt_middleware.keys.remote.http import Fetcher, HTTPFetcher
+from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.principal import Claims, Principal, caller_key, current_principal
 from jwt_middleware.request.sources import (
     BearerHeader,

@@ -12,8 +12,8 @@ from enum import Enum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic
 
+from jwt_middleware.checks import listed
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.kinds import listed
 
 if TYPE_CHECKING:
     # With a default (PEP 696), so that plain ``Principal`` needs no brackets under strict checks.

@@ -6,13 +6,14 @@ from typing import Any, Unpack
 
 from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.guard import Guard, chosen_guard
-from jwt_middleware.options import GuardOptions
+from jwt_middleware.guard.guard import Guard, chosen_guard
+from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Principal, set_current
 from jwt_middleware.request.applications import described
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.view import RootedView, WSGIView
-from jwt_middleware.verdict import Allow, Headers, Reply, missing_from
+from jwt_middleware.responses.headers import missing_from
+from jwt_middleware.verdict import Allow, Headers, Reply
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]

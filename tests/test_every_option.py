@@ -31,7 +31,7 @@ from jwt_middleware import (
     protect,
 )
 from jwt_middleware.integrations import fastapi, flask, starlette
-from jwt_middleware.keys.jwks import JWKSResolver
+from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
 from tests.faces.calls import (
     asgi_app,
@@ -42,8 +42,8 @@ from tests.faces.calls import (
     wsgi_environ,
 )
 from tests.keys.web import NAME, web_of
-from tests.odd_values import odd_values
-from tests.short_form import SECRET
+from tests.support.odd_values import odd_values
+from tests.support.short_form import SECRET
 
 KEY = KeyPair.generate("ES256", "k")
 HMAC = KeyPair(SECRET, "HS256", None)

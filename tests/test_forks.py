@@ -31,16 +31,16 @@ KNOWN = {
     # TokenCache.after_fork renews it.
     "tokens/cache.py": 2,
     # Admissions.after_fork renews it.
-    "trust/admission.py": 2,
+    "issuers/admitted_pool.py": 2,
     # Ledger.after_fork renews it, called by its holder.
-    "keys/ledger.py": 2,
+    "keys/remote/fetch_limits.py": 2,
     # HTTPFetcher.after_fork renews the lock; a timer cuts one call, and ends with it.
-    "keys/fetch.py": 3,
+    "keys/remote/http.py": 3,
     # FlightLimit.after_fork renews its lock. The claim of a flight is never waited for, and a child
     # has no flight; a thread flies one flight.
-    "keys/flight.py": 4,
+    "keys/remote/shared_fetch.py": 4,
     # An event of one loop, which no child goes on running.
-    "sockets.py": 1,
+    "asgi/websocket.py": 1,
 }
 
 

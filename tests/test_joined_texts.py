@@ -9,7 +9,7 @@ from jwt_middleware import Claims, CookieToken, HeaderToken, Principal, QueryTok
 from jwt_middleware.integrations.fastapi import keyed_by_caller
 from jwt_middleware.integrations.openapi import schemes_of
 from jwt_middleware.principal import identity_of
-from jwt_middleware.verdict import Answers
+from jwt_middleware.responses.render import Renderer
 from jwt_middleware.wsgi import Environ, attach
 
 texts = st.text() | st.text(alphabet="|%7C2 5,\\\"'[]{}:\u00e9\u0159")
@@ -88,7 +88,7 @@ def test_no_two_realms_have_one_challenge(one: str, other: str) -> None:
     """Quotes and backslashes are escaped (RFC 9110 §5.6.4)."""
 
     def challenge(realm: str) -> str:
-        return dict(Answers(realm).refuse_code("token_missing").headers)["WWW-Authenticate"]
+        return dict(Renderer(realm).refuse_code("token_missing").headers)["WWW-Authenticate"]
 
     assert (challenge(one) == challenge(other)) is (one == other)
 

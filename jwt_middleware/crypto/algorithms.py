@@ -14,8 +14,8 @@ from jwt.algorithms import Algorithm as PyJWTAlgorithm
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
 from jwt.exceptions import PyJWTError
 
+from jwt_middleware.checks import listed
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.kinds import listed
 
 
 @dataclass(frozen=True, slots=True)

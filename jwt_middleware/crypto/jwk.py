@@ -13,8 +13,8 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from jwt_middleware.crypto import base64url
 from jwt_middleware.crypto.algorithms import ALGORITHMS, Algorithm
+from jwt_middleware.formats import base64url
 
 # NIST SP 800-131A asks for 2048 bits. Above 8192 one verification costs a millisecond, which would
 # let a published key slow every request down.

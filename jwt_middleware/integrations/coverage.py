@@ -10,9 +10,9 @@ from itertools import groupby
 from types import ModuleType
 from typing import Any
 
-from jwt_middleware.asgi import JWTMiddleware
+from jwt_middleware.asgi.middleware import JWTMiddleware
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.guard import Guard
+from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.routes.route import Route
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
 from jwt_middleware.rules.rule import Rule

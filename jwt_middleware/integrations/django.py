@@ -25,14 +25,15 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
 from jwt_middleware.effects import arun, loop_is_running, run
-from jwt_middleware.guard import Guard
+from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.django_caches import keep_apart, may_be_kept, vary_on_caller
 from jwt_middleware.integrations.django_requests import become_watched, watch
 from jwt_middleware.integrations.django_settings import Configured, JWTConfig, UserOf, configured
 from jwt_middleware.integrations.django_streams import stream_as
 from jwt_middleware.principal import ANONYMOUS, Principal, reset_current, set_current
 from jwt_middleware.request.view import ASGIView, WSGIView
-from jwt_middleware.verdict import Allow, Deny, Reply, private
+from jwt_middleware.responses.headers import private
+from jwt_middleware.verdict import Allow, Deny, Reply
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 
 __all__ = ["JWTConfig", "JWTMiddleware", "JWTUser", "principal_of", "vary_on_caller"]

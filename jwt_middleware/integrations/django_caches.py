@@ -14,7 +14,7 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.utils import cache
 
-from jwt_middleware.guard import Guard
+from jwt_middleware.guard.guard import Guard
 from jwt_middleware.principal import ANONYMOUS, caller_key
 from jwt_middleware.request.sources import QueryToken
 from jwt_middleware.wsgi import PRINCIPAL_KEY

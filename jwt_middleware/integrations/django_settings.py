@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from typing import Any, cast
 
 from jwt_middleware.errors import ConfigurationError, JWTMiddlewareError
-from jwt_middleware.guard import Guard, chosen_guard
-from jwt_middleware.options import GuardOptions
+from jwt_middleware.guard.guard import Guard, chosen_guard
+from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Principal
 
 try:

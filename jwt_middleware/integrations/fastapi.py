@@ -11,10 +11,10 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any, NoReturn, TypeVar
 
+from jwt_middleware.checks import check_flag, check_kind, check_text
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.guard import Guard
+from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.openapi import Demands, Locks
-from jwt_middleware.kinds import check_flag, check_kind, check_text
 from jwt_middleware.principal import Principal, Typed_co, caller_key
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.requirements import Authenticated, Requirement, all_of, has_scope

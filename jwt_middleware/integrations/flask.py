@@ -16,16 +16,22 @@ from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any, cast
 
+from jwt_middleware.checks import check_kind
 from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.guard import Guard, chosen_guard
+from jwt_middleware.guard.guard import Guard, chosen_guard
+from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.integrations.flask_caches import keep_apart
-from jwt_middleware.kinds import check_kind
-from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import current_principal, set_current
 from jwt_middleware.request.view import WSGIView
+from jwt_middleware.responses.headers import missing_from
 from jwt_middleware.rules.requirements import Requirement, authenticated
-from jwt_middleware.verdict import Allow, Deny, Headers, Reply, missing_from
+from jwt_middleware.verdict import (
+    Allow,
+    Deny,
+    Headers,
+    Reply,
+)
 from jwt_middleware.wsgi import PRINCIPAL_KEY, JWTWSGIMiddleware, attach, guard_of, judged
 
 try:

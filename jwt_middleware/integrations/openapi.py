@@ -11,7 +11,7 @@ from functools import reduce
 from typing import Any
 
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.guard import Guard
+from jwt_middleware.guard.guard import Guard
 from jwt_middleware.request.sources import (
     BearerHeader,
     CookieToken,

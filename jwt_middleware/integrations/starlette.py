@@ -10,7 +10,7 @@ from functools import wraps
 from inspect import iscoroutinefunction, signature
 from typing import Any, ParamSpec, TypeVar, cast
 
-from jwt_middleware.asgi import PRINCIPAL_KEY, guard_of
+from jwt_middleware.asgi.middleware import PRINCIPAL_KEY, guard_of
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.principal import Principal
 from jwt_middleware.rules.requirements import Requirement

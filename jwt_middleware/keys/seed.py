@@ -8,7 +8,7 @@ from jwt_middleware.clock import Clock
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.document import Rejected, read_key_set, without_members
-from jwt_middleware.keys.options import ResolverOptions
+from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.snapshot import Snapshot
 
 # Clocks of two machines differ; by more than this, one of them is wrong.

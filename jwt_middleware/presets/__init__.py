@@ -1,13 +1,22 @@
 """Issuers of known providers, with what is peculiar about each.
 
-Every preset returns an :class:`~jwt_middleware.issuers.Issuer` and takes its options besides, over
+Every preset returns an :class:`~jwt_middleware.Issuer` and takes its options besides, over
 those that it sets itself. They are written from what the providers document and publish.
 """
 
-from jwt_middleware.presets.accounts import apple, auth0, keycloak, okta, zitadel
-from jwt_middleware.presets.google import firebase, google, google_iap
-from jwt_middleware.presets.microsoft import entra, entra_b2c
-from jwt_middleware.presets.workloads import cognito, github_actions, kubernetes
+from jwt_middleware.presets.apple import apple
+from jwt_middleware.presets.auth0 import auth0
+from jwt_middleware.presets.cognito import cognito
+from jwt_middleware.presets.entra import entra
+from jwt_middleware.presets.entra_b2c import entra_b2c
+from jwt_middleware.presets.firebase import firebase
+from jwt_middleware.presets.github_actions import github_actions
+from jwt_middleware.presets.google import google
+from jwt_middleware.presets.google_iap import google_iap
+from jwt_middleware.presets.keycloak import keycloak
+from jwt_middleware.presets.kubernetes import kubernetes
+from jwt_middleware.presets.okta import okta
+from jwt_middleware.presets.zitadel import zitadel
 
 __all__ = [
     "apple",

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Collection
 
-from jwt_middleware import kinds
+from jwt_middleware import checks
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.issuers import Audience, Issuer, IssuerOptions
+from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
 
 # Names are compared byte for byte, and providers write hosts in lower case.
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
@@ -70,7 +70,7 @@ def listed(setting: str, value: str | Collection[str]) -> tuple[str, ...]:
 
     :raises ConfigurationError: for none.
     """
-    names = (value,) if isinstance(value, str) else kinds.listed(setting, value, "['a', 'b']")
+    names = (value,) if isinstance(value, str) else checks.listed(setting, value, "['a', 'b']")
     if not names or not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"{setting}={value!r} must be a name, or a list of names")
     return names

@@ -1,9 +1,9 @@
-"""Google: accounts, the Identity-Aware Proxy, Firebase."""
+"""Google accounts."""
 
 from typing import Unpack
 
-from jwt_middleware.issuers import Audience, Issuer, IssuerOptions
-from jwt_middleware.presets.build import build, listed, segment
+from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
+from jwt_middleware.presets.build import build, listed
 
 
 def google(
@@ -26,35 +26,3 @@ def google(
         ),
     }
     return build("https://accounts.google.com", client_id, known, options)
-
-
-def google_iap(audience: Audience, **options: Unpack[IssuerOptions]) -> Issuer:
-    """Return the Identity-Aware Proxy, whose assertions come in ``X-Goog-IAP-JWT-Assertion``.
-
-    :param audience: such as ``/projects/1/global/backendServices/2``.
-    :raises ConfigurationError: naming the setting, the value and the fix.
-    """
-    known: IssuerOptions = {
-        "jwks_uri": "https://www.gstatic.com/iap/verify/public_key-jwk",
-        "algorithms": ["ES256"],
-    }
-    return build("https://cloud.google.com/iap", audience, known, options)
-
-
-def firebase(project: str, **options: Unpack[IssuerOptions]) -> Issuer:
-    """Return the users of a Firebase project, whose ID tokens pass here by name.
-
-    The keys are published as certificates by their names.
-
-    :param project: the id of the project, which is the audience too.
-    :raises ConfigurationError: naming the setting, the value and the fix.
-    """
-    account = "securetoken@system.gserviceaccount.com"
-    known: IssuerOptions = {
-        "jwks_uri": f"https://www.googleapis.com/robot/v1/metadata/x509/{account}",
-        "algorithms": ["RS256"],
-        "accept_id_tokens": True,
-        "required_claims": ["sub", "auth_time"],
-    }
-    name = f"https://securetoken.google.com/{segment('project', project)}"
-    return build(name, project, known, options)

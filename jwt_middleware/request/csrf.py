@@ -11,9 +11,9 @@ import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from jwt_middleware.checks import listed
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.keys.urls import is_loopback
-from jwt_middleware.kinds import listed
+from jwt_middleware.formats.urls import is_loopback
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.sources import CookieToken
 from jwt_middleware.request.view import RequestView

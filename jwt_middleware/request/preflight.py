@@ -8,7 +8,8 @@ import logging
 import re
 
 from jwt_middleware.request.view import RequestView
-from jwt_middleware.verdict import Reply, as_raw
+from jwt_middleware.responses.headers import as_raw
+from jwt_middleware.verdict import Reply
 
 _log = logging.getLogger("jwt_middleware")
 

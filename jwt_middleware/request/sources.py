@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
+from jwt_middleware.checks import check_flag, listed
 from jwt_middleware.errors import (
     ConfigurationError,
     HeaderMalformed,
     RequestError,
     TokenRepeated,
 )
-from jwt_middleware.kinds import check_flag, listed
 from jwt_middleware.request.view import SUBPROTOCOLS, RequestView
 
 # RFC 6750 §2.1, b64token.

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jwt_middleware.checks import check_text
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.kinds import check_text
 from jwt_middleware.principal import ABSENT, ClaimPath, Claims, Principal, claim_at, claim_path
 from jwt_middleware.verdict import Refusal
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from jwt_middleware.checks import mapped
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.kinds import mapped
 
 
 class RoleHierarchy:

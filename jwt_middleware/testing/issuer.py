@@ -10,8 +10,8 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from jwt_middleware.checks import listed
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.kinds import listed
 from jwt_middleware.testing.keys import KeyPair
 
 OIDC_PATH = "/.well-known/openid-configuration"

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from jwt_middleware.crypto import base64url
 from jwt_middleware.crypto.algorithms import ALGORITHMS, select
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.formats import base64url
 
 _CURVES: dict[str, ec.EllipticCurve] = {
     "P-256": ec.SECP256R1(),

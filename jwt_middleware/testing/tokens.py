@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jwt_middleware.crypto import base64url
+from jwt_middleware.formats import base64url
 from jwt_middleware.testing.issuer import FakeIssuer
 from jwt_middleware.testing.keys import KeyPair
 

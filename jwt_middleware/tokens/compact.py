@@ -7,10 +7,10 @@ here. ``jku``, ``x5u``, ``jwk`` and ``x5c`` are never read: a token does not cho
 from dataclasses import dataclass
 from typing import Any
 
-from jwt_middleware.crypto import base64url
 from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
 from jwt_middleware.errors import TokenMalformed, TokenTooLarge
-from jwt_middleware.strictjson import NotOneObject, read_object
+from jwt_middleware.formats import base64url
+from jwt_middleware.formats.strict_json import NotOneObject, read_object
 
 # An issuer uses a handful of headers (algorithm and key). 256 leaves room for many issuers and
 # rotations; longer ones carry certificates, and are read each time. Under 400 KB in all.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
+from jwt_middleware.checks import listed
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.kinds import listed
 
 
 class AnyGrants(Enum):

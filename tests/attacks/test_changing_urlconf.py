@@ -11,7 +11,7 @@ from django.urls import path
 from django.utils.deprecation import MiddlewareMixin
 
 from jwt_middleware.integrations.django_settings import MIDDLEWARE
-from tests import django_project
+from tests.support import django_project
 
 django_project.ready()
 

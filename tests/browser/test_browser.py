@@ -19,7 +19,7 @@ from selenium.webdriver.support.expected_conditions import element_to_be_clickab
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.provider.real import lacking
-from tests.serving import serve
+from tests.support.serving import serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.slow]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from jwt.algorithms import RSAAlgorithm
 
-from jwt_middleware.crypto import base64url
 from jwt_middleware.crypto.algorithms import ALGORITHMS
+from jwt_middleware.formats import base64url
 
 VECTORS = Path(__file__).parent / "vectors"
 WYCHEPROOF = ("json_web_signature", "json_web_key", "json_web_crypto")

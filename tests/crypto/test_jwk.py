@@ -7,9 +7,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwt_middleware.crypto import base64url, jwk
+from jwt_middleware.crypto import jwk
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
+from jwt_middleware.formats import base64url
 from jwt_middleware.testing.keys import KeyPair
 
 RSA = KeyPair.generate("RS256", "r").jwk

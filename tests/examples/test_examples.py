@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from tests.serving import NotServing, serve
+from tests.support.serving import NotServing, serve
 
 pytestmark = pytest.mark.server
 

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from jwt_middleware import Guard, JWTMiddleware, JWTWSGIMiddleware, Principal, current_principal
-from jwt_middleware.asgi import Message, Receive, Scope, Send
+from jwt_middleware.asgi.types import (
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
 from jwt_middleware.wsgi import Environ, StartResponse
 
 

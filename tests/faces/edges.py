@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from jwt_middleware import JWTMiddleware, JWTWSGIMiddleware, protect, public
 from tests.faces.calls import asgi_app, wsgi_app
-from tests.short_form import short_guard
+from tests.support.short_form import short_guard
 
 
 async def admin(request: Request) -> PlainTextResponse:

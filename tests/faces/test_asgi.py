@@ -17,8 +17,13 @@ from jwt_middleware import (
     protect,
     public,
 )
-from jwt_middleware.asgi import Message, Receive, Scope, Send
-from jwt_middleware.options import WarmUp
+from jwt_middleware.asgi.types import (
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
+from jwt_middleware.guard.options import WarmUp
 from jwt_middleware.testing import FakeIssuer, KeyPair
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.faces.calls import asgi_app, http_scope, through_asgi

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jwt_middleware import CookieToken, Guard, Issuer
-from jwt_middleware.keys.fetch import Response
+from jwt_middleware.keys.remote.http import Response
 from jwt_middleware.testing import Clock, KeyPair
 from tests.faces.calls import Answer, InProcess
 from tests.keys.publisher import Publisher

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 from jwt_middleware import Guard, JWTMiddleware, JWTWSGIMiddleware, protect
 from tests.faces.calls import Answer, http_scope, through_asgi, through_wsgi, wsgi_environ
 from tests.routers.django_apps import django_wsgi_app
-from tests.short_form import short_guard
+from tests.support.short_form import short_guard
 
 PAGE = "https://app.example"
 ASKED = [("Origin", PAGE), ("Access-Control-Request-Method", "DELETE")]

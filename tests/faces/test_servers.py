@@ -10,7 +10,7 @@ from jwt_middleware.testing import FakeIssuer
 from tests.faces.calls import Answer
 from tests.faces.table import ROWS
 from tests.faces.test_scenarios import Issuers, check, request_of
-from tests.serving import NotServing, serve
+from tests.support.serving import NotServing, serve
 
 pytestmark = pytest.mark.server
 
@@ -83,8 +83,8 @@ def test_a_real_server_answers_as_the_table_says(server: str, issuers: Issuers) 
         assert (dots.status_code, dots.json()["code"]) == (400, "path_invalid")
 
 
-WAITRESS = [sys.executable, "-m", "tests.waitress_server", "{fd}"]
-DAPHNE = [sys.executable, "-m", "tests.daphne_server", "{fd}"]
+WAITRESS = [sys.executable, "-m", "tests.support.waitress_server", "{fd}"]
+DAPHNE = [sys.executable, "-m", "tests.support.daphne_server", "{fd}"]
 LENIENT = {
     "uvicorn": [*UVICORN, "--http", "h11", "tests.faces.edges:asgi"],
     "hypercorn": [*HYPERCORN, "tests.faces.edges:asgi"],

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from jwt_middleware.testing import FakeIssuer
-from tests.serving import serve
+from tests.support.serving import serve
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -30,7 +30,13 @@ SERVERS = {
         "fd://{fd}",
         "tests.faces.sockets:guarded",
     ],
-    "daphne": [sys.executable, "-m", "tests.daphne_server", "{fd}", "tests.faces.sockets:guarded"],
+    "daphne": [
+        sys.executable,
+        "-m",
+        "tests.support.daphne_server",
+        "{fd}",
+        "tests.faces.sockets:guarded",
+    ],
 }
 
 

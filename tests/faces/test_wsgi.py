@@ -14,7 +14,7 @@ from jwt_middleware import (
     optional,
     public,
 )
-from jwt_middleware.options import WarmUp
+from jwt_middleware.guard.options import WarmUp
 from jwt_middleware.testing import FakeIssuer, KeyPair
 from jwt_middleware.testing.issuer import JWKS_PATH
 from jwt_middleware.wsgi import Environ, StartResponse

@@ -33,8 +33,8 @@ from jwt_middleware.integrations.django import JWTMiddleware, JWTUser, principal
 from jwt_middleware.integrations.django_settings import CORS, MIDDLEWARE, SESSIONS
 from jwt_middleware.testing import KeyPair
 from jwt_middleware.wsgi import PRINCIPAL_KEY
-from tests import django_project
-from tests.odd_values import odd_values
+from tests.support import django_project
+from tests.support.odd_values import odd_values
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"

@@ -23,8 +23,8 @@ from jwt_middleware import Guard, Issuer, Principal, current_principal, has_role
 from jwt_middleware.integrations.django import JWTUser, principal_of
 from jwt_middleware.integrations.django_settings import MIDDLEWARE, SESSIONS
 from jwt_middleware.testing import Clock, KeyPair
-from tests import django_project
 from tests.keys.web import NAME, web_of
+from tests.support import django_project
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"

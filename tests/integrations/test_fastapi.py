@@ -26,10 +26,10 @@ from jwt_middleware import (
     has_role,
     has_scope,
     optional,
-    owners,
     protect,
 )
 from jwt_middleware.events import RequestRefused
+from jwt_middleware.guard import authenticator
 from jwt_middleware.integrations.fastapi import (
     AccessRefused,
     CurrentPrincipal,
@@ -346,8 +346,8 @@ async def test_a_socket_of_an_older_server_is_closed_with_1008() -> None:
 
 def test_no_dependency_verifies_anything_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request with four dependencies looks its token up once, and checks no signature twice."""
-    lookups = counted(monkeypatch, owners.Owners, "find")
-    checks = counted(monkeypatch, owners, "check_signature")
+    lookups = counted(monkeypatch, authenticator.Authenticator, "find")
+    checks = counted(monkeypatch, authenticator, "check_signature")
     app = FastAPI(dependencies=[authenticated_principal])
 
     @app.get("/", dependencies=[requires(READS), JWTBearer(auto_error=False)])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jwt_middleware.keys.jwks import JWKSResolver
+from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import Publisher, Record, landed, resolver_of
 

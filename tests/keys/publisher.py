@@ -11,9 +11,9 @@ from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.effects import Gap, Steps, arun, run
 from jwt_middleware.events import Event
-from jwt_middleware.keys.fetch import Request, Response
-from jwt_middleware.keys.jwks import JWKSResolver
-from jwt_middleware.keys.options import ResolverOptions
+from jwt_middleware.keys.remote.http import Request, Response
+from jwt_middleware.keys.remote.options import ResolverOptions
+from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.testing.clock import Clock
 from jwt_middleware.testing.keys import KeyPair
 

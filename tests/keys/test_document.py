@@ -17,9 +17,9 @@ from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.errors import KeyUnknown
 from jwt_middleware.events import KeySkipped, UnknownKidSuppressed
 from jwt_middleware.keys.document import MAX_SKIPPED, Rejected, read_key_set
-from jwt_middleware.keys.fetch import Response
-from jwt_middleware.keys.holder import shown
-from jwt_middleware.keys.jwks import JWKSResolver
+from jwt_middleware.keys.remote.http import Response
+from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.state import shown
 from jwt_middleware.testing.clock import Clock
 from jwt_middleware.testing.keys import KeyPair
 from tests.keys.publisher import (

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from jwt_middleware.keys.discovery import discovery_urls
-from jwt_middleware.keys.fetch import Request, Response
+from jwt_middleware.keys.remote.discovery import discovery_urls
+from jwt_middleware.keys.remote.http import Request, Response
 from jwt_middleware.testing import KeyPair
 
 NAME = "https://id.example"

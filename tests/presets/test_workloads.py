@@ -9,7 +9,7 @@ import pytest
 from jwt_middleware import ConfigurationError, Guard
 from jwt_middleware.presets import cognito, github_actions, kubernetes
 from jwt_middleware.testing import Answer, Clock, FakeIssuer
-from tests.keys.test_issuers_apart import authority_for
+from tests.keys.remote.test_issuers_apart import authority_for
 from tests.presets.documents import Provider, body, code_of
 
 POOL = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_aB3dE5fG7"

@@ -12,7 +12,7 @@ import pytest
 
 from jwt_middleware import Guard, Issuer, TokenError
 from tests.provider.real import ALGORITHMS, AUDIENCES, RealProvider, audience, key_pairs, running
-from tests.serving import serve
+from tests.support.serving import serve
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 

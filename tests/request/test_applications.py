@@ -21,7 +21,7 @@ from jwt_middleware.request.applications import described, wrapped
 from tests.faces.calls import http_scope, through_asgi, through_wsgi, wsgi_environ
 from tests.routers.object_apps import cherrypy_app, turbogears_app
 from tests.routers.raw_apps import blacksheep_app, sanic_app
-from tests.short_form import short_guard
+from tests.support.short_form import short_guard
 
 OPEN = [protect("/admin", requires=has_role("admin")), public("/**")]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jwt_middleware import ConfigurationError, HeaderToken
-from jwt_middleware.request.question import Question
+from jwt_middleware.guard.explain import Question
 from jwt_middleware.request.view import ASGIView, RequestView, WSGIView, query_values
 from tests.faces.calls import http_scope, wsgi_environ
 

@@ -13,9 +13,9 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views import View
 from django.views.decorators.http import require_http_methods
 
-from tests import django_project
 from tests.routers.asgi_apps import HOLE, by_path, inside
 from tests.routers.handlers import SUB, served
+from tests.support import django_project
 
 ViewMaker = Callable[[dict[str, str]], Callable[..., Any]]
 

@@ -17,7 +17,7 @@ from tests.routers.servers import (
     raw_path,
 )
 from tests.routers.spellings import MOUNT, Spelling, sample
-from tests.serving import serve
+from tests.support.serving import serve
 
 pytestmark = pytest.mark.server
 
@@ -25,7 +25,7 @@ UVICORN = [sys.executable, "-m", "uvicorn", "--fd", "{fd}", "--lifespan", "off"]
 HYPERCORN = [sys.executable, "-m", "hypercorn", "-b", "fd://{fd}"]
 GUNICORN = [sys.executable, "-m", "gunicorn", "-b", "fd://{fd}", "--graceful-timeout", "1"]
 GUNICORN += ["--no-control-socket"]
-DAPHNE = [sys.executable, "-m", "tests.daphne_server", "{fd}"]
+DAPHNE = [sys.executable, "-m", "tests.support.daphne_server", "{fd}"]
 ASGI, WSGI = "tests.routers.echo:asgi", "tests.routers.echo:wsgi"
 
 Reading = Callable[[bytes], str]

@@ -6,10 +6,10 @@ from dataclasses import replace
 import jwt
 import pytest
 
-from jwt_middleware.crypto import base64url
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.crypto.pem import import_pem
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.formats import base64url
 from jwt_middleware.testing.keys import KeyPair
 
 

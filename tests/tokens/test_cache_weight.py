@@ -12,7 +12,7 @@ from jwt_middleware.testing import Clock
 from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import MAX_KNOWN_TEXT, _split
 from jwt_middleware.tokens.compact import MAX_KNOWN_HEADER_LENGTH, Header, KnownHeaders
-from tests.short_form import HMAC, short_guard
+from tests.support.short_form import HMAC, short_guard
 
 SIZE = 9_000
 """Letters that a payload has at the most here; base64 and signature make a token of 12 KB."""

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwt_middleware.crypto import base64url
 from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
 from jwt_middleware.errors import TokenError, TokenMalformed, TokenTooLarge
+from jwt_middleware.formats import base64url
 from jwt_middleware.testing.keys import KeyPair
 from jwt_middleware.tokens.compact import (
     MAX_KNOWN_HEADERS,

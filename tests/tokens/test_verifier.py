@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jwt_middleware import ANY_AUDIENCE, Guard, Issuer, TokenError
-from jwt_middleware.crypto import base64url
 from jwt_middleware.errors import AlgorithmNotAllowed, KeyUnknown, SignatureInvalid, TokenMalformed
+from jwt_middleware.formats import base64url
 from jwt_middleware.testing import Clock, KeyPair
 from jwt_middleware.tokens.compact import MAX_KNOWN_HEADERS, Header, KnownHeaders, parse
 from jwt_middleware.tokens.verifier import verify_jws

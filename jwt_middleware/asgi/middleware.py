@@ -1,0 +1,203 @@
+"""The ASGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
+
+import logging
+from typing import Any, Unpack
+
+from jwt_middleware.asgi.types import (
+    ASGIApp,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
+from jwt_middleware.asgi.websocket import Deadline, answering
+from jwt_middleware.effects import arun, loop_is_running
+from jwt_middleware.errors import ConfigurationError, KeysUnavailable
+from jwt_middleware.guard.guard import Guard, chosen_guard
+from jwt_middleware.guard.options import GuardOptions
+from jwt_middleware.principal import Principal, reset_current, set_current
+from jwt_middleware.request.applications import described, wrapped
+from jwt_middleware.request.caches import warn_of_caches
+from jwt_middleware.request.view import ASGIView
+from jwt_middleware.responses.headers import as_raw, missing_from
+from jwt_middleware.verdict import Allow, Headers, Reply
+
+PRINCIPAL_KEY = "jwt_middleware.principal"
+_VERDICT_KEY = "jwt_middleware.verdict"
+
+_log = logging.getLogger("jwt_middleware")
+
+
+def guard_of(scope: Scope) -> Guard | None:
+    """Return the guard that let a connection pass; ``None`` if none stands in front."""
+    met = scope.get(_VERDICT_KEY)
+    return None if met is None else met[0]
+
+
+class AuthScopes:
+    """What Starlette calls credentials: a list of scopes, fresh for each request."""
+
+    __slots__ = ("scopes",)
+
+    def __init__(self, scopes: list[str]) -> None:
+        self.scopes = scopes
+
+
+class JWTMiddleware:
+    """Puts a guard in front of an ASGI application."""
+
+    def __init__(
+        self, app: ASGIApp, guard: Guard | None = None, **options: Unpack[GuardOptions]
+    ) -> None:
+        """
+        :param app: the application to guard.
+        :param guard: the guard; or its options go here directly.
+        :raises ConfigurationError: for a wrong option. Where an event loop runs already, frameworks
+            hide what a constructor raises; the lifespan then fails with the sentence instead.
+        """
+        if not callable(app):
+            raise ConfigurationError(
+                f"app={app!r} is no application: write JWTMiddleware(app, ...)"
+            )
+        self._app = app
+        self._application = described(app, paths_are_whole=True)
+        _warn_of_cors(app)
+        warn_of_caches(app)
+        self._mistake: ConfigurationError | None = None
+        try:
+            self._guard = chosen_guard(guard, options)
+            self._guard.stand_before(app, self._application)
+        except ConfigurationError as mistake:
+            if not loop_is_running():
+                raise
+            self._mistake = mistake
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI 3.0)."""
+        kind = scope["type"]
+        if self._mistake is not None:
+            await _fail_to_start(self._mistake, kind, receive, send)
+        if kind == "lifespan":
+            # By now every route and mount is there.
+            self._application = described(self._app, paths_are_whole=True)
+            self._guard.stand_before(self._app, self._application)
+            await self._app(scope, await _warmed_up(self._guard, receive, send), send)
+            return
+        if kind not in {"http", "websocket"}:
+            # The specification asks to refuse a protocol that is not understood.
+            raise ConfigurationError(f"JWTMiddleware cannot guard the scope type {kind!r}")
+        if _VERDICT_KEY in scope and scope[_VERDICT_KEY] == self._mark(scope):
+            # This very guard let this very request pass further out.
+            await self._app(scope, receive, send)
+            return
+
+        view = ASGIView(scope)
+        step = self._guard.decide(view, self._application)
+        verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
+
+        if isinstance(verdict, Reply):
+            await _reply(verdict, scope, receive, send)
+            return
+
+        _attach(scope, verdict.principal)
+        scope[_VERDICT_KEY] = self._mark(scope)
+        if kind == "websocket":
+            send = answering(verdict.subprotocol, scope, send)
+        elif verdict.response_headers:
+            send = _adding(verdict.response_headers, send)
+        token = set_current(verdict.principal)
+        try:
+            if verdict.closes_in is None:
+                await self._app(scope, receive, send)
+            else:
+                async with Deadline(verdict.closes_in, receive, send) as deadline:
+                    await self._app(scope, deadline.receive, deadline.send)
+        finally:
+            reset_current(token)
+
+    def _mark(self, scope: Scope) -> tuple[object, ...]:
+        """Return who let which request pass, for the same guard further in."""
+        return (
+            self._guard,
+            self._application.facts,
+            scope.get("path"),
+            scope.get("root_path", ""),
+            scope.get("raw_path"),
+            scope.get("method"),
+        )
+
+
+def _attach(scope: Scope, principal: Principal) -> None:
+    """Set every key of identity, over whatever stood there."""
+    state = scope.setdefault("state", {})
+    if "user" not in state or state["user"] is scope.get(PRINCIPAL_KEY):
+        state["user"] = principal
+    scope["user"] = principal
+    scope["auth"] = AuthScopes(list(principal.scopes))
+    scope[PRINCIPAL_KEY] = principal
+
+
+async def _reply(verdict: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        # The first event is always the handshake; a server may wait until it is taken.
+        await receive()
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            # RFC 6455 §7.4.1: 1008 is a violation of policy; 1000 would look like a normal end.
+            await send({"type": "websocket.close", "code": 1008, "reason": verdict.code})
+            return
+        kind = "websocket.http.response"
+    body = b"" if scope.get("method") == "HEAD" else verdict.body
+    headers = list(verdict.raw_headers)
+    await send({"type": f"{kind}.start", "status": verdict.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
+
+
+def _adding(wanted: Headers, send: Send) -> Send:
+    """Return ``send`` that adds headers to the response."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = [(bytes(k), bytes(v)) for k, v in message.get("headers", ())]
+            texts = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in present]
+            added = as_raw(missing_from(texts, wanted))
+            message = {**message, "headers": [*present, *added]}
+        await send(message)
+
+    return send_with_headers
+
+
+async def _fail_to_start(
+    mistake: ConfigurationError, kind: str, receive: Receive, send: Send
+) -> None:
+    if kind == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": str(mistake)})
+    raise mistake
+
+
+async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
+    """Fetch keys before the application starts, where the guard wants that; return its events."""
+    if guard.warm_up == "lazy":
+        return receive
+    events = [await receive()]
+    try:
+        await guard.awarm(required=guard.warm_up == "require")
+    except KeysUnavailable as problem:
+        # Raised alone, a server would take it for an application without lifespan, and start.
+        await send({"type": "lifespan.startup.failed", "message": str(problem)})
+        raise
+
+    async def receive_again() -> Message:
+        return events.pop() if events else await receive()
+
+    return receive_again
+
+
+def _warn_of_cors(app: Any) -> None:
+    """Warn where CORS is decided behind the guard, so that a browser hides every refusal."""
+    if any(type(each).__name__ == "CORSMiddleware" for each in wrapped(app)):
+        _log.warning(
+            "CORSMiddleware stands behind JWTMiddleware: refusals carry no CORS headers, and "
+            "preflights need a token; add it after JWTMiddleware, so that it stands in front"
+        )

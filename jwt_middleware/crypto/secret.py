@@ -1,0 +1,157 @@
+"""Secrets and key files as options that say what they are, and never what they hold.
+
+A shared secret is refused where it looks like something else: a public key, a certificate, a path.
+Each of those is known to others, and a token signed with it would verify (CVE-2017-11424,
+CVE-2022-29217, CVE-2026-48526).
+"""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jwt_middleware.checks import check_text
+from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.errors import ConfigurationError
+
+
+class Secret:
+    """A shared secret for HMAC. Its text never shows in a repr, a log or an error."""
+
+    __slots__ = ("_name", "_value")
+
+    def __init__(self, value: str | bytes, *, name: str = "key") -> None:
+        """
+        :param value: the secret; text is taken as UTF-8.
+        :param name: what messages call it, such as the variable it came from.
+        :raises ConfigurationError: if it is neither text nor bytes, or empty.
+        """
+        if not isinstance(value, str | bytes):
+            raise ConfigurationError(f"{name} must be str or bytes, not {type(value).__name__}")
+        check_text("name", name, "key")
+        self._value = _encoded(name, value)
+        self._name = name
+        if not self._value:
+            raise ConfigurationError(f"{name} is empty: set it to at least 32 random bytes")
+
+    @classmethod
+    def from_env(cls, name: str) -> "Secret":
+        """Return the secret that the environment variable ``name`` holds, byte for byte.
+
+        :raises ConfigurationError: if it is not set or empty.
+        """
+        if not isinstance(name, str) or not name.isprintable() or "=" in name or not name:
+            raise ConfigurationError(f"Secret.from_env({name!r}): that is no variable's name")
+        value = os.environ.get(name)
+        if not value:
+            raise ConfigurationError(
+                f"the environment variable {name} is not set: "
+                f"export {name}=$(openssl rand -base64 48)"
+            )
+        # What is no text is there in surrogates, and here the bytes that were set.
+        return cls(os.fsencode(value), name=name)
+
+    def to_key(self, bits: int) -> VerificationKey:
+        """Return the verification key.
+
+        :param bits: the least size, that of the hash of the algorithm (RFC 7518 §3.2).
+        :raises ConfigurationError: if the secret is shorter, or looks like anything but a secret.
+        """
+        if mistake := _mistaken_for_a_secret(self._value):
+            raise ConfigurationError(
+                f"{self._name} is {mistake}, which is no secret: name the public key with "
+                "algorithms=['RS256'] or the like, a file with KeyFile(path)"
+            )
+        if len(self._value) * 8 < bits:
+            raise ConfigurationError(
+                f"{self._name} has {len(self._value)} bytes, and HS{bits} needs at least "
+                f"{bits // 8} (RFC 7518 §3.2): openssl rand -base64 48 makes one"
+            )
+        return VerificationKey("oct", None, self._value)
+
+    def __repr__(self) -> str:
+        return f"Secret({self._name}=...)"
+
+
+def _encoded(name: str, value: str | bytes) -> bytes:
+    try:
+        return value.encode() if isinstance(value, str) else value
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{name} is no text that UTF-8 can carry: give the secret as bytes"
+        ) from None
+
+
+# A random secret in base64 may begin with a slash, but not read like one of these: it would have to
+# draw no capital letter 40 times, or a whole directory name.
+_LOOKS_LIKE = (
+    (re.compile(rb"-----BEGIN [A-Z0-9 ]+-----"), "PEM text"),
+    (re.compile(rb"^\s*(ssh-|ecdsa-sha2-)"), "an SSH public key"),
+    (re.compile(rb"^(?:\xef\xbb\xbf)?\s*[\[{].*\"(?:kty|keys)\"", re.DOTALL), "JWK text"),
+    (re.compile(rb"^(?:\.{1,2}/|~/|[A-Za-z]:\\)"), "a path"),
+    (re.compile(rb"^/(?:[a-z0-9._ -]+/)*[a-z0-9._ -]+$"), "a path"),
+    (re.compile(rb"^/(?:app|data|etc|home|mnt|opt|root|run|srv|tmp|usr|var|Users)/"), "a path"),
+    (re.compile(rb"^[\w./\\ -]+\.(?:pem|key|crt|cer|der|pub|jwks?|json)$"), "a file name"),
+)
+
+
+def _mistaken_for_a_secret(value: bytes) -> str | None:
+    for pattern, kind in _LOOKS_LIKE:
+        if pattern.search(value):
+            return kind
+    if _is_der_sequence(value):
+        return "DER data"
+    return "the name of an existing file" if _names_a_file(value) else None
+
+
+def _is_der_sequence(value: bytes) -> bool:
+    """Tell whether ``value`` is one ASN.1 SEQUENCE whose stated length is exactly its own."""
+    if len(value) < 2 or value[0] != 0x30:
+        return False
+    if value[1] < 0x80:
+        return value[1] == len(value) - 2
+    octets = value[1] & 0x7F
+    return int.from_bytes(value[2 : 2 + octets], "big") == len(value) - 2 - octets
+
+
+def _names_a_file(value: bytes) -> bool:
+    try:
+        return len(value) < 4096 and Path(os.fsdecode(value)).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A file that holds a key: PEM, OpenSSH, JWK or JWKS."""
+
+    path: str | os.PathLike[str]
+    password: str | bytes | None = field(default=None, repr=False)
+    """Opens an encrypted private key."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | os.PathLike) or not os.fspath(self.path):
+            raise ConfigurationError(f"KeyFile({self.path!r}): that is no path")
+        if self.password is not None and not isinstance(self.password, str | bytes):
+            raise ConfigurationError(f"KeyFile({self.path!r}): password= must be str or bytes")
+
+    def read(self) -> bytes:
+        """Return what the file holds.
+
+        :raises ConfigurationError: if it cannot be read.
+        """
+        try:
+            return Path(self.path).read_bytes()
+        except (TypeError, ValueError):
+            raise ConfigurationError(f"KeyFile({self.path!r}): that is no path") from None
+        except OSError as problem:
+            raise ConfigurationError(
+                f"KeyFile({os.fspath(self.path)!r}) cannot be read: {problem.strerror}"
+            ) from None
+
+    @property
+    def password_bytes(self) -> bytes | None:
+        """The password as bytes; text is taken as UTF-8."""
+        if self.password is None:
+            return None
+        return _encoded(f"KeyFile({self.path!r}, password=)", self.password)

@@ -1,0 +1,1 @@
+"""Who may pass: the decision, its options, and the object that users hold."""

@@ -1,0 +1,146 @@
+"""Whose token it is: from memory where that still stands, else by verifying it.
+
+A token that was verified before answers at once only if the key set is still the very object that
+it was verified with, and younger than its soft age, and the token has not expired. Otherwise the
+key is asked for again; if it is the same key object, nothing needs to be verified a second time.
+"""
+
+from jwt_middleware.clock import Clock
+from jwt_middleware.crypto.algorithms import Algorithm
+from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.effects import Flight, Gap
+from jwt_middleware.errors import AlgorithmNotAllowed, SignatureInvalid, TokenExpired
+from jwt_middleware.issuers.registry import Registry
+from jwt_middleware.issuers.trusted import Trust
+from jwt_middleware.principal import Principal
+from jwt_middleware.rules.roles import RoleHierarchy
+from jwt_middleware.tokens.cache import Entry, TokenCache, claims_weight
+from jwt_middleware.tokens.compact import KnownHeaders, parse
+from jwt_middleware.tokens.verifier import check_signature
+
+Learnt = dict[str, tuple[Flight, bool]]
+"""What was waited for: by slot, the flight and whether it landed."""
+
+
+class Authenticator:
+    """Finds the owners of tokens, and remembers them."""
+
+    def __init__(
+        self,
+        issuers: Registry,
+        tokens: TokenCache,
+        roles: RoleHierarchy,
+        max_token_size: int,
+        clock: Clock,
+    ) -> None:
+        """
+        :param issuers: whom we trust.
+        :param tokens: the memory of tokens verified before.
+        :param roles: the roles that a role brings with it.
+        :param max_token_size: characters that a token may have.
+        """
+        self._issuers = issuers
+        self._tokens = tokens
+        self._roles = roles
+        self._max_token_size = max_token_size
+        self._clock = clock
+        self._headers = KnownHeaders()
+
+    def find(self, token: str, learnt: Learnt) -> Principal | Gap:
+        """Return who owns a token, or what must be asked to tell.
+
+        :raises TokenError: if it cannot be trusted.
+        :raises KeysUnavailable: if that cannot be told at the moment.
+        """
+        entry = self._tokens.get(token)
+        if entry is None:
+            return self._verified(token, learnt)
+        now = self._clock.now()
+        if (
+            now < entry.unquestioned_until
+            and entry.trust.source.snapshot is entry.snapshot
+            and self._clock.monotonic() < entry.soft_at
+        ):
+            entry.was_used = True
+            return entry.principal if entry.is_shared else _fresh(entry)
+        if now >= entry.valid_until:
+            raise TokenExpired
+        return self._renewed(token, entry, learnt)
+
+    def _renewed(self, token: str, entry: Entry, learnt: Learnt) -> Principal | Gap:
+        """Ask for the key of a known token again; the same key object needs no second check."""
+        if not self._issuers.still_trusts(entry.trust):
+            return self._verified(token, learnt)
+        snapshot = entry.trust.source.snapshot
+        keys = self._keys(entry.trust, entry.kid, entry.algorithm, learnt)
+        if isinstance(keys, Gap):
+            return keys
+        if entry.key not in keys:
+            return self._verified(token, learnt)
+        if snapshot is entry.trust.source.snapshot:
+            fresh = entry.trust.entry(
+                entry.principal, entry.key, entry.algorithm, entry.kid, snapshot
+            )
+            fresh.claims_weight = entry.claims_weight
+            fresh.was_used = True
+            self._tokens.put(token, fresh)
+        return entry.principal if entry.is_shared else _fresh(entry)
+
+    def _verified(self, token: str, learnt: Learnt) -> Principal | Gap:
+        compact = parse(token, self._max_token_size, self._headers)
+        header = compact.header
+        if header.alg not in self._issuers.algorithms:
+            raise AlgorithmNotAllowed("no issuer signs with it")
+        claims = compact.claims()
+        trust = self._issuers.choose(claims)
+        algorithm = trust.check_header(header)
+        trust.check(claims, self._clock.now())
+        snapshot = trust.source.snapshot
+        keys = self._keys(trust, header.kid, algorithm, learnt)
+        if isinstance(keys, Gap):
+            return keys
+        if trust.has_tenants:
+            keys = trust.serving(keys, claims)
+        try:
+            key = check_signature(compact, keys, algorithm)
+        except SignatureInvalid:
+            trust.source.signature_failed()
+            raise
+        if self._issuers.admits:
+            self._issuers.proved(trust)
+        if compact.header_segment not in self._headers:
+            self._headers.learn(compact.header_segment, header)
+        principal = trust.principal(
+            claims, self._roles.expand, is_one_of_several=self._issuers.has_several
+        )
+        # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
+        if snapshot is not None and snapshot is trust.source.snapshot:
+            entry = trust.entry(principal, key, algorithm, header.kid, snapshot)
+            entry.claims_weight = claims_weight(compact.payload, principal)
+            self._tokens.put(token, entry)
+        return principal
+
+    def _keys(
+        self, trust: Trust, kid: str | None, algorithm: Algorithm, learnt: Learnt
+    ) -> tuple[VerificationKey, ...] | Gap:
+        if "keys" in learnt:
+            return trust.source.settle(kid, algorithm, *learnt["keys"])
+        return trust.source.plan(kid, algorithm)
+
+    def seconds_left(self, principal: Principal) -> float:
+        """Return how long the token of a principal is still valid, leeway included.
+
+        :raises KeysUnavailable: if the rule that admitted its issuer cannot tell.
+        """
+        policy = self._issuers.choose(principal.claims).policy
+        return max(0.0, policy.valid_until(principal) - self._clock.now())
+
+    def forget(self) -> None:
+        """Forget every token."""
+        self._tokens.clear()
+
+
+def _fresh(entry: Entry) -> Principal:
+    """Return the principal for one request, which may change its typed claims."""
+    trust: Trust = entry.trust
+    return trust.with_own_claims(entry.principal)

@@ -1,0 +1,212 @@
+"""The options of a guard: their names, their short forms, and what is refused."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Literal, TypedDict, get_args
+
+from jwt_middleware.checks import listed
+from jwt_middleware.clock import Clock
+from jwt_middleware.crypto.key_options import KeyOption
+from jwt_middleware.errors import ConfigurationError, PathInvalid
+from jwt_middleware.events import Observer
+from jwt_middleware.issuers.admitted import AdmittedIssuers
+from jwt_middleware.issuers.issuer import Issuer
+from jwt_middleware.request.sources import TokenSource
+from jwt_middleware.rules.requirements import Has, Requirement, every_part
+from jwt_middleware.rules.rule import Rule, protect, public
+from jwt_middleware.tokens.claims import AnyAudience
+from jwt_middleware.verdict import ErrorBody
+
+_log = logging.getLogger("jwt_middleware")
+
+WarmUp = Literal["lazy", "try", "require"]
+
+
+class GuardOptions(TypedDict, total=False):
+    """The options of :class:`~jwt_middleware.guard.guard.Guard`, as a face takes them."""
+
+    issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None
+    rules: Sequence[Rule]
+    protected: Sequence[str] | None
+    token_sources: Sequence[TokenSource]
+    role_hierarchy: Mapping[str, Collection[str]] | None
+    realm: str | None
+    resource: str | None
+    error_body: ErrorBody
+    trusted_origins: Collection[str]
+    cors_preflight: bool
+    close_on_expiry: bool
+    warm_up: WarmUp
+    prefixes: Sequence[str]
+    readings: Sequence[Callable[[str], str]]
+    case_sensitive: bool
+    observers: Sequence[Observer]
+    max_token_size: int
+    token_cache_size: int
+    token_cache_bytes: int
+    clock: Clock
+    issuer: str | None
+    audience: str | Collection[str] | AnyAudience | None
+    key: KeyOption
+    algorithms: Collection[str] | None
+
+
+def refuse_unknown(unknown: Mapping[str, object]) -> None:
+    """Refuse options that do not exist.
+
+    :raises ConfigurationError: naming the first, and the nearest that does.
+    """
+    for name in unknown:
+        near = get_close_matches(name, GuardOptions.__annotations__, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {_known_names()}"
+        raise ConfigurationError(f"option {name!r} is not known: {hint}")
+
+
+def _known_names() -> str:
+    return ", ".join(GuardOptions.__annotations__)
+
+
+def chosen_issuers(
+    issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None,
+    issuer: str | None,
+    audience: str | Collection[str] | AnyAudience | None,
+    key: KeyOption,
+    algorithms: Collection[str] | None,
+) -> tuple[Issuer | AdmittedIssuers, ...]:
+    """Return the issuers of the long form, or the one that the short form describes.
+
+    :raises ConfigurationError: if both forms are used, or neither.
+    """
+    short = {"issuer": issuer, "audience": audience, "key": key, "algorithms": algorithms}
+    used = [name for name, value in short.items() if value is not None]
+    if issuers is not None:
+        if used:
+            raise ConfigurationError(f"{used[0]}= goes without issuers=: set it on the Issuer")
+        if isinstance(issuers, Issuer | AdmittedIssuers):
+            return (issuers,)
+        return listed("issuers", issuers, "[Issuer(...)]")
+    if not used:
+        raise ConfigurationError(
+            "issuers= is missing, so nobody is trusted: name an Issuer, or issuer= or key="
+        )
+    if issuer is None:
+        _log.warning("no issuer= is set: a token is accepted whoever its iss names")
+    extra: dict[str, Any] = {} if algorithms is None else {"algorithms": algorithms}
+    return (Issuer(issuer, audience=audience, keys=key, **extra),)
+
+
+def chosen_rules(rules: Sequence[Rule], protected: Sequence[str] | None) -> tuple[Rule, ...]:
+    """Return the rules, or those that ``protected`` stands for.
+
+    :raises ConfigurationError: if both are set, or one is not what it should be.
+    """
+    if protected is None:
+        return _checked_rules(rules)
+    if rules:
+        raise ConfigurationError("protected= and rules= are two ways to say it: keep one")
+    prefixes = listed("protected", protected, "['/api']")
+    if not prefixes or not all(isinstance(prefix, str) for prefix in prefixes):
+        raise ConfigurationError(
+            f"protected={protected!r} must be a list of path prefixes, such as ['/api']"
+        )
+    if any(not prefix.rstrip("/") for prefix in prefixes):
+        raise ConfigurationError(
+            f"protected={protected!r} protects every path: leave it out, which does the same"
+        )
+    _log.warning("paths outside %s are open", ", ".join(prefixes))
+    return (protect(*(_opened(prefix) for prefix in prefixes)), public("/**"))
+
+
+def warn_of_grants(
+    issuers: Iterable[Issuer | AdmittedIssuers], requirements: Iterable[Requirement]
+) -> None:
+    """Warn where rules ask for what no admitted issuer can grant."""
+    is_silent = any(isinstance(one, AdmittedIssuers) and one.grants is None for one in issuers)
+    parts = (part for requirement in requirements for part in every_part(requirement))
+    kinds = dict.fromkeys(f"{part.kind}s" for part in parts if isinstance(part, Has))
+    if is_silent and kinds:
+        _log.warning(
+            "the rules ask for %s, and an admitted issuer grants none: name those that it may "
+            "grant, as AdmittedIssuers(..., grants={%r: [...]}), or write grants=ANY_GRANTS",
+            " and ".join(kinds),
+            next(iter(kinds)),
+        )
+
+
+def _checked_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    every = (rules,) if isinstance(rules, Rule) else listed("rules", rules, "[public('/')]")
+    for number, rule in enumerate(every, 1):
+        if not isinstance(rule, Rule):
+            raise ConfigurationError(
+                f"rule {number} is {rule!r}: write public(...), optional(...) or protect(...)"
+            )
+    return every
+
+
+def _opened(prefix: str) -> str:
+    return prefix if prefix.endswith("/**") else f"{prefix.rstrip('/')}/**"
+
+
+def checked_prefixes(prefixes: Sequence[str]) -> tuple[str, ...]:
+    """Return mount points without their last slash.
+
+    :raises ConfigurationError: for one that does not begin with a slash.
+    """
+    every = listed("prefixes", prefixes, "['/api/v1']")
+    if not all(isinstance(prefix, str) and prefix.startswith("/") for prefix in every):
+        raise ConfigurationError(
+            f"prefixes={prefixes!r} must be a list of mount points, such as ['/api/v1']"
+        )
+    return tuple(prefix.rstrip("/") for prefix in every)
+
+
+def checked_readings(readings: Sequence[Callable[[str], str]]) -> tuple[Callable[[str], str], ...]:
+    """Return the functions that read a path, each held to what it has to return.
+
+    :raises ConfigurationError: for one that cannot be called.
+    """
+    every = listed("readings", readings, "[str.lower]")
+    for read in every:
+        if not callable(read):
+            raise ConfigurationError(f"readings: {read!r} must be a function from a path to a path")
+    return tuple(map(_never_failing, every))
+
+
+def _never_failing(read: Callable[[str], str]) -> Callable[[str], str]:
+    def read_or_refuse(path: str) -> str:
+        try:
+            found = read(path)
+        except Exception as mistake:
+            # A path that one reader cannot read is refused, and the operator is told why.
+            _log.exception("reading_failed: %r", read)
+            raise PathInvalid("a reading failed") from mistake
+        if not isinstance(found, str) or not found.startswith("/"):
+            _log.error("reading_failed: %r must return a path that begins with a slash", read)
+            raise PathInvalid("a reading is no path")
+        return found
+
+    return read_or_refuse
+
+
+def checked_observers(observers: Sequence[Observer]) -> tuple[Observer, ...]:
+    """Return the observers.
+
+    :raises ConfigurationError: for one that cannot be called.
+    """
+    every = listed("observers", observers, "[log_event]")
+    for observer in every:
+        if not callable(observer):
+            raise ConfigurationError(f"observers: {observer!r} must be a function of an event")
+    return every
+
+
+def check_warm_up(value: object) -> None:
+    """Refuse a way to start that is not known.
+
+    :raises ConfigurationError: naming it.
+    """
+    if value not in get_args(WarmUp):
+        raise ConfigurationError(
+            f"warm_up={value!r} is not known: write 'lazy', 'try' or 'require'"
+        )

@@ -1,0 +1,1 @@
+"""The issuers that are trusted: as configured, and in service."""

@@ -1,0 +1,70 @@
+"""A rule in place of a list of issuers, as the configuration says it.
+
+What is in service, with keys and memory, is ``issuers/admitted_pool.py``.
+"""
+
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+
+from jwt_middleware.checks import check_count, check_seconds
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.issuers.issuer import Issuer
+from jwt_middleware.keys.remote.shared_fetch import MAX_FLIGHTS
+from jwt_middleware.tokens.grants import (
+    GrantsOption,
+    checked_grants,
+)
+
+# What the SDKs of Auth0 keep; a hundred key sets are a few megabytes.
+MAX_ISSUERS = 100
+
+
+class AdmittedIssuers:
+    """Issuers that a rule admits, where no list can name them all."""
+
+    def __init__(
+        self,
+        admit: Callable[[str], Issuer | None],
+        *,
+        most: int = MAX_ISSUERS,
+        max_flights: int = MAX_FLIGHTS,
+        readmit_after: float = 300,
+        grants: GrantsOption = None,
+    ) -> None:
+        """
+        :param admit: is given the exact ``iss`` of a token that is not verified yet, and returns
+            the issuer of that very name, or ``None`` if it is not trusted. Nothing else of a token
+            reaches it. It runs on the thread or event loop of the request, several at once, and
+            must answer from memory. If it raises, the token is refused with 503
+            ``keys_unavailable`` and the log says where.
+        :param most: issuers whose keys are kept; the least recently used make room, those of whom
+            no token was ever good first.
+        :param max_flights: key fetches that may be under way at once, over all of them.
+        :param readmit_after: seconds after which the rule is asked again; for so long an issuer
+            stays trusted that the rule no longer admits.
+        :param grants: the names that their tokens may grant, see ``Issuer``. Left out, they grant
+            nothing but what an issuer that the rule returns says itself; ``ANY_GRANTS``: whatever
+            any of them writes into a token counts.
+        :raises ConfigurationError: for a rule that is none, or ``most`` not above ``max_flights``.
+        """
+        if not callable(admit) or iscoroutinefunction(admit):
+            raise ConfigurationError(
+                f"admit={admit!r} must be a plain function from an issuer's name to an Issuer or "
+                "None; what must be awaited cannot decide here"
+            )
+        check_count("most", most)
+        check_count("max_flights", max_flights)
+        if most <= max_flights:
+            raise ConfigurationError(
+                f"most={most!r} must be more than max_flights={max_flights!r}: an issuer whose "
+                "keys are being fetched is never dropped"
+            )
+        check_seconds("readmit_after", readmit_after)
+        self.admit = admit
+        self.most = most
+        self.max_flights = max_flights
+        self.readmit_after = readmit_after
+        self.grants = checked_grants(grants)
+
+    def __repr__(self) -> str:
+        return f"AdmittedIssuers({self.admit!r}, most={self.most})"

@@ -1,0 +1,204 @@
+"""Everybody whom one guard trusts. A name that is not here costs nothing."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import monotonic
+from typing import Any
+
+from jwt_middleware.clock import Clock
+from jwt_middleware.crypto.algorithms import ALGORITHMS
+from jwt_middleware.effects import REQUEST_PATIENCE
+from jwt_middleware.errors import (
+    ClaimInvalid,
+    ClaimMissing,
+    ConfigurationError,
+    IssuerUntrusted,
+    KeysUnavailable,
+)
+from jwt_middleware.events import Observer
+from jwt_middleware.issuers.admitted import AdmittedIssuers
+from jwt_middleware.issuers.admitted_pool import Admissions
+from jwt_middleware.issuers.issuer import Issuer
+from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
+from jwt_middleware.issuers.trusted import Trust, source_of
+
+
+class Registry:
+    """Finds the issuer that a token names: in the list, among the tenants, or by a rule."""
+
+    def __init__(
+        self,
+        issuers: Iterable[Issuer | AdmittedIssuers],
+        clock: Clock,
+        observers: tuple[Observer, ...],
+        forget: Callable[[Trust], None] = lambda _: None,
+    ) -> None:
+        """
+        :param forget: told of an admitted issuer that is no longer in service.
+        :raises ConfigurationError: for no issuer, a name twice, an unnamed one among several.
+        """
+        chosen = tuple(issuers)
+        fixed = [issuer for issuer in chosen if isinstance(issuer, Issuer)]
+        rules = [rule for rule in chosen if isinstance(rule, AdmittedIssuers)]
+        for issuer in chosen:
+            if not isinstance(issuer, Issuer | AdmittedIssuers):
+                raise ConfigurationError(f"issuers: {issuer!r} is no Issuer: write Issuer(...)")
+        _check_names(fixed, len(chosen))
+        self._fixed = [Trust(issuer, source_of(issuer, clock, observers)) for issuer in fixed]
+        self._by_name = {
+            name: trust for trust in self._fixed for name in (trust.issuer, *trust.settings.aliases)
+        }
+        self._templates = [_Template(trust) for trust in self._fixed if trust.settings.is_template]
+        self._exact = {
+            name: trust for name, trust in self._by_name.items() if not trust.settings.is_template
+        }
+        self._admissions = [Admissions(rule, clock, observers, forget) for rule in rules]
+        self.admits = bool(rules)
+        """Whether a rule may bring more of them into service."""
+        self._unnamed = self._by_name.get(None)
+        names = (name for trust in self._fixed for name in trust.algorithms)
+        self.algorithms = frozenset(ALGORITHMS if rules else names)
+        """Those that any issuer may sign with."""
+        self.has_several = bool(len(chosen) > 1 or rules or self._templates)
+        """Whether one subject may be two callers."""
+
+    def __iter__(self) -> Iterator[Trust]:
+        yield from self._fixed
+        for admissions in self._admissions:
+            yield from admissions.live()
+
+    def named(self, issuer: str | None) -> Trust:
+        """Return the issuer of that name.
+
+        :raises KeyError: if there is none.
+        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        """
+        trust = self._by_name.get(issuer)
+        if trust is None and issuer is not None:
+            trust = self._admitted(issuer)
+        if trust is None:
+            raise KeyError(issuer)
+        return trust
+
+    def choose(self, claims: Mapping[str, Any]) -> Trust:
+        """Return whom a token says it is from; the match is exact.
+
+        :raises ClaimMissing: if it does not say.
+        :raises ClaimInvalid: if ``iss`` is not text.
+        :raises IssuerUntrusted: if it is nobody whom we trust.
+        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        """
+        issuer = claims.get("iss", "")
+        if not isinstance(issuer, str):
+            raise ClaimInvalid("iss")
+        trust = self._unnamed or self._exact.get(issuer)
+        if trust is not None:
+            return trust
+        if "iss" not in claims:
+            raise ClaimMissing("iss")
+        trust = self._find(issuer)
+        if trust is None:
+            raise IssuerUntrusted
+        return trust
+
+    def _find(self, issuer: str) -> Trust | None:
+        if issuer in self._by_name:
+            # The name of a template itself, which no token carries.
+            return None
+        for template in self._templates:
+            if template.covers(issuer):
+                return template.trust
+        return self._admitted(issuer)
+
+    def _admitted(self, issuer: str) -> Trust | None:
+        for admissions in self._admissions:
+            trust = admissions.get(issuer)
+            if trust is not None:
+                return trust
+        return None
+
+    def still_trusts(self, trust: Trust) -> bool:
+        """Return whether an issuer is still in service as it was.
+
+        :raises KeysUnavailable: if the rule that admitted it cannot tell.
+        """
+        if not self._admissions or trust in self._fixed:
+            return True
+        return self._admitted(trust.issuer or "") is trust
+
+    def proved(self, trust: Trust) -> None:
+        """Take note that a token of this issuer was good."""
+        for admissions in self._admissions:
+            admissions.proved(trust)
+
+    def warm(self, timeout: float | None, required: bool) -> None:
+        """Fetch every issuer's keys, all at once.
+
+        :param timeout: seconds to wait at the most, in all.
+        :param required: raise where keys cannot be had, after all were tried.
+        :raises KeysUnavailable: if ``required`` and an issuer's keys cannot be had.
+        """
+        failed: KeysUnavailable | None = None
+        for trust, seconds in self._warming(timeout):
+            try:
+                trust.source.warm(seconds, required)
+            except KeysUnavailable as problem:
+                failed = failed or problem
+        if failed is not None:
+            raise failed
+
+    async def awarm(self, timeout: float | None, required: bool) -> None:
+        """Do the same by awaiting."""
+        failed: KeysUnavailable | None = None
+        for trust, seconds in self._warming(timeout):
+            try:
+                await trust.source.awarm(seconds, required)
+            except KeysUnavailable as problem:
+                failed = failed or problem
+        if failed is not None:
+            raise failed
+
+    def _warming(self, timeout: float | None) -> Iterator[tuple[Trust, float]]:
+        """Have every issuer fetch, then yield each with the seconds left to wait for it."""
+        deadline = monotonic() + (REQUEST_PATIENCE if timeout is None else timeout)
+        for admissions in self._admissions:
+            admissions.open()
+        trusts = list(self)
+        for trust in trusts:
+            trust.source.start_warming()
+        for trust in trusts:
+            yield trust, max(0.0, deadline - monotonic())
+
+    def close(self) -> None:
+        """Give up fetches and connections, and admit nobody any more."""
+        for trust in self._fixed:
+            trust.source.close()
+        for admissions in self._admissions:
+            admissions.close()
+
+
+class _Template:
+    """A name with a hole for the tenant."""
+
+    def __init__(self, trust: Trust) -> None:
+        self.trust = trust
+        self._before, _, self._after = (trust.issuer or "").partition(TENANT)
+        self._tenants = trust.settings.tenants
+
+    def covers(self, issuer: str) -> bool:
+        """Return whether a name is that of a tenant that is trusted."""
+        if not issuer.startswith(self._before) or not issuer.endswith(self._after):
+            return False
+        tenant = issuer[len(self._before) : len(issuer) - len(self._after)]
+        if not TENANT_ID.fullmatch(tenant):
+            return False
+        return isinstance(self._tenants, AnyTenant) or tenant in (self._tenants or ())
+
+
+def _check_names(issuers: list[Issuer], count: int) -> None:
+    names = [name for issuer in issuers for name in (issuer.issuer, *issuer.aliases)]
+    if not count:
+        raise ConfigurationError("issuers=[] trusts nobody: name an Issuer")
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"issuers: one name stands twice in {names}")
+    if None in names and count > 1:
+        raise ConfigurationError("issuers: one without a name must be the only one")

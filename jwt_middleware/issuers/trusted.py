@@ -1,0 +1,268 @@
+"""One issuer in service: what its tokens must say, and the keys that vouch for them."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from jwt_middleware.clock import Clock
+from jwt_middleware.crypto.algorithms import Algorithm
+from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.effects import Flight, Gap
+from jwt_middleware.errors import (
+    AlgorithmNotAllowed,
+    ClaimInvalid,
+    ClaimMissing,
+    KeyUnknown,
+    TypeNotAllowed,
+)
+from jwt_middleware.events import Observer
+from jwt_middleware.issuers.issuer import ClaimValue, Issuer
+from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
+from jwt_middleware.keys.distrust import Distrusted
+from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.shared_fetch import Share
+from jwt_middleware.keys.snapshot import KeyHealth, Snapshot
+from jwt_middleware.keys.static import StaticKeys
+from jwt_middleware.principal import ABSENT, Principal, claim_at
+from jwt_middleware.tokens.cache import Entry
+from jwt_middleware.tokens.compact import Header
+
+
+class KeySource(Protocol):
+    """Where one issuer's keys come from; the guard cannot tell a static set from a fetched one."""
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The current set, read without a lock."""
+        ...
+
+    @property
+    def distrusted(self) -> Distrusted:
+        """What was withdrawn of it."""
+        ...
+
+    def plan(self, kid: str | None, algorithm: Algorithm) -> tuple[VerificationKey, ...] | Gap:
+        """Return the keys to try, or the flight to wait for; raises ``KeyUnknown`` and the like."""
+        ...
+
+    def settle(
+        self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool
+    ) -> tuple[VerificationKey, ...]:
+        """Return the keys to try after waiting; never asks for another flight."""
+        ...
+
+    def signature_failed(self) -> None:
+        """Take note that a signature was not good under a known key."""
+        ...
+
+    def start_warming(self) -> None:
+        """Begin to fetch, and wait for nothing."""
+        ...
+
+    def warm(self, timeout: float | None = None, required: bool = False) -> None:
+        """Fetch now, so that the first request need not."""
+        ...
+
+    async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
+        """Do the same by awaiting."""
+        ...
+
+    def distrust(self, kid: str | None = None) -> None:
+        """Stop trusting one key, or all, at once and for good."""
+        ...
+
+    def apply_withdrawals(self) -> None:
+        """Take out of the current set what was withdrawn, here or by another source."""
+        ...
+
+    def health(self) -> KeyHealth:
+        """Return how it stands, without asking anybody."""
+        ...
+
+    def export(self) -> dict[str, Any] | None:
+        """Return the set as JSON can carry it; ``None`` where there is none to carry."""
+        ...
+
+    def close(self) -> None:
+        """Give up flights and connections."""
+        ...
+
+
+class Trust:
+    """An issuer in service: its settings and its keys."""
+
+    def __init__(self, settings: Issuer, source: KeySource) -> None:
+        self.settings = settings
+        self.issuer = settings.issuer
+        self.algorithms = settings.algorithms
+        self.policy = settings.policy
+        self._is_template = settings.is_template
+        self._typed = settings.typed_claims
+        self.has_tenants = settings.tenants is not None
+        """Whether its keys are those of several issuers, see :meth:`serving`."""
+        self.source = source
+        has_more = settings.required_values or self.has_tenants
+        # Most issuers ask for nothing beyond their policy, which is then asked without a detour.
+        self.check = self._check_all if has_more else self.policy.check
+        """Checks every claim; see :meth:`~jwt_middleware.tokens.claims.ClaimPolicy.check`."""
+        self.admitted_until = math.inf
+        """The monotonic instant at which the rule that admitted it is asked again."""
+        self.admitted_before = math.inf
+        """The same in POSIX time; what is reached first counts."""
+
+    def check_header(self, header: Header) -> Algorithm:
+        """Return the algorithm that the header names.
+
+        :raises AlgorithmNotAllowed: if it is none of this issuer's (RFC 8725 §3.1).
+        :raises TypeNotAllowed: if ``typ`` is none of this issuer's (RFC 8725 §3.11).
+        """
+        algorithm = self.algorithms.get(header.alg)
+        if algorithm is None:
+            raise AlgorithmNotAllowed(f"alg is none of {sorted(self.algorithms)}")
+        if header.typ not in self.settings.token_types:
+            raise TypeNotAllowed("typ is none of those configured")
+        return algorithm
+
+    def _check_all(self, claims: Mapping[str, Any], now: float) -> None:
+        self.policy.check(claims, now)
+        for path, allowed in self.settings.required_values:
+            value = claim_at(claims, path)
+            if value is ABSENT:
+                raise ClaimMissing(".".join(path))
+            if not any(_is_same(value, each) for each in allowed):
+                raise ClaimInvalid(".".join(path))
+        if self.has_tenants:
+            self._check_tenant(claims)
+
+    def _check_tenant(self, claims: Mapping[str, Any]) -> None:
+        tenant = tenant_of(claims)
+        tenants = self.settings.tenants or ()
+        is_trusted = isinstance(tenants, AnyTenant) or tenant in tenants
+        if not is_trusted or self._filled(self.issuer, tenant) != claims["iss"]:
+            raise ClaimInvalid("tid")
+
+    def _filled(self, name: str | None, tenant: str) -> str | None:
+        return None if name is None else name.replace(TENANT, tenant)
+
+    def serving(
+        self, keys: tuple[VerificationKey, ...], claims: Mapping[str, Any]
+    ) -> tuple[VerificationKey, ...]:
+        """Return those of ``keys`` that may vouch for checked claims.
+
+        One key set of Entra ID serves many issuers, and says with a key whose it is.
+
+        :raises KeyUnknown: if none may.
+        """
+        tenant = tenant_of(claims)
+        serving = tuple(
+            key
+            for key in keys
+            if key.issuer is None or self._filled(key.issuer, tenant) == claims["iss"]
+        )
+        if not serving:
+            raise KeyUnknown("the key of that name is another issuer's")
+        return serving
+
+    def principal(
+        self,
+        claims: Mapping[str, Any],
+        expand_roles: Callable[[frozenset[str]], frozenset[str]],
+        *,
+        is_one_of_several: bool,
+    ) -> Principal:
+        """Return who calls, for checked claims.
+
+        :param expand_roles: adds the roles that a role brings with it.
+        :param is_one_of_several: whether a subject alone may be two callers.
+        """
+        principal = self.policy.principal(
+            claims,
+            claims["iss"] if self._is_template else self.issuer,
+            expand_roles,
+            is_one_of_several=is_one_of_several,
+        )
+        return principal if self._typed is None else self.with_own_claims(principal)
+
+    def with_own_claims(self, principal: Principal) -> Principal:
+        """Return the principal with typed claims that no other request has.
+
+        :raises ClaimsTypeMismatch: if they do not fit the type.
+        """
+        if self._typed is None:
+            return principal
+        return replace(principal, typed=self._typed.read(principal.claims))
+
+    def entry(
+        self,
+        principal: Principal,
+        key: VerificationKey,
+        algorithm: Algorithm,
+        kid: str | None,
+        snapshot: Snapshot,
+    ) -> Entry:
+        """Return what is remembered of a token that ``key`` of ``snapshot`` verified."""
+        valid_until = self.policy.valid_until(principal)
+        return Entry(
+            principal,
+            self,
+            key,
+            algorithm,
+            kid,
+            snapshot,
+            min(snapshot.soft_at, self.admitted_until),
+            valid_until,
+            self._typed is None or self._typed.may_share(principal.typed),
+            unquestioned_until=min(valid_until, snapshot.soft_until, self.admitted_before),
+        )
+
+
+def tenant_of(claims: Mapping[str, Any]) -> str:
+    """Return the tenant that a token names.
+
+    :raises ClaimMissing: if it names none.
+    :raises ClaimInvalid: if it is no tenant's id, or a second claim differs from ``tid`` by case
+        alone, so that another reader could take that for the tenant.
+    """
+    named = [name for name in claims if name.lower() == "tid"]
+    if "tid" not in named:
+        raise ClaimMissing("tid")
+    tenant = claims["tid"]
+    if len(named) > 1 or not isinstance(tenant, str) or not TENANT_ID.fullmatch(tenant):
+        raise ClaimInvalid("tid")
+    return tenant
+
+
+def _is_same(value: Any, wanted: ClaimValue) -> bool:
+    # As JSON compares: true is not 1.
+    return type(value) is type(wanted) and bool(value == wanted)
+
+
+def source_of(
+    issuer: Issuer,
+    clock: Clock,
+    observers: tuple[Observer, ...],
+    share: Share | None = None,
+    distrusted: Distrusted | None = None,
+) -> KeySource:
+    """Return where the keys of an issuer come from, ready to be asked.
+
+    :param share: in how many flights may be under way at once, over several issuers.
+    :param distrusted: what was withdrawn of it before.
+    :raises ConfigurationError: for an address that keys must not come from, or a wrong seed.
+    """
+    if issuer.keys is not None:
+        return StaticKeys(issuer.keys, distrusted)
+    return JWKSResolver(
+        issuer.jwks_uri,
+        issuer=issuer.issuer,
+        discovery=issuer.discovery,
+        options=issuer.resolver,
+        fetcher=issuer.fetcher,
+        clock=clock,
+        observers=observers,
+        algorithms=issuer.algorithms,
+        seed=issuer.seed,
+        share=share,
+        distrusted=distrusted,
+    )

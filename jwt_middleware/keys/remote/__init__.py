@@ -1,0 +1,1 @@
+"""Key sets that are fetched: when, from where, and what is kept."""

@@ -1,0 +1,174 @@
+"""Where a key set is: at a fixed address, or where the issuer's discovery document says.
+
+OpenID Connect Discovery 1.0 and RFC 8414. The document must name the issuer that was configured,
+byte for byte; otherwise whoever can answer there could stand in for another.
+"""
+
+from time import monotonic
+from urllib.parse import urlsplit
+
+from jwt_middleware.clock import Clock
+from jwt_middleware.formats.urls import check_url, has_same_origin, url_problem
+from jwt_middleware.keys.document import Rejected, read_json_object
+from jwt_middleware.keys.remote.http import Fetcher, Request, Response
+from jwt_middleware.keys.remote.options import ResolverOptions
+from jwt_middleware.keys.snapshot import Snapshot
+
+# What a server answers when there is nothing at an address, or no longer (RFC 9110 §15.5).
+_GONE = frozenset({404, 410})
+
+
+class AnsweredBadly(Rejected):
+    """An answer with a status that brings no document; it may say when to come again."""
+
+    def __init__(self, what: str, response: Response) -> None:
+        super().__init__(f"{what} answered {response.status}")
+        self.response = response
+
+
+class Location:
+    """Asks for a key set, and first for its address where that is not known."""
+
+    def __init__(
+        self,
+        jwks_uri: str | None,
+        issuer: str | None,
+        options: ResolverOptions,
+        fetcher: Fetcher,
+        clock: Clock,
+        *,
+        discovery: str | None = None,
+    ) -> None:
+        """
+        :param jwks_uri: the fixed address; if left out, it is found by discovery.
+        :param issuer: whom a discovery document must name, and below whose name it is.
+        :param discovery: where the document is, if it is not there.
+        :raises ConfigurationError: for an address that keys must not come from.
+        """
+        places = {"jwks_uri": jwks_uri, "discovery": discovery, "issuer": issuer}
+        name, url = next((row for row in places.items() if row[1] is not None), ("issuer", None))
+        check_url(name, url, allow_http=options.allow_http)
+        self._fixed = jwks_uri
+        self._issuer = issuer or ""
+        self._base = discovery or self._issuer
+        self._places = (discovery,) if discovery is not None else discovery_urls(self._issuer)
+        self._options = options
+        self._fetcher = fetcher
+        self._clock = clock
+        self._discovered: str | None = None
+        self._rediscover_at = 0.0
+        self._rediscover_after = 0.0
+
+    def ask_for_keys(self, known: Snapshot | None) -> tuple[str, Response]:
+        """Return the address and its answer: 200, or 304 if ``known`` still stands.
+
+        :raises Rejected: for any other answer.
+        """
+        # Real time, whatever the clock: this is a bound on the network, not an age.
+        deadline = monotonic() + self._options.timeout
+        address, is_new = self._address(deadline)
+        response = self._ask(address, deadline, known)
+        if response.status in _GONE and self._fixed is None and not is_new:
+            # The set has moved: look where to.
+            self._rediscover_at = 0.0
+            address, _ = self._address(deadline)
+            response = self._ask(address, deadline, known)
+        if response.status == 200:
+            return address, response
+        # RFC 9110 §15.4.5: 304 answers a condition, and there was none without a set to compare.
+        if response.status == 304 and known is not None and known.url == address:
+            return address, response
+        raise AnsweredBadly("the key set", response)
+
+    def _address(self, deadline: float) -> tuple[str, bool]:
+        """Return the address, and whether it was looked up just now."""
+        if self._fixed is not None:
+            return self._fixed, False
+        # The greater of both ages counts, as of a key set: it names where keys come from.
+        is_recent = (
+            self._clock.monotonic() < self._rediscover_at
+            and self._clock.now() < self._rediscover_after
+        )
+        if self._discovered is not None and is_recent:
+            return self._discovered, False
+        if self._discovered is not None:
+            # Half of the time, so that a discovery that hangs leaves some for the keys.
+            deadline = monotonic() + self._options.timeout / 2
+        try:
+            self._discovered = self._discover(deadline)
+        except Exception:
+            # What was found before stays good while the publisher has a bad day.
+            if self._discovered is None:
+                raise
+            return self._discovered, False
+        self._rediscover_at = self._clock.monotonic() + self._options.discovery_lifetime
+        self._rediscover_after = self._clock.now() + self._options.discovery_lifetime
+        return self._discovered, True
+
+    def _discover(self, deadline: float) -> str:
+        refusals: list[Rejected] = []
+        for url in self._places:
+            try:
+                return self._read(self._ask(url, deadline, None))
+            except Rejected as rejected:
+                refusals.append(rejected)
+        raise refusals[0]
+
+    def _read(self, response: Response) -> str:
+        if response.status != 200:
+            raise AnsweredBadly("discovery", response)
+        return read_discovery(response.body, self._issuer, self._base, self._options)
+
+    def _ask(self, url: str, deadline: float, known: Snapshot | None) -> Response:
+        seconds = deadline - monotonic()
+        if seconds <= 0:
+            raise Rejected("took too long")
+        is_same = known is not None and known.url == url
+        response = self._fetcher.fetch(
+            Request(
+                url,
+                seconds,
+                self._options.max_bytes,
+                etag=known.etag if known and is_same else None,
+                last_modified=known.last_modified if known and is_same else None,
+            )
+        )
+        # A user's fetcher may not have counted.
+        if len(response.body) > self._options.max_bytes:
+            raise Rejected("too large")
+        return response
+
+
+def discovery_urls(issuer: str) -> tuple[str, str]:
+    """Return where an issuer's discovery document may be.
+
+    OIDC Discovery §4.1 appends the well-known path to the issuer's; RFC 8414 §3.1 inserts it.
+    """
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    origin = f"{parts.scheme}://{parts.netloc}"
+    return (
+        f"{origin}{path}/.well-known/openid-configuration",
+        f"{origin}/.well-known/oauth-authorization-server{path}",
+    )
+
+
+def read_discovery(body: bytes, issuer: str, base: str, options: ResolverOptions) -> str:
+    """Return the ``jwks_uri`` of a discovery document.
+
+    :param issuer: whose document it must be, exactly (OIDC Discovery §4.3, RFC 8414 §3.3).
+    :param base: the address that stands for the issuer's own host.
+    :raises Rejected: if it is another's, or its address is missing or none to take keys from.
+    """
+    metadata = read_json_object(body)
+    if metadata.get("issuer") != issuer:
+        raise Rejected("discovery names another issuer")
+    uri = metadata.get("jwks_uri")
+    if not isinstance(uri, str):
+        raise Rejected("discovery has no jwks_uri")
+    leaves_tls = base.startswith("https:") and not uri.startswith("https:")
+    if leaves_tls or url_problem(uri, allow_http=options.allow_http):
+        raise Rejected("the discovered jwks_uri is no address to take keys from")
+    if options.same_origin and not has_same_origin(base, uri):
+        raise Rejected("the discovered jwks_uri is on another host")
+    return uri

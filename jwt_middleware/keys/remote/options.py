@@ -1,0 +1,92 @@
+"""How a key set is fetched and kept."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jwt_middleware.checks import check_flag, is_number
+from jwt_middleware.errors import ConfigurationError
+
+Kidless = Literal["single", "try", "reject"]
+
+# Numbers that may be nothing at all, and what that means stands with the option.
+_MAY_BE_ZERO = frozenset({"stale_if_error", "unknown_kid_burst"})
+_MAY_BE_NONE = frozenset({"trusted_max_age", "replaced_kid_interval"})
+_WHOLE = frozenset({"unknown_kid_burst", "max_bytes", "max_keys"})
+_FLAGS = ("allow_http", "same_origin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolverOptions:
+    """How a key set is fetched and kept. All times are in seconds.
+
+    :raises ConfigurationError: for a value that is out of range or contradicts another, naming the
+        option, the value and the fix.
+    """
+
+    refresh_after: float = 300
+    """Age from which a set is renewed behind the requests; up to ten percent less at random, so
+    that several processes do not ask at once."""
+    max_age: float = 600
+    """Age from which a request waits for a renewal: the longest that a withdrawn key serves."""
+    stale_if_error: float = 3600
+    """How long beyond ``max_age`` a set still serves while its publisher cannot be reached."""
+    unknown_kid_burst: int = 2
+    """Fetches that unknown kids may cause at once, besides the regular ones."""
+    unknown_kid_interval: float = 10
+    """Time after which they may cause one more."""
+    timeout: float = 5
+    """Time that one fetch may take in all, discovery included."""
+    max_bytes: int = 262_144
+    """Size of a document, decoded. Entra's, with certificates, is near 20 KB."""
+    max_keys: int = 100
+    """Usable keys that are kept of one set."""
+    max_backoff: float = 60
+    """Longest pause between fetches that fail."""
+    discovery_lifetime: float = 43_200
+    """Age from which a discovery document is read again."""
+    trusted_max_age: float | None = None
+    """How far ``Cache-Control: max-age`` may lengthen ``max_age``; by default it only shortens."""
+    replaced_kid_interval: float | None = None
+    """Least time between fetches because a known kid came with a bad signature; by default there
+    are none, since anybody can write a bad signature."""
+    kidless: Kidless = "single"
+    """A token without kid: needs the only key that fits (``single``), up to four are tried
+    (``try``), or it is refused (``reject``)."""
+    allow_http: bool = False
+    """Whether keys may be fetched without TLS from elsewhere than this machine."""
+    same_origin: bool = False
+    """Whether a discovered ``jwks_uri`` must be on the issuer's own host (Google's is not)."""
+
+    def __post_init__(self) -> None:
+        for name in _FLAGS:
+            check_flag(name, getattr(self, name))
+        for name in self.__slots__:
+            if name not in (*_FLAGS, "kidless"):
+                _check_number(name, getattr(self, name))
+        if self.kidless not in ("single", "try", "reject"):
+            raise ConfigurationError(
+                f"kidless={self.kidless!r} is not known: write 'single', 'try' or 'reject'"
+            )
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.max_age < self.refresh_after:
+            raise ConfigurationError(
+                f"max_age={self.max_age!r} is less than refresh_after={self.refresh_after!r}: a "
+                "set would expire before it is renewed; raise max_age"
+            )
+        if self.trusted_max_age is not None and self.trusted_max_age < self.max_age:
+            raise ConfigurationError(
+                f"trusted_max_age={self.trusted_max_age!r} is less than max_age={self.max_age!r} "
+                "and would lengthen nothing: raise it, or leave it out"
+            )
+
+
+def _check_number(name: str, value: object) -> None:
+    if value is None and name in _MAY_BE_NONE:
+        return
+    if name in _WHOLE and type(value) is not int:
+        raise ConfigurationError(f"{name}={value!r} must be a whole number, such as 2")
+    if not is_number(value) or not (value > 0 or (value == 0 and name in _MAY_BE_ZERO)):
+        least = "not negative" if name in _MAY_BE_ZERO else "above 0"
+        raise ConfigurationError(f"{name}={value!r} must be a finite number, {least}")

@@ -1,0 +1,47 @@
+"""Azure AD B2C."""
+
+from typing import Unpack
+
+from jwt_middleware.checks import check_text
+from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
+from jwt_middleware.issuers.tenants import tenant_id as checked_tenant_id
+from jwt_middleware.presets.build import build, host, segment
+
+_PATH = ".well-known/openid-configuration"
+
+
+def entra_b2c(
+    tenant: str,
+    *,
+    tenant_id: str,
+    policy: str,
+    audience: Audience,
+    policy_claim: str = "tfp",
+    domain: str | None = None,
+    **options: Unpack[IssuerOptions],
+) -> Issuer:
+    """Return one user flow or custom policy of Azure AD B2C. Scopes stand in ``scp``.
+
+    All policies of a tenant sign with one name and may share keys, so the policy is checked too: a
+    token of a weaker one, such as a password reset, is refused.
+
+    :param tenant: such as ``contoso``, for ``contoso.onmicrosoft.com``.
+    :param tenant_id: its id.
+    :param policy: such as ``B2C_1_signin``.
+    :param audience: the client id of the API.
+    :param policy_claim: where tokens name the policy: ``tfp``, or ``acr`` if the flow says so.
+    :param domain: a custom domain in place of ``contoso.b2clogin.com``.
+    :raises ConfigurationError: naming the setting, the value and the fix.
+    """
+    segment("tenant", tenant)
+    check_text("policy_claim", policy_claim, "tfp")
+    base = f"https://{host('domain', domain or f'{tenant}.b2clogin.com')}"
+    path = f"{tenant}.onmicrosoft.com/{segment('policy', policy)}"
+    known: IssuerOptions = {
+        "discovery": f"{base}/{path}/v2.0/{_PATH}",
+        "algorithms": ["RS256"],
+        "scopes_claim": "scp",
+        # The service writes the names of custom policies in lower case.
+        "required_values": {policy_claim: sorted({policy, policy.lower()})},
+    }
+    return build(f"{base}/{checked_tenant_id(tenant_id)}/v2.0/", audience, known, options)

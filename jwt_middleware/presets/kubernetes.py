@@ -1,0 +1,68 @@
+"""Kubernetes service accounts."""
+
+import ssl
+from pathlib import Path
+from typing import Unpack
+
+from jwt_middleware.checks import check_text
+from jwt_middleware.issuers.issuer import (
+    Audience,
+    Issuer,
+    IssuerOptions,
+)
+from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
+from jwt_middleware.presets.build import build
+
+# Where every pod finds them, unless its account is not mounted.
+_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def kubernetes(
+    *,
+    audience: Audience,
+    issuer: str = "https://kubernetes.default.svc.cluster.local",
+    server: str = "https://kubernetes.default.svc",
+    ca_file: str | Path | None = f"{_ACCOUNT}/ca.crt",
+    token_file: str | Path | None = f"{_ACCOUNT}/token",
+    **options: Unpack[IssuerOptions],
+) -> Issuer:
+    """Return the service accounts of a Kubernetes cluster. Who calls is the subject:
+    ``system:serviceaccount:NAMESPACE:NAME``.
+
+    The keys are fetched from the API server itself, because the address in its discovery document
+    is often one that a pod cannot reach.
+
+    :param issuer: what ``--service-account-issuer`` of the cluster says.
+    :param server: the API server.
+    :param ca_file: the authorities that vouch for it, read at each fetch; ``None``: the system's.
+    :param token_file: the token to ask with, read at each fetch; ``None``: none.
+    :raises ConfigurationError: naming the setting, the value and the fix.
+    """
+    check_text("server", server, "https://kubernetes.default.svc")
+    known: IssuerOptions = {
+        "jwks_uri": f"{server.rstrip('/')}/openid/v1/jwks",
+        "algorithms": ["RS256", "ES256", "ES384", "ES512"],
+        "fetcher": ClusterFetcher(ca_file, token_file),
+    }
+    return build(issuer, audience, known, options)
+
+
+class ClusterFetcher:
+    """Asks as a service account does; both files change while a pod runs, so neither is kept."""
+
+    def __init__(self, ca_file: str | Path | None, token_file: str | Path | None) -> None:
+        self._ca_file = ca_file
+        self._token_file = token_file
+
+    def fetch(self, request: Request) -> Response:
+        """Return the answer, whatever its status.
+
+        :raises Exception: if there is none, or a file cannot be read.
+        """
+        headers: dict[str, str] = {}
+        if self._token_file is not None:
+            token = Path(self._token_file).read_text(encoding="ascii").strip()
+            headers["Authorization"] = f"Bearer {token}"
+        # The connection stays inside the cluster, whatever proxy the environment names.
+        verify = ssl.create_default_context(cafile=self._ca_file)
+        return HTTPFetcher(verify=verify, trust_env=False, headers=headers).fetch(request)

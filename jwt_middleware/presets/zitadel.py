@@ -1,0 +1,20 @@
+"""Zitadel."""
+
+from typing import Unpack
+
+from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
+from jwt_middleware.presets.build import build, host
+
+
+def zitadel(domain: str, *, audience: Audience, **options: Unpack[IssuerOptions]) -> Issuer:
+    """Return an instance of Zitadel. It renews keys within hours and announces none beforehand.
+
+    Its roles are an object, so ask for one with
+    ``has_claim(("urn:zitadel:iam:org:project:roles", "admin"))``.
+
+    :param domain: such as ``example.zitadel.cloud``.
+    :param audience: the id of the project or of the application.
+    :raises ConfigurationError: naming the setting, the value and the fix.
+    """
+    name = f"https://{host('domain', domain)}"
+    return build(name, audience, {"jwks_uri": f"{name}/oauth/v2/keys"}, options)

@@ -1,0 +1,47 @@
+"""Headers of responses: what an application's own still needs, and the two forms of them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from jwt_middleware.verdict import Deny, Headers
+
+
+def private(vary: str) -> Headers:
+    """Return the headers of an answer that is for one caller only.
+
+    :param vary: the request headers that it depends on; ``""`` where the address itself tells.
+    """
+    own = (("Cache-Control", "private"),)
+    return (("Vary", vary), *own) if vary else own
+
+
+def missing_from(present: Iterable[tuple[str, str]], wanted: Headers) -> Headers:
+    """Return the headers that an application's response still needs.
+
+    ``Vary`` lists add up over several lines (RFC 9110 §5.3), each name once; of all other headers
+    the application's stands.
+    """
+    there = [(name.lower(), value) for name, value in present]
+    names = {name for name, _ in there}
+    lists = ",".join(value for name, value in there if name == "vary")
+    varies = {each.strip().lower() for each in lists.split(",")}
+    added: list[tuple[str, str]] = []
+    for name, value in wanted:
+        if name != "Vary":
+            added += [] if name.lower() in names else [(name, value)]
+        elif left := [each for each in value.split(", ") if each.lower() not in varies]:
+            added.append((name, ", ".join(left)))
+    return tuple(added)
+
+
+def as_raw(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
+    """Return headers as ASGI takes them: names in lower case, all in latin-1."""
+    return tuple(
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
+    )
+
+
+def with_header(deny: Deny, name: str, value: str) -> Deny:
+    """Return the same refusal with one more header."""
+    more = ((name, value),)
+    return replace(deny, headers=deny.headers + more, raw_headers=deny.raw_headers + as_raw(more))

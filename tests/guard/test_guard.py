@@ -1,0 +1,438 @@
+"""The decision, where the scenario table does not reach: faces, drivers, outages, observers."""
+
+import asyncio
+import logging
+import pickle
+from collections.abc import Generator
+from copy import copy, deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jwt_middleware import (
+    ANY_AUDIENCE,
+    BearerHeader,
+    ConfigurationError,
+    CookieToken,
+    Guard,
+    HeaderToken,
+    Issuer,
+    KeysUnavailable,
+    Principal,
+    QueryToken,
+    Refusal,
+    Requirement,
+    TokenError,
+    capture,
+    has_claim,
+    has_role,
+    has_scope,
+    optional,
+    protect,
+    public,
+)
+from jwt_middleware.effects import run
+from jwt_middleware.events import Event, RequestRefused
+from jwt_middleware.guard.explain import Question
+from jwt_middleware.principal import ANONYMOUS
+from jwt_middleware.request.view import ASGIView
+from jwt_middleware.rules.applications import Application
+from jwt_middleware.rules.requirements import Match
+from jwt_middleware.testing import Clock, FakeIssuer
+from jwt_middleware.verdict import Deny
+from tests.faces.calls import InProcess, http_scope, through_asgi
+from tests.support.short_form import SECRET, bearer, short_guard, token
+
+FACES = ["asgi", "wsgi"]
+
+
+async def test_averify_waits_where_it_must(issuer: FakeIssuer, clock: Clock) -> None:
+    """And hears of an outage as of a bad token: by an error of ours."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    issuer.outage()
+
+    with pytest.raises(KeysUnavailable):
+        await guard.averify(issuer.token(aud="o"))
+
+
+class SteppedUp(Requirement):
+    """A requirement of a user's own: a login of the strong kind (RFC 9470)."""
+
+    def judge(self, principal: Principal, match: Match) -> Refusal | None:
+        if principal.claims.get("acr") == "strong":
+            return None
+        return Refusal(
+            code="login_too_weak",
+            status=401,
+            error="insufficient_user_authentication",
+            public="A stronger login is required \u2014 really",
+            parameters=(("acr_values", "strong"),),
+        )
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_a_requirement_may_word_its_own_refusal(face: str, clock: Clock) -> None:
+    """Status, error and parameters of the challenge."""
+    faces = InProcess(short_guard(clock=clock, rules=[protect("/**", requires=SteppedUp())]))
+
+    refused = await faces.ask(face, "GET", "/", bearer(token(clock)))
+    passed = await faces.ask(face, "GET", "/", bearer(token(clock, acr="strong")))
+
+    assert (refused.status, refused.json()["code"]) == (401, "login_too_weak")
+    assert refused.header("www-authenticate") == (
+        'Bearer realm="api", error="insufficient_user_authentication", '
+        'error_description="A stronger login is required ? really", acr_values="strong"'
+    )
+    assert passed.status == 200
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_an_outage_without_keys_is_a_503_and_is_never_forgiven(
+    face: str, issuer: FakeIssuer, clock: Clock
+) -> None:
+    """Even where a bad token would pass as anonymous; with Retry-After, without a challenge."""
+    issuer.outage()
+    rules = [optional("/**", on_invalid="anonymous")]
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), rules=rules, clock=clock)
+
+    answer = await InProcess(guard).ask(face, "GET", "/", bearer(issuer.token(aud="o")))
+
+    assert (answer.status, answer.json()["code"]) == (503, "keys_unavailable")
+    assert int(answer.header("retry-after") or 0) >= 1
+    assert answer.header("www-authenticate") is None
+
+
+async def test_averify_awaits_and_verify_refuses_to_block_a_loop(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """Only where it would wait: with the keys at hand both answer."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    known = issuer.token(aud="o")
+
+    with pytest.raises(ConfigurationError, match=r"await Guard\.averify"):
+        guard.verify(known)
+    assert (await guard.averify(known)).subject == "alice"
+    assert guard.verify(known).subject == "alice"
+    assert (await guard.averify(known)).subject == "alice"
+    await guard.awarm()
+    await guard.aclose()
+
+
+def test_one_guard_serves_two_event_loops(issuer: FakeIssuer, clock: Clock) -> None:
+    """``asyncio.run`` twice, with a rotation in between."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    asyncio.run(guard.averify(issuer.token(aud="o")))
+    issuer.rotate()
+
+    assert asyncio.run(guard.averify(issuer.token(aud="o"))).subject == "alice"
+
+
+def test_warm_leaves_nothing_to_fetch(issuer: FakeIssuer, clock: Clock) -> None:
+    """And raises, if required, where the issuer is out of reach."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    guard.warm()
+    asked = sum(issuer.requests.values())
+    guard.verify(issuer.token(aud="o"))
+
+    assert sum(issuer.requests.values()) == asked
+    guard.close()
+    issuer.outage()
+    with pytest.raises(KeysUnavailable):
+        Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock).warm(required=True)
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_a_refusal_is_told_to_observers_without_the_token(face: str, clock: Clock) -> None:
+    """Code, status and rule; and an observer that raises disturbs nobody."""
+    told: list[Event] = []
+
+    def broken(event: Event) -> None:
+        raise RuntimeError("watching")
+
+    guard = short_guard(clock=clock, observers=[broken, told.append], rules=[protect("/a")])
+    bad = token(clock, exp=1)
+
+    answer = await InProcess(guard).ask(face, "GET", "/a", bearer(bad))
+
+    assert answer.status == 401
+    (event,) = told
+    assert isinstance(event, RequestRefused)
+    assert (event.code, event.status, event.rule) == ("token_expired", 401, "protect('/a')")
+    assert bad not in repr(event)
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_protected_is_a_table_of_two_rules(
+    face: str, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The prefixes need a token, the rest is open, and start-up says so."""
+    with caplog.at_level(logging.WARNING):
+        faces = InProcess(short_guard(clock=clock, protected=["/api/", "/admin"]))
+
+    statuses = {
+        path: (await faces.ask(face, "GET", path)).status
+        for path in ("/api", "/api/x", "/apis", "/admin/", "/")
+    }
+
+    assert statuses == {"/api": 401, "/api/x": 401, "/apis": 200, "/admin/": 401, "/": 200}
+    assert "paths outside /api/, /admin are open" in caplog.text
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_other_headers_may_carry_the_token(face: str, clock: Clock) -> None:
+    """The first source that is present decides; a bad token never falls through."""
+    guard = short_guard(clock=clock, token_sources=[HeaderToken("X-Token"), BearerHeader()])
+    faces = InProcess(guard)
+    good, bad = token(clock), token(clock, exp=1)
+
+    passed = await faces.ask(face, "GET", "/", [("X-Token", good)])
+    fell = await faces.ask(face, "GET", "/", [("X-Token", bad), *bearer(good)])
+    second = await faces.ask(face, "GET", "/", bearer(good))
+
+    assert (passed.status, fell.status, second.status) == (200, 401, 200)
+    assert passed.header("vary") == "X-Token"
+    assert passed.header("cache-control") == "private"
+    assert second.header("vary") is None
+    assert fell.header("vary") == "X-Token, Authorization"
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_the_body_has_the_shape_that_is_asked_for(face: str, clock: Clock) -> None:
+    """``oauth``, or a callable's; the realm is the configured one."""
+    oauth = InProcess(short_guard(clock=clock, error_body="oauth", realm='my "api"'))
+    own = InProcess(
+        short_guard(clock=clock, error_body=lambda problem: ("text/plain", problem.code.encode()))
+    )
+
+    answer = await oauth.ask(face, "GET", "/")
+
+    assert answer.json() == {
+        "error": "token_missing",
+        "error_description": "An access token is required",
+        "code": "token_missing",
+    }
+    assert answer.header("www-authenticate") == 'Bearer realm="my \\"api\\""'
+    assert (await own.ask(face, "GET", "/")).body == b"token_missing"
+
+
+async def test_prefixes_give_another_reading(clock: Clock) -> None:
+    """Of the guard, and of an application inside that has a ``root_path`` of its own."""
+    rules = [
+        public("/**", methods=["POST"]),
+        protect("/users", requires=has_role("x")),
+        public("/v1/**"),
+    ]
+    outside = InProcess(short_guard(clock=clock, rules=rules, prefixes=["/v1"]))
+    good = bearer(token(clock))
+
+    slashed = InProcess(short_guard(clock=clock, rules=rules, prefixes=["/v1/"]))
+
+    assert (await slashed.ask("asgi", "GET", "/v1/users", good)).status == 403
+    assert (await outside.ask("asgi", "GET", "/v1/users", good)).status == 403
+    assert (await outside.ask("wsgi", "GET", "/v1/users", good)).status == 403
+    assert (await outside.ask("asgi", "GET", "/v1/usersx", good)).status == 200
+
+
+async def test_the_path_is_read_without_the_mount_point(clock: Clock) -> None:
+    """ASGI has it in the path, and it comes off at a segment boundary only.
+
+    ``/mopen`` is what a server makes of the target ``open``, which has no slash.
+    """
+    faces = InProcess(short_guard(clock=clock, rules=[public("/open")]))
+
+    mounted = await through_asgi(faces.asgi, http_scope("GET", "/m/open", root_path="/m"))
+    beside = await through_asgi(faces.asgi, http_scope("GET", "/mopen", root_path="/m"))
+
+    assert (mounted.status, beside.status) == (200, 401)
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(
+    path=st.text(max_size=60),
+    method=st.text(max_size=8),
+    credentials=st.binary(max_size=80).map(lambda data: data.decode("latin-1")),
+    scheme=st.sampled_from(["", "Bearer ", "bearer", "Basic "]),
+)
+def test_any_request_gets_an_answer(path: str, method: str, credentials: str, scheme: str) -> None:
+    """Whatever stands in path, method and header: 200, 400, 401 or 403, equal on both faces."""
+    headers = [("Authorization", scheme + credentials)]
+
+    async def ask() -> tuple[Any, Any]:
+        asgi = await through_asgi(FUZZED.asgi, http_scope(method, path, headers))
+        return asgi, await FUZZED.ask(
+            "wsgi", method, path.encode("utf-8", "replace").decode(), headers
+        )
+
+    asgi, wsgi = asyncio.run(ask())
+
+    assert asgi.status in {200, 400, 401, 403}
+    assert wsgi.status in {200, 400, 401, 403}
+
+
+FUZZED = InProcess(
+    Guard(
+        issuers=Issuer("https://a/", audience=None, keys=SECRET, algorithms=["HS256"]),
+        rules=[public("/a/**"), optional("/b/{x}"), protect("/c", requires=has_role("r"))],
+    )
+)
+
+
+def test_an_issuer_without_a_name_takes_any_iss_and_says_so(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning at start-up; ``iss`` must still be text."""
+    with caplog.at_level(logging.WARNING):
+        guard = Guard(key=SECRET, algorithms=["HS256"], audience=ANY_AUDIENCE, clock=clock)
+
+    assert "no issuer= is set" in caplog.text
+    assert guard.verify(token(clock, iss="https://whoever/", aud="x")).subject == "alice"
+    with pytest.raises(TokenError) as refused:
+        guard.verify(token(clock, iss=1))
+    assert refused.value.code == "claim_invalid"
+    with pytest.raises(TokenError):
+        guard.verify(b"bytes")  # type: ignore[arg-type]
+
+
+def test_a_view_may_ask_for_more_than_its_rule(clock: Clock) -> None:
+    """One implementation for every framework: 401 for the anonymous, 403 for the others."""
+    seen: list[Event] = []
+    guard = short_guard(clock=clock, observers=[seen.append])
+    alice = guard.verify(token(clock, scope="a", tenant="acme"))
+    nobody, forgiven = ANONYMOUS, replace(ANONYMOUS, refusal="token_expired")
+    elsewhere = replace(ANONYMOUS, refusal="a_code_of_a_users_own_source")
+    owns = has_claim("tenant", capture("tenant"))
+
+    assert guard.hold(alice, has_scope("a")) is None
+    assert guard.hold(alice, owns, {"tenant": "acme"}) is None
+    refusals = [
+        guard.hold(alice, has_scope("b")),
+        guard.hold(alice, owns, {"tenant": "other"}),
+        guard.hold(nobody, has_scope("a")),
+        guard.hold(forgiven, has_scope("a")),
+        guard.hold(elsewhere, has_scope("a")),
+    ]
+
+    assert [(deny.status, deny.code) for deny in refusals if deny is not None] == [
+        (403, "requirement_not_met"),
+        (403, "requirement_not_met"),
+        (401, "token_missing"),
+        (401, "token_expired"),
+        (401, "token_missing"),
+    ]
+    assert 'scope="b"' in str(refusals[0] and refusals[0].headers)
+    assert [event.rule for event in seen if isinstance(event, RequestRefused)] == ["a view"] * 5
+
+
+def test_a_guard_knows_whether_a_rule_speaks_of_a_request() -> None:
+    """In any reading of its path; what cannot be read is nobody's to open."""
+    guard = short_guard(rules=[public("/a")])
+
+    assert guard.has_rule(Question("GET", "/a"))
+    assert guard.has_rule(Question("GET", "/a;x"))
+    assert not guard.has_rule(Question("GET", "/b"))
+    assert guard.has_rule(Question("GET", "/b/../a"))
+    assert guard.varies_with == ["Authorization"]
+    assert short_guard(token_sources=[QueryToken("t", http=True)]).varies_with == []
+
+
+def test_a_request_waits_once_for_the_same_keys(issuer: FakeIssuer, clock: Clock) -> None:
+    """A flight that is not over in time ends in a 503, never in a second wait for it."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    steps = guard.decide(Question("GET", "/", issuer.token(aud="o")))
+    assert isinstance(steps, Generator)
+    next(steps)
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(False)
+
+    assert (end.value.value.status, end.value.value.code) == (503, "keys_unavailable")
+
+
+def test_a_token_that_had_to_wait_is_judged_by_the_same_readings(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """The mount points of the application and of the server count after the keys came, too."""
+    rules = [protect("/admin", requires=has_role("admin"))]
+    alice = issuer.token(aud="o")
+
+    def outcome(path: str, *mounts: str, root: str = "") -> str:
+        guard = Guard(issuers=Issuer(issuer.url, audience="o"), rules=rules, clock=clock)
+        headers = [(b"authorization", f"Bearer {alice}".encode())]
+        scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
+        steps = guard.decide(ASGIView({**scope, "root_path": root}), Application((), mounts))
+        assert isinstance(steps, Generator)
+        return str(run(steps))
+
+    assert outcome("/v1/admin", "/v1") == "403 requirement_not_met"
+    assert outcome("/m/admin", root="/m") == "403 requirement_not_met"
+    assert outcome("/v1/admin") == "passes as alice"
+
+
+@pytest.mark.parametrize("duplicate", [copy, deepcopy, pickle.dumps])
+def test_a_guard_refuses_to_be_copied(duplicate: Any, clock: Clock) -> None:
+    """Half of a copy would be shared with the original."""
+    with pytest.raises(TypeError, match="build one in each process"):
+        duplicate(short_guard(clock=clock))
+
+
+@pytest.mark.parametrize("duplicate", [deepcopy, lambda rules: pickle.loads(pickle.dumps(rules))])
+def test_copied_rules_decide_as_before(duplicate: Any, clock: Clock) -> None:
+    """What a claim is compared with, and what stands for no value, stay what they are."""
+    rules = [
+        protect("/t/{t}", requires=has_claim("t", capture("t")) & ~has_claim("off")),
+        public("/open", methods=["GET"]),
+    ]
+    guard = short_guard(clock=clock, rules=duplicate(rules))
+
+    def outcome(path: str, **claims: Any) -> str:
+        return str(guard.decide(Question("GET", path, token(clock, **claims))))
+
+    assert outcome("/t/a", t="a") == "passes as alice"
+    assert outcome("/t/a", t="a", off=None) == outcome("/t/a", t="b") == "403 requirement_not_met"
+    assert outcome("/open") == "passes as anonymous"
+
+
+@pytest.mark.parametrize("words", [2, 20_000])
+def test_what_is_no_token_at_any_length_is_malformed(words: int, clock: Clock) -> None:
+    """Two words are an unreadable request (400), be they short or longer than a token may be."""
+    guard = short_guard(clock=clock)
+
+    many = guard.decide(Question("GET", "/", " ".join(["word"] * words)))
+    one = guard.decide(Question("GET", "/", "word" * 20_000))
+
+    assert str(many) == "400 header_malformed"
+    assert str(one) == "401 token_too_large"
+
+
+@pytest.mark.parametrize(("path", "is_cleared"), [("/a", True), ("/a/../b", False)])
+def test_a_cookie_is_cleared_for_what_is_wrong_with_it_alone(
+    path: str, is_cleared: bool, clock: Clock
+) -> None:
+    """A path that cannot be read says nothing of the cookie that came along."""
+    stale = token(clock, exp=1)
+    guard = short_guard(
+        clock=clock, token_sources=[CookieToken("__Host-token", clear_on_invalid=True)]
+    )
+
+    refused = guard.decide(Question("GET", path, stale))
+
+    assert isinstance(refused, Deny)
+    assert ("Set-Cookie" in dict(refused.headers)) is is_cleared
+
+
+def test_a_challenge_names_a_scope_only_where_a_scope_is_what_it_misses(clock: Clock) -> None:
+    """Whether a scope would do is judged with the captures of the path."""
+    of_tenant = has_claim("tenant", capture("tenant")) & has_scope("write")
+    guard = short_guard(clock=clock, rules=[protect("/of/{tenant}/**", requires=of_tenant)])
+    known = token(clock, tenant="acme")
+
+    def challenge(path: str) -> str:
+        refused = guard.decide(Question("GET", path, known))
+        assert isinstance(refused, Deny)
+        return dict(refused.headers)["WWW-Authenticate"]
+
+    assert 'scope="write"' in challenge("/of/acme")
+    assert "scope=" not in challenge("/of/other")

@@ -1,0 +1,324 @@
+"""Threads, tasks, several loops, forks, no threads at all, and the end of a process."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from typing import Any
+
+import pytest
+
+from jwt_middleware import forks
+from jwt_middleware.effects import Gap
+from jwt_middleware.errors import ConfigurationError, KeysUnavailable
+from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.shared_fetch import FlightLimit, Share
+from jwt_middleware.testing import Clock, FakeIssuer
+from jwt_middleware.testing.issuer import JWKS_PATH
+from tests.keys.publisher import (
+    ES256,
+    SOON,
+    URI,
+    Publisher,
+    Steady,
+    aoutcome,
+    in_threads,
+    landed,
+    outcome,
+    resolver_of,
+)
+
+
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_one_source_serves_threads_and_one_loop_after_another(
+    source: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """A source works from threads, from a loop, from the next loop, and from threads again (P49)."""
+    assert asyncio.run(aoutcome(source, "a")) == "found"
+    clock.tick(601)
+    assert asyncio.run(aoutcome(source, "a")) == "found"
+    clock.tick(601)
+    assert in_threads(5, lambda: outcome(source, "a")) == ["found"] * 5
+    assert publisher.fetches == 3
+
+
+def test_a_loop_that_closes_during_a_fetch_takes_nothing_from_others(
+    source: JWKSResolver, publisher: Publisher
+) -> None:
+    """A loop may end while its fetch is under way; the keys arrive all the same (P49)."""
+    publisher.hold()
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await aoutcome(source, "a")
+
+    asyncio.run(give_up())
+    publisher.gate.set()
+    landed()
+
+    assert asyncio.run(aoutcome(source, "a")) == "found"
+    assert publisher.fetches == 1
+
+
+def test_a_source_serves_code_that_makes_a_loop_for_each_call(
+    source: JWKSResolver, publisher: Publisher
+) -> None:
+    """Throw-away loops, as ``async_to_sync`` makes them, share one source (P49)."""
+    from asgiref.sync import async_to_sync
+
+    assert [async_to_sync(aoutcome)(source, "a") for _ in range(3)] == ["found"] * 3
+    assert publisher.fetches == 1
+
+
+async def test_a_blocking_call_beside_a_running_loop_says_so(source: JWKSResolver) -> None:
+    """On a thread with a running loop, ``warm`` refuses to block it and names its twin (P50)."""
+    with pytest.raises(ConfigurationError, match="await awarm"):
+        source.warm()
+
+    await source.awarm(required=True)
+    source.warm(required=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_keeps_the_keys_and_not_the_flight(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """With a fetch under way and the lock held elsewhere, a child serves and fetches (P51)."""
+    publisher.hold()
+    gap = warm.plan("x", ES256)
+    assert isinstance(gap, Gap)
+    gap.effect.flight.claim()
+    gap.effect.flight.start()
+    assert publisher.arrived.wait(SOON)
+    with warm._ledger.lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(8)
+            publisher.gate.set()
+            clock.tick(601)
+            good = outcome(warm, "a") == "found" and warm.health().generation > 1
+            os._exit(0 if good else 1)
+    publisher.gate.set()
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_fetches_over_http_while_its_parent_hangs() -> None:
+    """A preloading server's child is not held up by what its parent was doing (P51)."""
+    with FakeIssuer(["ES256"]) as issuer:
+        share = Share(FlightLimit(1))
+        source = JWKSResolver(issuer.jwks_uri, share=share)
+        issuer.gate.clear()
+        gap = source.plan("x", ES256)
+        assert isinstance(gap, Gap)
+        gap.effect.flight.claim()
+        gap.effect.flight.start()
+        assert issuer.arrived.wait(SOON)
+        issuer.arrived.clear()
+        with source._own_fetcher._lock:
+            child = os.fork()
+        if child == 0:
+            signal.alarm(8)
+            os._exit(0 if outcome(source, issuer.key.kid) == "found" else 1)
+        assert issuer.arrived.wait(SOON)
+        issuer.gate.set()
+
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert outcome(source, issuer.key.kid) == "found"
+
+
+def test_without_threads_a_blocking_caller_fetches_itself(
+    source: JWKSResolver, publisher: Publisher, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no thread can be started, requests still get their keys (P52)."""
+    no_threads(monkeypatch)
+    assert outcome(source, "a") == "found"
+    assert publisher.threads == [threading.get_ident()]
+    clock.tick(301)
+    assert outcome(source, "a") == "found"
+    assert outcome(source, "a") == "found"
+    assert publisher.fetches == 1
+    assert source.health().failures == 0
+    clock.tick(301)
+    assert outcome(source, "a") == "found"
+    assert publisher.fetches == 2
+    clock.tick(601)
+    source.warm(required=True)
+    assert publisher.fetches == 3
+
+
+def test_without_threads_real_http_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a watchdog the limits of each step remain, and the fetch succeeds (P52)."""
+    with FakeIssuer(["ES256"]) as issuer:
+        source = JWKSResolver(issuer.jwks_uri)
+        # The fake issuer needs its own threads, so only those of this room are refused.
+        start = threading.Thread.start
+
+        def refuse(thread: threading.Thread) -> None:
+            if isinstance(thread, threading.Timer) or thread.name == "jwt_middleware.keys":
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert outcome(source, issuer.key.kid) == "found"
+
+
+@pytest.mark.slow
+def test_a_hung_fetch_does_not_delay_the_end_of_the_process() -> None:
+    """The interpreter ends although a fetch hangs (P53)."""
+    program = """
+        import sys, time
+        from jwt_middleware.keys.remote.resolver import JWKSResolver
+        from jwt_middleware.errors import KeysUnavailable
+        source = JWKSResolver(sys.argv[1])
+        try:
+            source.warm(timeout=0.05, required=True)
+        except KeysUnavailable:
+            print("leaving")
+    """
+    with FakeIssuer(["ES256"]) as issuer:
+        issuer.gate.clear()
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program), issuer.jwks_uri],
+            capture_output=True,
+            text=True,
+            timeout=4.5,
+            check=False,
+        )
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "leaving", "")
+
+
+async def test_close_wakes_who_waits(source: JWKSResolver, publisher: Publisher) -> None:
+    """Waiters of a closed source hear at once that it is closed (P54)."""
+    publisher.hold()
+    tasks = [asyncio.create_task(aoutcome(source, "a")) for _ in range(10)]
+    assert await asyncio.to_thread(publisher.arrived.wait, SOON)
+    flight = source._ledger.flight
+    await source.aclose()
+
+    assert flight is not None
+    assert flight.future.done()
+    assert await asyncio.gather(*tasks) == ["keys_unavailable"] * 10
+    with pytest.raises(KeysUnavailable, match="closed"):
+        source.plan("a", ES256)
+    publisher.gate.set()
+    await asyncio.to_thread(landed)
+    assert source.snapshot is None
+    assert source.health().state == "closed"
+
+
+def test_close_leaves_no_thread_and_no_socket() -> None:
+    """After ``close`` during a fetch, its thread ends and its connection is cut (P54)."""
+    with FakeIssuer(["ES256"]) as issuer:
+        issuer.gate.clear()
+        source = JWKSResolver(issuer.jwks_uri)
+        gap = source.plan("a", ES256)
+        assert isinstance(gap, Gap)
+        gap.effect.flight.claim()
+        gap.effect.flight.start()
+        assert issuer.arrived.wait(SOON)
+        (thread,) = [each for each in threading.enumerate() if each.name == "jwt_middleware.keys"]
+        source.close()
+        thread.join(2)
+
+        assert not thread.is_alive()
+        assert issuer.requests[JWKS_PATH] == 1
+
+
+def test_a_closed_source_opens_again_when_it_is_warmed(
+    warm: JWKSResolver, publisher: Publisher
+) -> None:
+    """A server that starts twice, as test clients do, closes and warms the same source (P54)."""
+    warm.close()
+    assert outcome(warm, "a") == "keys_unavailable"
+    assert publisher.fetches == 0
+
+    warm.warm(required=True)
+    assert outcome(warm, "a") == "found"
+
+
+def test_a_dying_thread_hands_its_flight_over(source: JWKSResolver, publisher: Publisher) -> None:
+    """If the thread that fetches is killed, another fetches for those who wait (P52)."""
+
+    class Killed(BaseException):
+        pass
+
+    publisher.failure = Killed()
+    gap = source.plan("a", ES256)
+    assert isinstance(gap, Gap)
+    flight = gap.effect.flight
+    assert flight.claim()
+    # What kills the thread happens once: the next fetch is well.
+    kill, publisher.failure = publisher.failure, None
+    fetch, publisher.fetch = publisher.fetch, None  # type: ignore[method-assign, assignment]
+
+    def die(request: Any) -> Any:
+        publisher.fetch = fetch  # type: ignore[method-assign]
+        raise kill
+
+    publisher.fetch = die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        flight.fly()
+    flight.future.result(SOON)
+
+    assert source.settle("a", ES256, flight, landed=True)[0].kid == "a"
+    assert source.health().failures == 0
+
+
+def test_a_flight_that_nobody_can_fly_frees_its_place(
+    source: JWKSResolver, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed, and no thread to be had: the waiters are told, and the next caller fetches (P52)."""
+    no_threads(monkeypatch)
+    publisher.failure = SystemExit()
+    gap = source.plan("a", ES256)
+    assert isinstance(gap, Gap)
+    assert gap.effect.flight.claim()
+    with pytest.raises(SystemExit):
+        gap.effect.flight.fly()
+
+    assert gap.effect.flight.future.done()
+    with pytest.raises(KeysUnavailable):
+        source.settle("a", ES256, gap.effect.flight, landed=True)
+    assert source.health().failures == 0
+    publisher.failure = None
+    assert outcome(source, "a") == "found"
+
+
+def test_a_source_that_is_gone_is_not_kept_for_forks(publisher: Publisher) -> None:
+    """The fork hook holds sources weakly."""
+    import gc
+
+    source = JWKSResolver(URI, fetcher=publisher, spread=Steady())
+    assert source in forks._forkables
+    before = len(forks._forkables)
+    del source
+    gc.collect()
+
+    assert len(forks._forkables) < before
+
+
+def test_a_flight_may_be_landed_twice(publisher: Publisher, clock: Clock) -> None:
+    """Who closes and who flies may both land a flight."""
+    source = resolver_of(publisher, clock)
+    gap = source.plan("a", ES256)
+    assert isinstance(gap, Gap)
+    source.close()
+    gap.effect.flight.claim()
+    gap.effect.flight.fly()
+
+    assert source.snapshot is None
