@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from jwt_middleware.errors import refusals
-from jwt_middleware.request.view import RequestView
+from jwt_middleware.request.view import RequestView, Sent
 from jwt_middleware.rules.table import Ruling
 from jwt_middleware.verdict import Allow, Deny, Reply
 
@@ -31,6 +31,11 @@ class Question:
     scheme: str = "http"
     host: str | None = None
     client: str | None = None
+    mount_point: str = ""
+
+    @property
+    def sent(self) -> Sent:
+        return self.path, self.mount_point, None
 
     @property
     def is_websocket(self) -> bool:

@@ -65,7 +65,7 @@ from jwt_middleware.request.sources import (
     TokenSource,
     check_form,
 )
-from jwt_middleware.request.view import RequestView, Sent
+from jwt_middleware.request.view import RequestView
 from jwt_middleware.responses.headers import private, with_header
 from jwt_middleware.responses.metadata import ProtectedResource
 from jwt_middleware.responses.render import Renderer
@@ -73,7 +73,7 @@ from jwt_middleware.rules.applications import UNKNOWN, Application
 from jwt_middleware.rules.methods import SOCKET
 from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
-from jwt_middleware.rules.rule import NO_RULE, Rule
+from jwt_middleware.rules.rule import Rule
 from jwt_middleware.rules.table import RuleTable, Ruling
 from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
@@ -202,6 +202,11 @@ class Guard:
         raise TypeError("a Guard holds keys and locks of its process: build one in each process")
 
     @property
+    def application(self) -> Application:
+        """What is known of the application that this guard stands before."""
+        return self._application
+
+    @property
     def rule_table(self) -> RuleTable:
         """The rules, to be asked about routes and paths."""
         return self._table
@@ -256,10 +261,7 @@ class Guard:
     def _ruling(self, view: RequestView, application: Application = UNKNOWN) -> Ruling:
         # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
         method = SOCKET if view.is_websocket else view.method
-        sent: Sent | None = getattr(view, "sent", None)
-        if sent is None:
-            return self._table.ruling(method, view.path, application=application)
-        path, mount_point, raw_path = sent
+        path, mount_point, raw_path = view.sent
         return self._table.ruling(method, path, mount_point, raw_path, application)
 
     def _judge(
@@ -380,10 +382,9 @@ class Guard:
     def has_rule(self, view: RequestView) -> bool:
         """Return whether any rule speaks of a request, so that the default does not decide it."""
         try:
-            deciders = self._ruling(view).deciders
+            return not self._ruling(view, self._application).is_default
         except PathInvalid:
             return True
-        return any(decider.rule is not NO_RULE for decider in deciders)
 
     @property
     def varies_with(self) -> list[str]:
@@ -458,14 +459,19 @@ class Guard:
             return step
         return await arun(self._ask(partial(self._owners.find, token), step))
 
-    def explain(self, method: str, path: str, token: str | None = None) -> Explanation:
+    def explain(
+        self, method: str, path: str, token: str | None = None, *, mounted_at: str = ""
+    ) -> Explanation:
         """Return which rule decides a request, what it asks, and what a client would get.
 
         :param method: in any case; ``WEBSOCKET`` for a socket.
+        :param path: as the server hands it over: under ASGI with the mount point in front.
         :param token: what ``Authorization: Bearer`` would carry, or the cookie.
+        :param mounted_at: ``root_path`` or ``SCRIPT_NAME``, where the server has set one.
         :raises ConfigurationError: if it would block a running event loop.
         """
-        view = Question("WEBSOCKET" if method.upper() == "WEBSOCKET" else method, path, token)
+        meant = "WEBSOCKET" if method.upper() == "WEBSOCKET" else method
+        view = Question(meant, path, token, mount_point=mounted_at)
         step = self.decide(view, self._application)
         if not isinstance(step, (Allow, Reply)):
             refuse_to_block("Guard.explain", "Guard.averify")

@@ -6,7 +6,6 @@ For a test of the application's own, so that a new route cannot be open by mista
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import groupby
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +13,9 @@ from jwt_middleware.asgi.middleware import JWTMiddleware
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.routes.route import Route
+from jwt_middleware.request.applications import described
+from jwt_middleware.rules.analysis import RouteAnalysis
+from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
 from jwt_middleware.rules.rule import Rule
 from jwt_middleware.rules.templates import REST, Template
@@ -30,18 +32,18 @@ class CoveredRoute:
     path: str
     """As its framework spells it."""
     rules: tuple[Rule, ...]
-    """Those that decide some path of it, in the order of the table; one, as a rule."""
+    """Those that decide some path of it, in the order of the table; one, as a rule.
+
+    Where the application is mounted, also those of the whole path and of what is below.
+    """
     template: Template
+    is_public: bool
+    """Whether some path of it is served without a look at the token."""
 
     @property
     def asks(self) -> tuple[str, ...]:
         """What each of the rules asks for."""
         return tuple(_asks(rule) for rule in self.rules)
-
-    @property
-    def is_public(self) -> bool:
-        """Whether some path of it is served without a look at the token."""
-        return any(rule.access == "public" for rule in self.rules)
 
     def __str__(self) -> str:
         lines = [f"{', '.join(self.methods)} {self.path}"]
@@ -72,7 +74,9 @@ def coverage(guard: Guard, app: Any) -> Coverage:
         handlers or URL configurations; the middleware may be around it.
     :raises ConfigurationError: if its routes cannot be read.
     """
-    covered = [line for route in routes_of(app) for line in _covered(guard, route)]
+    routes = list(routes_of(app))
+    analysis = RouteAnalysis(guard.rule_table, _application(app))
+    covered = [line for route in routes for line in _covered(analysis, route)]
     used = {rule for line in covered for rule in line.rules}
     unused = tuple(rule for rule in guard.rule_table.rules if rule not in used)
     return Coverage(tuple(covered), unused)
@@ -140,6 +144,16 @@ def _unwrapped(app: Any) -> Any:
     return app
 
 
+def _application(app: Any) -> Application:
+    """Return what a face would know of the application."""
+    return described(app, paths_are_whole=not _is_wsgi(app))
+
+
+def _is_wsgi(app: Any) -> bool:
+    inner = _unwrapped(app)
+    return isinstance(app, JWTWSGIMiddleware) or "flask" in _frameworks(inner)
+
+
 def _frameworks(app: Any) -> Iterator[str]:
     """Yield the packages that the application's class and its bases come from."""
     if isinstance(app, ModuleType) and hasattr(app, "urlpatterns"):
@@ -147,18 +161,17 @@ def _frameworks(app: Any) -> Iterator[str]:
     yield from (kind.__module__.partition(".")[0] for kind in type(app).__mro__)
 
 
-def _covered(guard: Guard, route: Route) -> Iterator[CoveredRoute]:
+def _covered(analysis: RouteAnalysis, route: Route) -> Iterator[CoveredRoute]:
     """Yield the methods of a route together that the same rules decide."""
-    decided = [
-        (guard.rule_table.deciding(method, route.template), method) for method in route.methods
-    ]
-    decided.sort(key=lambda each: [id(rule) for rule in each[0]])
-    groups = [
-        (tuple(method for _, method in group), rules)
-        for rules, group in groupby(decided, key=lambda each: each[0])
-    ]
-    for methods, rules in sorted(groups, key=lambda group: group[0]):
-        yield CoveredRoute(methods, route.template.text, rules, route.template)
+    lines: dict[tuple[Rule, ...], CoveredRoute] = {}
+    for method in sorted(route.methods):
+        rulings = analysis.rulings(method, route.template)
+        rules = analysis.rules(rulings)
+        is_public = any(ruling.is_public for ruling in rulings)
+        known = lines.get(rules)
+        methods = (*(known.methods if known else ()), method)
+        lines[rules] = CoveredRoute(methods, route.template.text, rules, route.template, is_public)
+    yield from lines.values()
 
 
 def _asks(rule: Rule) -> str:

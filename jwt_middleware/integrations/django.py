@@ -31,7 +31,7 @@ from jwt_middleware.integrations.django_requests import become_watched, watch
 from jwt_middleware.integrations.django_settings import Configured, JWTConfig, UserOf, configured
 from jwt_middleware.integrations.django_streams import stream_as
 from jwt_middleware.principal import ANONYMOUS, Principal, reset_current, set_current
-from jwt_middleware.request.view import ASGIView, WSGIView
+from jwt_middleware.request.view import ASGIView, Sent, WSGIView
 from jwt_middleware.responses.headers import private
 from jwt_middleware.verdict import Allow, Deny, Reply
 from jwt_middleware.wsgi import PRINCIPAL_KEY
@@ -97,6 +97,11 @@ class DjangoView:
     @property
     def path(self) -> str:
         return self._request.path_info
+
+    @property
+    def sent(self) -> Sent:
+        # Django has taken the mount point off already, and routes by what is left.
+        return self.path, "", None
 
     @property
     def scheme(self) -> str:

@@ -16,6 +16,8 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.openapi import Demands, Locks
 from jwt_middleware.principal import Principal, Typed_co, caller_key
+from jwt_middleware.request.applications import described
+from jwt_middleware.rules.analysis import RouteAnalysis
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.requirements import Authenticated, Requirement, all_of, has_scope
 from jwt_middleware.verdict import Deny
@@ -261,6 +263,8 @@ def _lock(
     document: dict[str, Any], app: FastAPI, guard: Guard, locks: Locks, prefix: tuple[str, ...]
 ) -> None:
     own: set[str] = set()
+    application = guard.application if prefix else described(app, paths_are_whole=True)
+    analysis = RouteAnalysis(guard.rule_table, application)
     for route in routes_of(app):
         # What is mounted has a document of its own.
         is_mounted = route.template.text != getattr(route.source, "path", None)
@@ -274,8 +278,7 @@ def _lock(
         for method in route.methods:
             if (operation := operations.get(method.lower())) is not None:
                 demands = _demands(operation, bearers)
-                rules = guard.rule_table.deciding(method, template)
-                locks.put(operation, method, rules, demands)
+                locks.put(operation, method, analysis.rulings(method, template), demands)
     components = document.setdefault("components", {})
     schemes = components.setdefault("securitySchemes", {})
     for name in own:

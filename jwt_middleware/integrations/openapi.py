@@ -28,7 +28,7 @@ from jwt_middleware.rules.requirements import (
     all_of,
     every_part,
 )
-from jwt_middleware.rules.rule import Rule
+from jwt_middleware.rules.table import Ruling
 from jwt_middleware.verdict import ErrorBody
 
 Security = list[dict[str, list[str]]]
@@ -168,18 +168,19 @@ class Locks:
         )
 
     def put(
-        self, operation: dict[str, Any], method: str, rules: Iterable[Rule], demands: Demands
+        self, operation: dict[str, Any], method: str, rulings: Iterable[Ruling], demands: Demands
     ) -> None:
         """Lock one operation as far as it is.
 
-        :param rules: those that decide some path of it.
+        :param rulings: those that some request to it gets.
         """
         found: Security = []
-        for rule in rules:
-            needed = all_of(rule.requires, *demands.requirements)
-            if rule.access != "protect" and demands.admits_anonymous:
+        for ruling in rulings:
+            needed = all_of(*(rule.requires for rule in ruling.rules), *demands.requirements)
+            is_open = ruling.is_public or ruling.admits_anonymous
+            if is_open and demands.admits_anonymous:
                 found.append({})
-            if rule.access != "public" or not demands.admits_anonymous:
+            if not ruling.is_public or not demands.admits_anonymous:
                 found += [{each: way} for way in ways_of(needed) for each in self.schemes]
                 self._tell(operation, self._refuses(method, needed))
         others = operation.pop("security", [])

@@ -70,6 +70,7 @@ def _packages(app: Any) -> Iterable[str]:
 
 def _mount_points(every: Iterable[Any]) -> Iterable[str]:
     """Return the ``root_path`` of each application inside, which it strips from a path itself."""
-    roots = (_shown(each, "root_path") for each in every)
+    # Flask's and Quart's is the folder of their module.
+    roots = (_shown(each, "root_path") for each in every if not _shown(each, "import_name"))
     found = [root.rstrip("/") for root in roots if isinstance(root, str) and root[:1] == "/"]
     return dict.fromkeys(root for root in found if root)

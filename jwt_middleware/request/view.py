@@ -13,11 +13,7 @@ Sent: TypeAlias = tuple[str, str, bytes | None]
 
 
 class RequestView(Protocol):
-    """A request, as far as a decision may depend on it.
-
-    A view may also have ``sent``, what the server said of the path (:data:`Sent`); without it the
-    path alone is judged.
-    """
+    """A request, as far as a decision may depend on it."""
 
     @property
     def method(self) -> str:
@@ -27,6 +23,11 @@ class RequestView(Protocol):
     @property
     def path(self) -> str:
         """The decoded path as the wrapped application sees it, without its mount point."""
+        ...
+
+    @property
+    def sent(self) -> Sent:
+        """What the server said of the path; ``(path, "", None)`` where it said no more."""
         ...
 
     @property

@@ -120,7 +120,8 @@ MEASURED: dict[str, Router] = {
     "flask": Router(),
     "litestar": Router(),
     "pyramid": Router((without_view_marks,), root_header="x-vhm-root"),
-    "quart": Router(),
+    # It compares a mount point by letters, not by segments.
+    "quart": Router(ignores_mount_point=True),
     "sanic": Router(ignores_mount_point=True, matches_raw_path=True),
     "starlette": Router(),
     "tg": Router((without_extension,), fold_for_turbogears),

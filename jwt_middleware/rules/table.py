@@ -11,7 +11,7 @@ from typing import NamedTuple
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.principal import Principal
 from jwt_middleware.rules.applications import UNKNOWN, Application, Fold, Segments, Step, fold_case
-from jwt_middleware.rules.methods import SOCKET, Method, named_method, normal_method
+from jwt_middleware.rules.methods import SOCKET, Method, normal_method
 from jwt_middleware.rules.paths import (
     place,
     raw_segments,
@@ -31,7 +31,7 @@ from jwt_middleware.rules.requirements import (
     every_part,
 )
 from jwt_middleware.rules.rule import NO_RULE, Rule
-from jwt_middleware.rules.templates import Part, Template, abstract, narrow
+from jwt_middleware.rules.templates import Part
 from jwt_middleware.rules.tree import PatternTree
 
 _log = logging.getLogger("jwt_middleware.rules")
@@ -76,6 +76,16 @@ class Ruling:
     """What a principal must meet beyond a valid token."""
     names_options: bool
     """Whether a deciding rule speaks of OPTIONS by name."""
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rule of each reading of the path, the path as sent first."""
+        return tuple(decider.rule for decider in self.deciders)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether no rule speaks of the request, so that it needs a valid token."""
+        return all(rule is NO_RULE for rule in self.rules)
 
 
 def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
@@ -125,16 +135,19 @@ class RuleTable:
         :raises ConfigurationError: for a rule that can never decide anything.
         """
         self.rules = tuple(rules)
-        self._prefixes = tuple(prefixes)
+        self.prefixes = tuple(prefixes)
+        """Mount points that the application may strip from a path."""
         self._steps = tuple(steps)
-        self._fold = None if case_sensitive else fold_case
-        self._tree: PatternTree[Entry] = PatternTree(self._fold)
+        self.fold = None if case_sensitive else fold_case
+        """Gives one spelling to segments that count as the same; ``None`` where they are exact."""
+        self._tree: PatternTree[Entry] = PatternTree(self.fold)
         self._folded: dict[Fold, PatternTree[Entry]] = {}
         """The same entries for routers that take more segments for the same."""
         self._memo: dict[_Key, Ruling] = {}
         self._memo_bytes = 0
         depths = (len(pattern.parts) for rule in self.rules for pattern in rule.patterns)
-        self._depth = max(depths, default=0)
+        self.depth = max(depths, default=0)
+        """How many segments the longest pattern names."""
         for entry in self._entries():
             self._refuse_if_unreachable(entry)
             self._tree.add(entry.pattern, entry)
@@ -213,9 +226,9 @@ class RuleTable:
     ) -> list[Decider]:
         """Return what decides each way in which the application could understand a request."""
         steps = (*self._steps, *application.steps)
-        prefixes = (*self._prefixes, *application.mount_points)
+        prefixes = (*self.prefixes, *application.mount_points)
         trees = (self._tree, *map(self._folded_tree, application.folds))
-        where = place(path, mount_point, application, self._prefixes)
+        where = place(path, mount_point, application, self.prefixes)
         found: list[Decider] = []
         for each in where.paths:
             every = readings(each, prefixes, where.roots, steps)
@@ -243,47 +256,14 @@ class RuleTable:
         """Return the first rule that matches one reading of a path."""
         return _decider(self._tree, method, reading)
 
-    def deciding(self, method: str, template: Template) -> tuple[Rule, ...]:
-        """Return every rule that decides some path of a route, in the order of the table.
+    def patterns_meeting(self, parts: tuple[Part, ...]) -> list[tuple[str | None, ...]]:
+        """Return the parts of every pattern that matches some path of a route."""
+        return [entry.pattern.parts for entry in self._tree.meeting(parts)]
 
-        One that asks for nothing but a valid token stands last where no rule decides.
-
-        :param method: in upper case, or ``WEBSOCKET``.
-        """
-        meant = named_method(method)
-        found: dict[int, Rule] = {}
-        for parts in template.expanded(self._depth):
-            for path in self._representatives(meant, parts):
-                first = _first(self._tree, meant, path)
-                number, rule = (first.order[0], first.rule) if first else (len(self.rules), NO_RULE)
-                found[number] = rule
-        return tuple(found[number] for number in sorted(found))
-
-    def _representatives(self, method: Method, parts: tuple[Part, ...]) -> Iterable[Segments]:
-        """Return paths of which one is decided by each rule that decides any of these.
-
-        A rule that decides a path decides that too in which every segment its pattern leaves open
-        is one that no pattern names, because fewer others match there. WebSockets have a second
-        way: the rules for GET step back where another rule names WEBSOCKET.
-        """
-        met = [entry.pattern.parts for entry in self._tree.meeting(parts)]
-        found = {narrowed for other in met if (narrowed := self._narrow(parts, other)) is not None}
-        found.add(parts)
-        if method is SOCKET:
-            naming = [
-                pattern.parts
-                for rule in self.rules
-                if rule.methods and method in rule.methods
-                for pattern in rule.patterns
-            ]
-            narrower = (self._narrow(one, other) for one in tuple(found) for other in naming)
-            found.update(one for one in narrower if one is not None)
-        return {abstract(one) for one in found}
-
-    def _narrow(
-        self, parts: tuple[Part, ...], pattern: tuple[str | None, ...]
-    ) -> tuple[Part, ...] | None:
-        return narrow(parts, pattern, self._fold)
+    def patterns_naming(self, method: Method) -> list[tuple[str | None, ...]]:
+        """Return the parts of every pattern whose rule names a method."""
+        naming = (rule for rule in self.rules if rule.methods and method in rule.methods)
+        return [pattern.parts for rule in naming for pattern in rule.patterns]
 
     def _refuse_if_unreachable(self, entry: Entry) -> None:
         number, rule, pattern = entry.order[0], entry.rule, entry.pattern

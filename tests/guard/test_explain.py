@@ -10,15 +10,28 @@ from jwt_middleware import (
     CookieToken,
     Guard,
     Issuer,
+    JWTMiddleware,
+    JWTWSGIMiddleware,
     Principal,
     Refusal,
     Requirement,
     has_role,
     optional,
     protect,
+    public,
 )
+from jwt_middleware.guard.explain import Question
+from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.requirements import Match
 from jwt_middleware.testing import Clock, FakeIssuer
+from tests.faces.calls import (
+    asgi_app,
+    http_scope,
+    through_asgi,
+    through_wsgi,
+    wsgi_app,
+    wsgi_environ,
+)
 from tests.support.short_form import short_guard, token
 
 
@@ -114,3 +127,42 @@ def test_the_log_explains_a_refusal_in_the_same_words(
     with caplog.at_level(logging.INFO, "jwt_middleware"):
         guard.explain("GET", "/admin", text)
     assert not caplog.messages
+
+
+MOUNTED_RULES = [
+    public("/api/open/**"),
+    protect("/admin/**", requires=has_role("admin")),
+    public("/pages/**"),
+]
+
+
+@pytest.mark.parametrize("mount", ["", "/api", "/api/", "/elsewhere"])
+@pytest.mark.parametrize("below", ["/open/a", "/admin/a", "/pages/a", "/a", "/api/open/a"])
+@pytest.mark.parametrize("is_asgi", [True, False])
+def test_what_is_explained_is_what_a_mounted_application_gets(
+    mount: str, below: str, is_asgi: bool
+) -> None:
+    """On each face, by the server's own mount point."""
+    guard = short_guard(rules=MOUNTED_RULES)
+    path = mount.rstrip("/") + below if is_asgi else below
+    if is_asgi:
+        scope = http_scope("GET", path, root_path=mount)
+        answer = asyncio.run(through_asgi(JWTMiddleware(asgi_app, guard), scope))
+    else:
+        environ = wsgi_environ("GET", path, SCRIPT_NAME=mount)
+        answer = through_wsgi(JWTWSGIMiddleware(wsgi_app, guard), environ)
+
+    explained = guard.explain("GET", path, mounted_at=mount)
+
+    assert explained.outcome[:3] == {200: "pas"}.get(answer.status, str(answer.status))
+
+
+def test_whether_a_rule_speaks_of_a_request_goes_by_the_mount_points_too() -> None:
+    """Of an application that strips its own, as FastAPI(root_path=...) does."""
+    guard = short_guard(rules=[protect("/orders")])
+    mounted, plain = Application(mount_points=["/v1"]), Application()
+
+    for application, has_rule in ((mounted, True), (plain, False)):
+        guard.stand_before(object(), application)
+        assert guard.has_rule(Question("GET", "/v1/orders")) is has_rule
+        assert len(guard.explain("GET", "/v1/orders").rules) == 1 + has_rule

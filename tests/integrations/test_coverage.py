@@ -476,3 +476,21 @@ def test_the_table_of_the_documentation_is_what_its_program_prints() -> None:
     )
 
     assert done.stdout == rest.partition("```\n")[2].partition("```")[0]
+
+
+def test_a_mounted_application_falls_under_the_rules_of_both_its_paths() -> None:
+    """As FastAPI(root_path=...) gets its requests, behind a proxy that strips nothing or all."""
+    app = FastAPI()
+    app.root_path = "/v1"
+    app.get("/orders")(endpoint)
+    rules = [protect("/v1/orders", requires=has_role("admin")), public("/orders")]
+    key = b"0123456789abcdefghijklmnopqrstuv"
+    both = Guard(key=key, algorithms=["HS256"], issuer="https://a/", rules=rules)
+
+    found = {route.path: route for route in coverage(both, app).routes}["/orders"]
+
+    assert found.rules == tuple(rules)
+    assert found.is_public
+    JWTMiddleware(app, both)
+    assert both.explain("GET", "/orders").outcome == "passes as anonymous"
+    assert set(both.explain("GET", "/v1/orders").rules) == set(map(str, rules))

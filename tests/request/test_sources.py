@@ -17,7 +17,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.errors import HeaderMalformed, RequestError, TokenRepeated
 from jwt_middleware.request.sources import Sources, TokenSource, check_form, without_token
-from jwt_middleware.request.view import RequestView, cookie_values
+from jwt_middleware.request.view import RequestView, Sent, cookie_values
 
 TOKEN = "eyJ.eyJ.c2ln"
 
@@ -34,6 +34,7 @@ class View:
     scheme: str = "https"
     host: str | None = None
     client: str | None = None
+    sent: Sent = ("/", "", None)
 
     def headers(self, name: str) -> list[str]:
         return list(self.fields.get(name, ()))
