@@ -6,6 +6,7 @@ recurses without limit. Each of those lets two programs see two different tokens
 
 import json
 import math
+import re
 from typing import Any
 
 # Claims nest three or four levels deep (Keycloak's resource_access). RFC 8259 §9 allows a limit.
@@ -65,12 +66,18 @@ def read_object(data: bytes) -> dict[str, Any]:
 
 
 def _check_depth(text: str) -> None:
-    """Refuse deep nesting before the recursive reader sees it; brackets in strings count too."""
+    """Refuse deep nesting before the recursive reader sees it, and all that recurses after it."""
     depth = 0
-    for bracket in text:
-        depth += (bracket in "[{") - (bracket in "]}")
+    for bracket in _BRACKETS.sub("", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
         if depth > MAX_DEPTH:
             raise NotOneObject("nested too deeply")
+
+
+# Brackets in strings are letters: a closing one there would pay for an opening one elsewhere. One
+# that never ends takes the rest, so that the search fails nowhere and stays linear.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+_BRACKETS = re.compile(r"[^\[\]{}]+")
 
 
 def _check_surrogates(value: object) -> None:
