@@ -11,6 +11,7 @@ from jwt_middleware.options import GuardOptions
 from jwt_middleware.principal import Principal, reset_current, set_current
 from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.caches import warn_of_caches
+from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.sockets import Deadline, Message, Receive, Scope, Send, answering
 from jwt_middleware.verdict import Allow, Headers, Reply, as_raw, missing_from
@@ -122,6 +123,7 @@ class JWTMiddleware:
             scope.get("root_path", ""),
             scope.get("raw_path"),
             scope.get("method"),
+            said_besides(ASGIView(scope), self._application),
         )
 
 

@@ -54,6 +54,7 @@ from jwt_middleware.options import (
 from jwt_middleware.owners import Learnt, Owners
 from jwt_middleware.principal import ANONYMOUS, Principal
 from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.overrides import inner_root, refuse_other_method
 from jwt_middleware.request.preflight import Preflights
 from jwt_middleware.request.question import Explanation, Question, explanation
 from jwt_middleware.request.sources import (
@@ -256,11 +257,13 @@ class Guard:
     def _ruling(self, view: RequestView, application: Application = UNKNOWN) -> Ruling:
         # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
         method = SOCKET if view.is_websocket else view.method
-        sent: Sent | None = getattr(view, "sent", None)
-        if sent is None:
-            return self._table.ruling(method, view.path, application=application)
+        sent: Sent = getattr(view, "sent", None) or (view.path, "", None)
         path, mount_point, raw_path = sent
-        return self._table.ruling(method, path, mount_point, raw_path, application)
+        if not application.reads_more:
+            return self._table.ruling(method, path, mount_point, raw_path, application)
+        refuse_other_method(view, application)
+        root = inner_root(view, application)
+        return self._table.ruling(method, path, mount_point, raw_path, application, inner_root=root)
 
     def _judge(
         self, view: RequestView, application: Application, learnt: Learnt

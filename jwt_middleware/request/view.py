@@ -16,7 +16,8 @@ class RequestView(Protocol):
     """A request, as far as a decision may depend on it.
 
     A view may also have ``sent``, what the server said of the path (:data:`Sent`); without it the
-    path alone is judged.
+    path alone is judged. And it may have ``variables(name)``, every value that a WSGI application
+    would find under the variable of a header; without it that is what ``headers(name)`` returns.
     """
 
     @property
@@ -79,10 +80,24 @@ _BLANKS = " \t"
 
 def query_values(query: str, name: str) -> list[str]:
     """Return every value of a query parameter."""
-    if name not in query:
+    # A name may be escaped, as anything in a query may be.
+    if name not in query and "%" not in query:
         return []
     pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=None)
     return [value for key, value in pairs if key == name]
+
+
+def as_text(raw: str) -> str:
+    """Return what bytes say that look like latin-1, as PEP 3333 has them.
+
+    What is no UTF-8 gets U+FFFD, which no rule reads.
+    """
+    if raw.isascii():
+        return raw
+    try:
+        return raw.encode("latin-1").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return "\ufffd"
 
 
 class ASGIView:
@@ -135,6 +150,15 @@ class ASGIView:
                 values.append(value.decode("latin-1"))
         return values
 
+    def variables(self, name: str) -> list[str]:
+        """Return every value of a header that a bridge to WSGI gives the same variable.
+
+        An underscore and a hyphen are one there.
+        """
+        wanted = name.replace("-", "_").encode("latin-1")
+        every = ((key.lower().replace(b"-", b"_"), value) for key, value in self._scope["headers"])
+        return [value.decode("latin-1") for key, value in every if key == wanted]
+
     def cookies(self, name: str) -> list[str]:
         return cookie_values(self.headers("cookie"), name)
 
@@ -172,14 +196,7 @@ class WSGIView:
         return self._text("PATH_INFO"), self._text("SCRIPT_NAME"), None
 
     def _text(self, name: str) -> str:
-        raw: str = self._environ.get(name, "")
-        if raw.isascii():
-            return raw
-        # PEP 3333: bytes that look like latin-1. What is no UTF-8 gets U+FFFD, which no rule reads.
-        try:
-            return raw.encode("latin-1").decode("utf-8", "replace")
-        except UnicodeEncodeError:
-            return "\ufffd"
+        return as_text(self._environ.get(name, ""))
 
     @property
     def scheme(self) -> str:
@@ -202,25 +219,3 @@ class WSGIView:
 
     def query(self, name: str) -> list[str]:
         return query_values(self._environ.get("QUERY_STRING", ""), name)
-
-
-class RootedView(WSGIView):
-    """The view of an environment where the application puts a header in front of the path.
-
-    Pyramid does, with ``X-Vhm-Root``, wherever it finds no route. Any client can send it.
-    """
-
-    __slots__ = ("_header",)
-
-    def __init__(self, header: str, environ: Any) -> None:
-        super().__init__(environ)
-        self._header = header
-
-    @property
-    def sent(self) -> Sent:
-        """The path with the header in front, both with and without which are then judged."""
-        root = self._text(_variable(self._header)).strip("/")
-        if not root:
-            return super().sent
-        # The slash at the end marks a mount point that does not come off everywhere.
-        return self.path, f"/{root}/", None
