@@ -38,6 +38,7 @@ _MOUNTED = (
     "args",
     "kwargs",
     "callback",
+    "handler",
     "route_handler",
     "fn",
     "mount_registry",
@@ -136,7 +137,8 @@ def _of_function(function: FunctionType) -> Iterable[Any]:
         names: Iterable[str] = ()
     else:
         names = _names(function.__code__)
-    cells = _unless_it_fails(lambda: [cell.cell_contents for cell in function.__closure__ or ()])
+    # One may be empty still, or again: that is an error to look at.
+    cells = (_shown(cell, "cell_contents") for cell in function.__closure__ or ())
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     named = (function.__globals__.get(name) for name in names)
     return (*cells, *defaults, *named)
