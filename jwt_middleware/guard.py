@@ -64,14 +64,14 @@ from jwt_middleware.request.sources import (
     TokenSource,
     check_form,
 )
-from jwt_middleware.request.view import RequestView, Sent
+from jwt_middleware.request.view import RequestView, Sent, asks_for_socket
 from jwt_middleware.resource import ProtectedResource
 from jwt_middleware.rules.applications import UNKNOWN, Application
-from jwt_middleware.rules.methods import SOCKET
+from jwt_middleware.rules.methods import SOCKET, Method
 from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.rules.rule import NO_RULE, Rule
-from jwt_middleware.rules.table import RuleTable, Ruling
+from jwt_middleware.rules.table import RuleTable, Ruling, together
 from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE
@@ -256,7 +256,15 @@ class Guard:
 
     def _ruling(self, view: RequestView, application: Application = UNKNOWN) -> Ruling:
         # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
-        method = SOCKET if view.is_websocket else view.method
+        if view.is_websocket:
+            return self._ruling_of(SOCKET, view, application)
+        plain = self._ruling_of(view.method, view, application)
+        if not getattr(view, "may_tunnel", False) or not asks_for_socket(view):
+            return plain
+        # The application alone knows whether it answers or opens a socket: it must be free to.
+        return together(plain, self._ruling_of(SOCKET, view, application))
+
+    def _ruling_of(self, method: Method, view: RequestView, application: Application) -> Ruling:
         sent: Sent = getattr(view, "sent", None) or (view.path, "", None)
         path, mount_point, raw_path = sent
         if not application.reads_more:

@@ -18,6 +18,7 @@ class RequestView(Protocol):
     A view may also have ``sent``, what the server said of the path (:data:`Sent`); without it the
     path alone is judged. And it may have ``variables(name)``, every value that a WSGI application
     would find under the variable of a header; without it that is what ``headers(name)`` returns.
+    And ``may_tunnel``: whether a plain request may become a WebSocket further in.
     """
 
     @property
@@ -100,6 +101,15 @@ def as_text(raw: str) -> str:
         return "\ufffd"
 
 
+def asks_for_socket(view: RequestView) -> bool:
+    """Return whether a plain request asks for a WebSocket, which below WSGI an application opens.
+
+    It finds the connection among the server's own variables; some ask for no more than a key.
+    """
+    upgrades = ", ".join(view.headers("upgrade")).lower()
+    return "websocket" in upgrades or bool(view.headers("sec-websocket-key"))
+
+
 class ASGIView:
     """The view of an ASGI scope."""
 
@@ -177,6 +187,8 @@ class WSGIView:
     """The view of a WSGI environment (PEP 3333)."""
 
     __slots__ = ("_environ", "is_websocket", "method")
+
+    may_tunnel = True
 
     def __init__(self, environ: Any) -> None:
         self._environ = environ

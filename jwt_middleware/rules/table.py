@@ -103,6 +103,11 @@ def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
     )
 
 
+def together(one: Ruling, other: Ruling) -> Ruling:
+    """Return what both say: whoever passes meets each."""
+    return _ruling(tuple(_distinct([*one.deciders, *other.deciders])))
+
+
 _Key = tuple[Method, str, str, bytes | None, Application, str]
 
 
