@@ -7,7 +7,7 @@ read-only at every depth, scopes and roles are frozen sets.
 import json
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, fields, make_dataclass
 from enum import Enum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic
@@ -129,7 +129,7 @@ _OBJECTS = frozenset({Claims, dict})
 NO_CLAIMS = Claims({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Principal(Generic[Typed_co]):
     """Who is calling, and what the token says of them. Fits Starlette's ``BaseUser``.
 
@@ -145,7 +145,7 @@ class Principal(Generic[Typed_co]):
     roles: frozenset[str] = frozenset()
     """The roles of the token and those that the role hierarchy adds."""
     permissions: frozenset[str] = frozenset()
-    claims: Claims = field(default=NO_CLAIMS, repr=False)
+    claims: Claims = NO_CLAIMS
     expires_at: int | None = None
     """``exp``, in POSIX seconds."""
     token_id: str | None = None
@@ -161,6 +161,11 @@ class Principal(Generic[Typed_co]):
     """The claims as the type that the issuer names with ``claims_type=``; ``None`` without."""
     refusal: str | None = None
     """For the anonymous only: the code of the token that an ``optional`` rule let pass."""
+
+    def __repr__(self) -> str:
+        # Whatever logs a principal, or the values that an error came by, would log claims.
+        who = "authenticated" if self.is_authenticated else "anonymous"
+        return f"Principal({who})" if self.refusal is None else f"Principal({who}, {self.refusal})"
 
     @property
     def display_name(self) -> str:
