@@ -1,6 +1,9 @@
 """What shows of a value that holds a token, a key or a claim: nothing of those."""
 
 import logging
+import re
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -79,12 +82,38 @@ def test_no_value_shows_a_token_a_key_or_a_claim(clock: Clock) -> None:
 
 def test_a_principal_says_whether_somebody_is_known() -> None:
     """And for which refusal nobody is; that much is no claim."""
-    assert repr(Principal("alice")) == "Principal(authenticated)"
+    assert re.fullmatch(r"Principal\(authenticated, [0-9a-f]{32}\)", repr(Principal("alice")))
     assert repr(ANONYMOUS) == "Principal(anonymous)"
     assert (
         repr(replace(ANONYMOUS, refusal="token_expired")) == "Principal(anonymous, token_expired)"
     )
-    assert str(Principal(claims=Claims({"a": MARK}))) == "Principal(authenticated)"
+    assert re.fullmatch(r"Claims\(a; [0-9a-f]{32}\)", str(Claims({"a": MARK})))
+
+
+def test_a_repr_tells_callers_apart_all_the_same(clock: Clock) -> None:
+    """Flask-Caching, fastapi-cache2 and others key by it what a function returns."""
+    guard = short_guard(clock=clock)
+    alice = guard.verify(token(clock, sub="alice"))
+    again = guard.verify(token(clock, sub="alice", jti="2"))
+    others = [
+        guard.verify(token(clock, sub="bob")),
+        guard.verify(token(clock, sub="alice", tenant=2)),
+        guard.verify(token(clock, sub="alice", scope="admin")),
+    ]
+
+    assert repr(alice) == repr(again)
+    assert len({repr(each) for each in [alice, *others]}) == 4
+    assert len({repr(each.claims) for each in [alice, *others]}) == 4
+    made = [Claims({"a": object()}), Principal(claims=Claims({"\ud800": {1}})), Principal("\ud800")]
+    assert len({repr(each) for each in made}) == 3
+
+
+def test_a_repr_cannot_be_guessed_elsewhere() -> None:
+    """Whoever reads a log may know all of a token but one claim."""
+    code = "from jwt_middleware import Claims, Principal; print(Principal('alice'), Claims({}))"
+    told = [subprocess.check_output([sys.executable, "-c", code]) for _ in range(2)]
+
+    assert told[0] != told[1]
 
 
 def spoilt(clock: Clock) -> dict[str, str]:
