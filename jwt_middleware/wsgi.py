@@ -41,6 +41,7 @@ class JWTWSGIMiddleware:
         self._app = app
         self._guard = chosen_guard(guard, options)
         self._application = described(app, paths_are_whole=False)
+        self._has_served = False
         warn_of_caches(app)
         self._guard.stand_before(app, self._application)
         if self._guard.warm_up != "lazy":
@@ -53,6 +54,10 @@ class JWTWSGIMiddleware:
             # This very guard let this very request pass further out.
             return self._app(environ, start_response)
 
+        if not self._has_served:
+            # By now every route and mount is there.
+            self._application = described(self._app, paths_are_whole=False)
+            self._has_served = True
         view = WSGIView(environ)
         step = self._guard.decide(view, self._application)
         verdict = step if isinstance(step, (Allow, Reply)) else run(step)

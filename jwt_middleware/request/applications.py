@@ -207,10 +207,15 @@ _NAMES_A_FOLDER = frozenset({"flask", "quart"})
 
 
 def _mount_points(every: Iterable[Any]) -> Iterable[str]:
-    """Return the ``root_path`` of each application inside, which it strips from a path itself."""
-    routing = (
-        each for each in every if callable(each) and _NAMES_A_FOLDER.isdisjoint(_packages(each))
-    )
-    roots = (_shown(each, "root_path") for each in routing)
+    """Return the mount point of each application inside, which it strips from a path itself."""
+    roots = [_mount_point(each) for each in every if callable(each)]
     found = [root.rstrip("/") for root in roots if isinstance(root, str) and root[:1] == "/"]
     return dict.fromkeys(root for root in found if root)
+
+
+def _mount_point(app: Any) -> Any:
+    if any(base.__module__ == "django.core.handlers.asgi" for base in type(app).__mro__):
+        # Under WSGI the setting says what links begin with, and nothing comes off.
+        settings = getattr(sys.modules.get("django.conf"), "settings", None)
+        return _shown(settings, "FORCE_SCRIPT_NAME")
+    return _shown(app, "root_path") if _NAMES_A_FOLDER.isdisjoint(_packages(app)) else None

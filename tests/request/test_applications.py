@@ -10,6 +10,11 @@ import bottle
 import pytest
 from asgiref.wsgi import WsgiToAsgi as _Bridge
 from cherrypy import _cpwsgi
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpResponse
+from django.test import override_settings
+from django.urls import path as django_path
 from fastapi import FastAPI
 from flask import Flask
 from litestar import Litestar
@@ -25,6 +30,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from jwt_middleware import Guard, JWTMiddleware, JWTWSGIMiddleware, has_role, protect, public
 from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.rules.table import RuleTable
+from tests import django_project
 from tests.faces.calls import http_scope, through_asgi, through_wsgi, wsgi_environ
 from tests.routers.asgi_apps import falcon_app
 from tests.routers.object_apps import cherrypy_app, turbogears_app
@@ -165,11 +171,39 @@ async def test_what_was_mounted_after_the_guard_is_known_when_the_server_starts(
 
     async def send(message: Any) -> None: ...
 
-    before = await through_asgi(middleware, http_scope("GET", "/ADMIN"))
+    assert not middleware._application.folds
     await middleware({"type": "lifespan"}, receive, send)
-    after = await through_asgi(middleware, http_scope("GET", "/ADMIN"))
 
-    assert (before.status, after.status) == (404, 401)
+    assert middleware._application.folds
+    assert (await through_asgi(middleware, http_scope("GET", "/ADMIN"))).status == 401
+
+
+async def test_what_was_mounted_after_the_guard_is_known_when_the_first_request_comes() -> None:
+    """Below WSGI nothing tells of a start, and daphne has no lifespan."""
+    outer, below = Starlette(), bottle.Bottle()
+    asgi = JWTMiddleware(outer, guard=short_guard(rules=OPEN))
+    wsgi = JWTWSGIMiddleware(below, guard=short_guard(rules=OPEN))
+    outer.mount("/old", blacksheep_app())
+    below.mount("/old/", turbogears_app())
+
+    assert (await through_asgi(asgi, http_scope("GET", "/ADMIN"))).status == 401
+    assert through_wsgi(wsgi, wsgi_environ("GET", "/admin.html")).status == 401
+
+
+async def test_a_script_name_that_django_is_forced_to_is_its_mount_point() -> None:
+    """Under ASGI it comes off the path, though no server speaks of it."""
+    django_project.ready()
+    urls = [django_path("admin/x", lambda request: HttpResponse(request.path_info))]
+    rules = [protect("/admin/**", requires=has_role("admin")), public("/**")]
+    chosen: Any = {"ROOT_URLCONF": tuple(urls), "MIDDLEWARE": [], "FORCE_SCRIPT_NAME": "/m"}
+    with override_settings(**chosen):
+        bare = ASGIHandler()
+        guarded = JWTMiddleware(bare, guard=short_guard(rules=rules))
+        asked = http_scope("GET", "/m/admin/x", [("Host", "a")])
+
+        assert (await through_asgi(bare, asked)).body == b"/admin/x"
+        assert (await through_asgi(guarded, asked)).status == 401
+        assert described(WSGIHandler(), paths_are_whole=False).prefixes == ()
 
 
 def test_explain_goes_by_the_application_that_the_guard_stands_before() -> None:
