@@ -5,11 +5,12 @@ read-only at every depth, scopes and roles are frozen sets.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, fields, make_dataclass
 from enum import Enum
-from hashlib import sha256
+from hashlib import blake2b, sha256
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Generic
 
 from jwt_middleware.checks import listed
@@ -24,6 +25,8 @@ else:
     from typing import TypeVar
 
     Typed_co = TypeVar("Typed_co", covariant=True)
+
+Value = TypeVar("Value")
 
 ClaimPath = tuple[str, ...]
 
@@ -61,7 +64,7 @@ class Claims(Mapping[str, Any]):
         return len(self._members)
 
     def __repr__(self) -> str:
-        return f"Claims({', '.join(self._members)})"
+        return f"Claims({', '.join(map(str, self._members))}; {_mark(self, _as_json)})"
 
     def __hash__(self) -> int:
         return hash(frozenset(self._members))
@@ -72,6 +75,29 @@ class Claims(Mapping[str, Any]):
     def to_dict(self) -> dict[str, Any]:
         """Return a deep copy of plain dictionaries and lists, free to change."""
         return {name: _thaw(value) for name, value in self._members.items()}
+
+
+def _as_json(claims: Claims) -> str:
+    return json.dumps(claims.to_dict(), sort_keys=True)
+
+
+# Of this process alone: nobody can try claims until one comes out.
+_MARKING_KEY = token_bytes(32)
+
+
+def _mark(value: Value, content: Callable[[Value], str]) -> str:
+    """Return what tells a value from others of other content, and nothing of that content.
+
+    Caches key what a function returns by the ``repr`` of its arguments: one that was the same for
+    everybody would hand one caller's answer to the next.
+    """
+    try:
+        text = content(value)
+    except Exception:  # noqa: BLE001 - of what somebody made by hand; a repr raises nothing
+        text = f"{id(value)}"
+    return blake2b(
+        text.encode("utf-8", "surrogatepass"), key=_MARKING_KEY, digest_size=16
+    ).hexdigest()
 
 
 # Most claims are one of these, and nothing in them can change.
@@ -129,7 +155,7 @@ _OBJECTS = frozenset({Claims, dict})
 NO_CLAIMS = Claims({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Principal(Generic[Typed_co]):
     """Who is calling, and what the token says of them. Fits Starlette's ``BaseUser``.
 
@@ -145,7 +171,7 @@ class Principal(Generic[Typed_co]):
     roles: frozenset[str] = frozenset()
     """The roles of the token and those that the role hierarchy adds."""
     permissions: frozenset[str] = frozenset()
-    claims: Claims = field(default=NO_CLAIMS, repr=False)
+    claims: Claims = NO_CLAIMS
     expires_at: int | None = None
     """``exp``, in POSIX seconds."""
     token_id: str | None = None
@@ -161,6 +187,12 @@ class Principal(Generic[Typed_co]):
     """The claims as the type that the issuer names with ``claims_type=``; ``None`` without."""
     refusal: str | None = None
     """For the anonymous only: the code of the token that an ``optional`` rule let pass."""
+
+    def __repr__(self) -> str:
+        # Whatever logs a principal, or the values that an error came by, would log claims.
+        if self.is_authenticated:
+            return f"Principal(authenticated, {_mark(self, caller_key)})"
+        return f"Principal(anonymous, {self.refusal})" if self.refusal else "Principal(anonymous)"
 
     @property
     def display_name(self) -> str:

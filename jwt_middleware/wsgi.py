@@ -1,7 +1,6 @@
 """The WSGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any, Unpack
 
 from jwt_middleware.effects import run
@@ -11,7 +10,8 @@ from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Principal, set_current
 from jwt_middleware.request.applications import described
 from jwt_middleware.request.caches import warn_of_caches
-from jwt_middleware.request.view import RootedView, WSGIView
+from jwt_middleware.request.overrides import said_besides
+from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import missing_from
 from jwt_middleware.verdict import Allow, Headers, Reply
 
@@ -42,10 +42,9 @@ class JWTWSGIMiddleware:
         self._app = app
         self._guard = chosen_guard(guard, options)
         self._application = described(app, paths_are_whole=False)
+        self._has_served = False
         warn_of_caches(app)
         self._guard.stand_before(app, self._application)
-        headers = self._application.root_headers
-        self._view = partial(RootedView, headers[0]) if headers else WSGIView
         if self._guard.warm_up != "lazy":
             # A WSGI server has no event for its start: building the application is the start.
             self._guard.warm(required=self._guard.warm_up == "require")
@@ -56,7 +55,11 @@ class JWTWSGIMiddleware:
             # This very guard let this very request pass further out.
             return self._app(environ, start_response)
 
-        view = self._view(environ)
+        if not self._has_served:
+            # By now every route and mount is there.
+            self._application = described(self._app, paths_are_whole=False)
+            self._has_served = True
+        view = WSGIView(environ)
         step = self._guard.decide(view, self._application)
         verdict = step if isinstance(step, (Allow, Reply)) else run(step)
 
@@ -83,6 +86,7 @@ class JWTWSGIMiddleware:
             environ.get("PATH_INFO"),
             environ.get("SCRIPT_NAME", ""),
             environ["REQUEST_METHOD"],
+            said_besides(WSGIView(environ), self._application),
         )
 
 

@@ -18,6 +18,7 @@ from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Principal, reset_current, set_current
 from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.caches import warn_of_caches
+from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.responses.headers import as_raw, missing_from
 from jwt_middleware.verdict import Allow, Headers, Reply
@@ -60,9 +61,10 @@ class JWTMiddleware:
                 f"app={app!r} is no application: write JWTMiddleware(app, ...)"
             )
         self._app = app
-        self._application = described(app, paths_are_whole=True)
+        self._look_inside()
         _warn_of_cors(app)
         warn_of_caches(app)
+        self._has_served = False
         self._mistake: ConfigurationError | None = None
         try:
             self._guard = chosen_guard(guard, options)
@@ -78,8 +80,7 @@ class JWTMiddleware:
         if self._mistake is not None:
             await _fail_to_start(self._mistake, kind, receive, send)
         if kind == "lifespan":
-            # By now every route and mount is there.
-            self._application = described(self._app, paths_are_whole=True)
+            self._look_inside()
             self._guard.stand_before(self._app, self._application)
             await self._app(scope, await _warmed_up(self._guard, receive, send), send)
             return
@@ -91,6 +92,10 @@ class JWTMiddleware:
             await self._app(scope, receive, send)
             return
 
+        if not self._has_served:
+            # Daphne has no lifespan; by now every route and mount is there.
+            self._look_inside()
+            self._has_served = True
         view = ASGIView(scope)
         step = self._guard.decide(view, self._application)
         verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
@@ -115,6 +120,9 @@ class JWTMiddleware:
         finally:
             reset_current(token)
 
+    def _look_inside(self) -> None:
+        self._application = described(self._app, paths_are_whole=True)
+
     def _mark(self, scope: Scope) -> tuple[object, ...]:
         """Return who let which request pass, for the same guard further in."""
         return (
@@ -124,6 +132,7 @@ class JWTMiddleware:
             scope.get("root_path", ""),
             scope.get("raw_path"),
             scope.get("method"),
+            said_besides(ASGIView(scope), self._application),
         )
 
 

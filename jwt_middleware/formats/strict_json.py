@@ -6,6 +6,7 @@ recurses without limit. Each of those lets two programs see two different tokens
 
 import json
 import math
+import re
 from typing import Any
 
 # Claims nest three or four levels deep (Keycloak's resource_access). RFC 8259 §9 allows a limit.
@@ -48,34 +49,61 @@ def read_object(data: bytes) -> dict[str, Any]:
 
     :raises NotOneObject: if it is anything else, or readers could differ about it.
     """
+    text = _decoded(data)
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(text)
+    value = _value(text)
+    if type(value) is not dict:
+        raise NotOneObject("not one object")
+    if ("\\ud" in text or "\\uD" in text) and not _is_writable(value):
+        raise NotOneObject("a string holds half a surrogate pair")
+    return value
+
+
+# What the readers of Python raise holds the whole text. Nothing is raised from where it is caught,
+# or it would stay with our error, for whatever keeps that.
+def _decoded(data: bytes) -> str:
     try:
-        text = data.decode("utf-8").strip(_WHITE_SPACE)
-        if text.count("[") + text.count("{") > MAX_DEPTH:
-            _check_depth(text)
+        return data.decode("utf-8").strip(_WHITE_SPACE)
+    except UnicodeDecodeError:
+        pass
+    raise NotOneObject(_NO_JSON)
+
+
+def _value(text: str) -> Any:
+    try:
         value, end = _read(text)
     except NotOneObject:
         raise
     except (ValueError, RecursionError):
-        raise NotOneObject("not JSON in UTF-8") from None
-    if type(value) is not dict or end != len(text):
-        raise NotOneObject("not one object")
-    if "\\ud" in text or "\\uD" in text:
-        _check_surrogates(value)
-    return value
+        pass
+    else:
+        return value if end == len(text) else None
+    raise NotOneObject(_NO_JSON)
+
+
+_NO_JSON = "not JSON in UTF-8"
 
 
 def _check_depth(text: str) -> None:
-    """Refuse deep nesting before the recursive reader sees it; brackets in strings count too."""
+    """Refuse deep nesting before the recursive reader sees it, and all that recurses after it."""
     depth = 0
-    for bracket in text:
-        depth += (bracket in "[{") - (bracket in "]}")
+    for bracket in _BRACKETS.sub("", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
         if depth > MAX_DEPTH:
             raise NotOneObject("nested too deeply")
 
 
-def _check_surrogates(value: object) -> None:
+# Brackets in strings are letters: a closing one there would pay for an opening one elsewhere. One
+# that never ends takes the rest, so that the search fails nowhere and stays linear.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+_BRACKETS = re.compile(r"[^\[\]{}]+")
+
+
+def _is_writable(value: object) -> bool:
     # RFC 7493 §2.1: half a surrogate pair is no character, and cannot be written out again.
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise NotOneObject("a string holds half a surrogate pair") from None
+        return False
+    return True

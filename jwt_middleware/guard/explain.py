@@ -1,6 +1,6 @@
 """A request that nobody sent, to ask what would become of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jwt_middleware.errors import refusals
 from jwt_middleware.request.view import RequestView, Sent
@@ -27,7 +27,7 @@ class Question:
 
     method: str
     path: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     scheme: str = "http"
     host: str | None = None
     client: str | None = None

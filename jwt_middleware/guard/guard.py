@@ -57,6 +57,7 @@ from jwt_middleware.issuers.trusted import Trust
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.principal import ANONYMOUS, Principal
 from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.overrides import inner_root, refuse_other_method
 from jwt_middleware.request.preflight import Preflights
 from jwt_middleware.request.sources import (
     BearerHeader,
@@ -65,16 +66,16 @@ from jwt_middleware.request.sources import (
     TokenSource,
     check_form,
 )
-from jwt_middleware.request.view import RequestView
+from jwt_middleware.request.view import RequestView, asks_for_socket
 from jwt_middleware.responses.headers import private, with_header
 from jwt_middleware.responses.metadata import ProtectedResource
 from jwt_middleware.responses.render import Renderer
 from jwt_middleware.rules.applications import UNKNOWN, Application
-from jwt_middleware.rules.methods import SOCKET
+from jwt_middleware.rules.methods import SOCKET, Method
 from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.rules.rule import Rule
-from jwt_middleware.rules.table import RuleTable, Ruling
+from jwt_middleware.rules.table import RuleTable, Ruling, together
 from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE
@@ -260,9 +261,21 @@ class Guard:
 
     def _ruling(self, view: RequestView, application: Application = UNKNOWN) -> Ruling:
         # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
-        method = SOCKET if view.is_websocket else view.method
+        if view.is_websocket:
+            return self._ruling_of(SOCKET, view, application)
+        plain = self._ruling_of(view.method, view, application)
+        if not getattr(view, "may_tunnel", False) or not asks_for_socket(view):
+            return plain
+        # The application alone knows whether it answers or opens a socket: it must be free to.
+        return together(plain, self._ruling_of(SOCKET, view, application))
+
+    def _ruling_of(self, method: Method, view: RequestView, application: Application) -> Ruling:
         path, mount_point, raw_path = view.sent
-        return self._table.ruling(method, path, mount_point, raw_path, application)
+        if not application.reads_more:
+            return self._table.ruling(method, path, mount_point, raw_path, application)
+        refuse_other_method(view, application)
+        root = inner_root(view, application)
+        return self._table.ruling(method, path, mount_point, raw_path, application, inner_root=root)
 
     def _judge(
         self, view: RequestView, application: Application, learnt: Learnt

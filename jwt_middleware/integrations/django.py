@@ -83,7 +83,7 @@ class DjangoView:
     A middleware in front may have overridden the method, or rewritten the path.
     """
 
-    __slots__ = ("_request", "_sent", "method")
+    __slots__ = ("_request", "_sent", "may_tunnel", "method")
 
     is_websocket = False
 
@@ -93,6 +93,7 @@ class DjangoView:
         scope = getattr(request, "scope", None)
         self._sent = WSGIView(request.META) if scope is None else ASGIView(scope)
         self.method = request.method or self._sent.method
+        self.may_tunnel = scope is None
 
     @property
     def path(self) -> str:

@@ -1,15 +1,56 @@
-"""What an application shows of itself: the frameworks it is made of, and their mount points."""
+"""What an application shows of itself: the frameworks it is made of, and their mount points.
 
-from collections.abc import Callable, Iterable, Mapping
+A wrapper may keep what it wraps anywhere. What belongs to a framework that is known is asked by
+name; everything else is looked through: attributes, what functions close over and name, mappings
+and lists. So a router is rather found that takes no part than missed where it does.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
-from jwt_middleware.rules.applications import Application
+from jwt_middleware.rules.applications import MEASURED, Application
 
 # Where middlewares, routers and mounts keep the application that they pass a request on to.
-_INSIDE = ("app", "application", "wsgi_app", "_app", "wrapped", "__wrapped__", "func", "__self__")
+_INSIDE = (
+    "app",
+    "application",
+    "wsgi_app",
+    "wsgi_application",
+    "_app",
+    "wrapped",
+    "__wrapped__",
+    "func",
+    "__self__",
+)
 
-# An application has dozens of layers and mounts; what shows more is no application.
-_MOST = 1_000
+# Where frameworks that are known keep what is mounted, or takes what their routes do not.
+_MOUNTED = (
+    "mounts",
+    "apps",
+    "domains",
+    "router",
+    "default",
+    "user_middleware",
+    "args",
+    "kwargs",
+    "callback",
+    "handler",
+    "route_handler",
+    "fn",
+    "mount_registry",
+    "mounted_apps",
+)
+
+# An application has dozens of layers and mounts, and a module a few hundred names. What shows more
+# is no application, and would keep a server from starting for seconds.
+_MOST = 5_000
+
+# Of one list or mapping: more than these are data.
+_MOST_OF_ONE = 1_000
 
 
 def described(app: Any, *, paths_are_whole: bool) -> Application:
@@ -18,14 +59,15 @@ def described(app: Any, *, paths_are_whole: bool) -> Application:
     :param paths_are_whole: whether the server's path includes the mount point, as in ASGI.
     """
     return Application(
-        (package for each in _found(app, _wrapped_or_mounted) for package in _packages(each)),
+        (package for each in _found(app, _reached) for package in _packages(each)),
         _mount_points(wrapped(app)),
+        _mount_points(_found(app, _maybe_wrapped)),
         paths_are_whole=paths_are_whole,
     )
 
 
 def wrapped(app: Any) -> list[Any]:
-    """Return an application and all that it wraps, as far as that shows."""
+    """Return an application and all that it wraps, as far as that shows by name."""
     return _found(app, _wrapped)
 
 
@@ -33,12 +75,14 @@ def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
     # In order, and each once: applications may wrap each other.
     found = {id(app): app}
     waiting = [app]
-    while waiting and len(found) < _MOST:
-        for each in below(waiting.pop(0)):
+    place = 0
+    while place < len(waiting) and len(found) < _MOST:
+        for each in islice(below(waiting[place]), _MOST_OF_ONE):
             if each is not None and id(each) not in found:
                 found[id(each)] = each
                 waiting.append(each)
-    return list(found.values())
+        place += 1
+    return waiting
 
 
 def _wrapped(app: Any) -> Iterable[Any]:
@@ -46,14 +90,100 @@ def _wrapped(app: Any) -> Iterable[Any]:
     return (each for each in found if callable(each) and not isinstance(each, type))
 
 
-def _wrapped_or_mounted(app: Any) -> Iterable[Any]:
-    yield from _wrapped(app)
-    routes = _shown(app, "routes")
-    for route in routes if isinstance(routes, (list, tuple)) else ():
-        yield _shown(route, "app")
-    mounts = _shown(app, "mounts")
-    if isinstance(mounts, Mapping):
-        yield from mounts.values()
+def _maybe_wrapped(thing: Any) -> Iterator[Any]:
+    """Yield what a thing may hand a request to, where nothing is known of it."""
+    if callable(thing):
+        yield from _wrapped(thing)
+    yield from filter(_may_hold, _held(thing))
+
+
+def _reached(thing: Any) -> Iterator[Any]:
+    """Yield that, and what is mounted inside."""
+    yield from _maybe_wrapped(thing)
+    routes = _shown(thing, "routes")
+    yield from routes if isinstance(routes, (list, tuple)) else ()
+    if _is_known(thing):
+        yield from filter(_may_hold, (_shown(thing, name) for name in _MOUNTED))
+        # A mount is nothing that can be called, everywhere.
+        yield _shown(thing, "app")
+
+
+def _may_hold(thing: Any) -> bool:
+    if isinstance(thing, (type, ModuleType)):
+        return False
+    if callable(thing) or isinstance(thing, _CONTAINERS):
+        return True
+    return type(thing).__module__.partition(".")[0] not in sys.stdlib_module_names
+
+
+_CONTAINERS = (Mapping, list, tuple, set, frozenset)
+
+
+def _held(thing: Any) -> Iterable[Any]:
+    if isinstance(thing, Mapping):
+        return _unless_it_fails(thing.values)
+    if isinstance(thing, _CONTAINERS):
+        return _unless_it_fails(thing.__iter__)
+    if isinstance(thing, partial):
+        return (*thing.args, *thing.keywords.values())
+    if isinstance(thing, FunctionType):
+        return _of_function(thing)
+    return () if _is_known(thing) else _of_object(thing)
+
+
+def _of_function(function: FunctionType) -> Iterable[Any]:
+    """Return what a function closes over, takes by default, and names."""
+    if function.__module__ and _package(function.__module__) in _LEFT_ALONE:
+        names: Iterable[str] = ()
+    else:
+        names = _names(function.__code__)
+    # One may be empty still, or again: that is an error to look at.
+    cells = (_shown(cell, "cell_contents") for cell in function.__closure__ or ())
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    named = (function.__globals__.get(name) for name in names)
+    return (*cells, *defaults, *named)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _of_object(thing: Any) -> Iterator[Any]:
+    """Yield the attributes of an object, and the methods of its class."""
+    yield from _unless_it_fails(lambda: vars(thing).values())
+    for base in type(thing).__mro__:
+        if _package(base.__module__) not in _LEFT_ALONE:
+            for name, each in vars(base).items():
+                if isinstance(each, FunctionType):
+                    yield each
+                elif isinstance(each, MemberDescriptorType):
+                    # A slot; looked at by its descriptor, what a class does on access stays undone.
+                    yield _slot(thing, base, name)
+
+
+def _slot(thing: Any, base: type, name: str) -> Any:
+    try:
+        return vars(base)[name].__get__(thing)
+    except AttributeError:
+        return None
+
+
+_LEFT_ALONE = sys.stdlib_module_names | MEASURED.keys()
+"""Packages of which the source is no wrapper of anybody's."""
+
+
+def _is_known(thing: Any) -> bool:
+    return _package(type(thing).__module__) in MEASURED
+
+
+def _unless_it_fails(read: Callable[[], Iterable[Any]]) -> list[Any]:
+    try:
+        return list(islice(read(), _MOST_OF_ONE))
+    except Exception:  # noqa: BLE001 - what an object does when it is looked at stops no start
+        return []
 
 
 def _shown(thing: Any, name: str) -> Any:
@@ -65,12 +195,27 @@ def _shown(thing: Any, name: str) -> Any:
 
 def _packages(app: Any) -> Iterable[str]:
     """Return the packages that the class of an application and its bases are from."""
-    return (base.__module__.partition(".")[0] for base in type(app).__mro__)
+    return (_package(base.__module__) for base in type(app).__mro__) if callable(app) else ()
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
+
+
+# Their ``root_path`` is where the source lies.
+_NAMES_A_FOLDER = frozenset({"flask", "quart"})
 
 
 def _mount_points(every: Iterable[Any]) -> Iterable[str]:
-    """Return the ``root_path`` of each application inside, which it strips from a path itself."""
-    # Flask's and Quart's is the folder of their module.
-    roots = (_shown(each, "root_path") for each in every if not _shown(each, "import_name"))
+    """Return the mount point of each application inside, which it strips from a path itself."""
+    roots = [_mount_point(each) for each in every if callable(each)]
     found = [root.rstrip("/") for root in roots if isinstance(root, str) and root[:1] == "/"]
     return dict.fromkeys(root for root in found if root)
+
+
+def _mount_point(app: Any) -> Any:
+    if any(base.__module__ == "django.core.handlers.asgi" for base in type(app).__mro__):
+        # Under WSGI the setting says what links begin with, and nothing comes off.
+        settings = getattr(sys.modules.get("django.conf"), "settings", None)
+        return _shown(settings, "FORCE_SCRIPT_NAME")
+    return _shown(app, "root_path") if _NAMES_A_FOLDER.isdisjoint(_packages(app)) else None

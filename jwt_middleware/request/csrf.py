@@ -16,7 +16,7 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.formats.urls import is_loopback
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.sources import CookieToken
-from jwt_middleware.request.view import RequestView
+from jwt_middleware.request.view import RequestView, asks_for_socket
 
 # RFC 9110 §9.2.1: these change nothing, so nothing is gained by making a browser send them.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -61,7 +61,7 @@ class OriginProof:
 
 def _opens_socket(view: RequestView) -> bool:
     """Return whether a WebSocket is to be opened, also below WSGI, where that is a plain GET."""
-    return view.is_websocket or "websocket" in (_only(view, "upgrade") or "").lower()
+    return view.is_websocket or asks_for_socket(view)
 
 
 def _repeats_claim(view: RequestView, source: CookieToken, principal: Principal) -> bool:

@@ -13,7 +13,12 @@ Sent: TypeAlias = tuple[str, str, bytes | None]
 
 
 class RequestView(Protocol):
-    """A request, as far as a decision may depend on it."""
+    """A request, as far as a decision may depend on it.
+
+    A view may also have ``variables(name)``, every value that a WSGI application would find under
+    the variable of a header; without it that is what ``headers(name)`` returns. And ``may_tunnel``:
+    whether a plain request may become a WebSocket further in.
+    """
 
     @property
     def method(self) -> str:
@@ -80,10 +85,33 @@ _BLANKS = " \t"
 
 def query_values(query: str, name: str) -> list[str]:
     """Return every value of a query parameter."""
-    if name not in query:
+    # A name may be escaped, as anything in a query may be.
+    if name not in query and "%" not in query:
         return []
     pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=None)
     return [value for key, value in pairs if key == name]
+
+
+def as_text(raw: str) -> str:
+    """Return what bytes say that look like latin-1, as PEP 3333 has them.
+
+    What is no UTF-8 gets U+FFFD, which no rule reads.
+    """
+    if raw.isascii():
+        return raw
+    try:
+        return raw.encode("latin-1").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return "\ufffd"
+
+
+def asks_for_socket(view: RequestView) -> bool:
+    """Return whether a plain request asks for a WebSocket, which below WSGI an application opens.
+
+    It finds the connection among the server's own variables; some ask for no more than a key.
+    """
+    upgrades = ", ".join(view.headers("upgrade")).lower()
+    return "websocket" in upgrades or bool(view.headers("sec-websocket-key"))
 
 
 class ASGIView:
@@ -136,6 +164,15 @@ class ASGIView:
                 values.append(value.decode("latin-1"))
         return values
 
+    def variables(self, name: str) -> list[str]:
+        """Return every value of a header that a bridge to WSGI gives the same variable.
+
+        An underscore and a hyphen are one there.
+        """
+        wanted = name.replace("-", "_").encode("latin-1")
+        every = ((key.lower().replace(b"-", b"_"), value) for key, value in self._scope["headers"])
+        return [value.decode("latin-1") for key, value in every if key == wanted]
+
     def cookies(self, name: str) -> list[str]:
         return cookie_values(self.headers("cookie"), name)
 
@@ -155,6 +192,8 @@ class WSGIView:
 
     __slots__ = ("_environ", "is_websocket", "method")
 
+    may_tunnel = True
+
     def __init__(self, environ: Any) -> None:
         self._environ = environ
         self.is_websocket = False
@@ -173,14 +212,7 @@ class WSGIView:
         return self._text("PATH_INFO"), self._text("SCRIPT_NAME"), None
 
     def _text(self, name: str) -> str:
-        raw: str = self._environ.get(name, "")
-        if raw.isascii():
-            return raw
-        # PEP 3333: bytes that look like latin-1. What is no UTF-8 gets U+FFFD, which no rule reads.
-        try:
-            return raw.encode("latin-1").decode("utf-8", "replace")
-        except UnicodeEncodeError:
-            return "\ufffd"
+        return as_text(self._environ.get(name, ""))
 
     @property
     def scheme(self) -> str:
@@ -203,25 +235,3 @@ class WSGIView:
 
     def query(self, name: str) -> list[str]:
         return query_values(self._environ.get("QUERY_STRING", ""), name)
-
-
-class RootedView(WSGIView):
-    """The view of an environment where the application puts a header in front of the path.
-
-    Pyramid does, with ``X-Vhm-Root``, wherever it finds no route. Any client can send it.
-    """
-
-    __slots__ = ("_header",)
-
-    def __init__(self, header: str, environ: Any) -> None:
-        super().__init__(environ)
-        self._header = header
-
-    @property
-    def sent(self) -> Sent:
-        """The path with the header in front, both with and without which are then judged."""
-        root = self._text(_variable(self._header)).strip("/")
-        if not root:
-            return super().sent
-        # The slash at the end marks a mount point that does not come off everywhere.
-        return self.path, f"/{root}/", None

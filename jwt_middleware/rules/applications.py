@@ -40,6 +40,8 @@ class Router:
     """Whether it matches the path as it was sent, before escapes are decoded."""
     root_header: str | None = None
     """A header that it puts in front of the path, and that a client can send."""
+    method_parameter: str | None = None
+    """A parameter of the query that it takes for the method."""
 
 
 def fold_case(segments: Segments, *, is_whole: bool) -> Segments:  # noqa: ARG001 - a Fold
@@ -124,7 +126,7 @@ MEASURED: dict[str, Router] = {
     "quart": Router(ignores_mount_point=True),
     "sanic": Router(ignores_mount_point=True, matches_raw_path=True),
     "starlette": Router(),
-    "tg": Router((without_extension,), fold_for_turbogears),
+    "tg": Router((without_extension,), fold_for_turbogears, method_parameter="_method"),
 }
 """By the package that an application's class is from."""
 
@@ -136,12 +138,15 @@ class Application:
         self,
         packages: Iterable[str] = (),
         mount_points: Iterable[str] = (),
+        maybe_mount_points: Iterable[str] = (),
         *,
         paths_are_whole: bool = True,
     ) -> None:
         """
         :param packages: the package of each framework inside.
         :param mount_points: the ``root_path`` of each application inside, which it strips itself.
+        :param maybe_mount_points: those that something inside strips, which may be what a request
+            reaches or not.
         :param paths_are_whole: whether the server's path includes the mount point, as in ASGI and
             not in WSGI.
         """
@@ -149,6 +154,8 @@ class Application:
         self.is_measured = bool(routers)
         """Whether a framework inside was recognised."""
         self.mount_points = tuple(mount_points)
+        self.prefixes = tuple(dict.fromkeys((*self.mount_points, *maybe_mount_points)))
+        """All that may come off a path inside."""
         self.paths_are_whole = paths_are_whole
         self.steps: tuple[Step, ...] = tuple(
             dict.fromkeys(step for router in routers for step in router.steps)
@@ -158,9 +165,13 @@ class Application:
         )
         self.ignores_mount_point = any(router.ignores_mount_point for router in routers)
         self.matches_raw_path = any(router.matches_raw_path for router in routers)
-        # One framework does, so there is one at the most.
         self.root_headers = tuple(router.root_header for router in routers if router.root_header)
-        self.facts = (tuple(routers), self.mount_points, paths_are_whole)
+        self.method_parameters = tuple(
+            router.method_parameter for router in routers if router.method_parameter
+        )
+        self.reads_more = bool(self.root_headers or self.method_parameters)
+        """Whether more of a request than its method and path decides where it goes."""
+        self.facts = (tuple(routers), self.mount_points, self.prefixes, paths_are_whole)
         """All of it as a value, equal for two applications that read a request alike."""
 
 

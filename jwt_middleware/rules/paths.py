@@ -130,7 +130,7 @@ def place(
     # off elsewhere than we cut it. An application with a mount point of its own goes by that alone.
     is_odd = root != mount_point or "//" in root or not root.startswith("/")
     own = application.mount_points
-    if is_odd or (own and root not in own) or application.ignores_mount_point:
+    if is_odd or (application.prefixes and root not in own) or application.ignores_mount_point:
         return Place((below, whole), (mount_point,) if is_odd else ())
     return Place((below,), whole=None if root in own or root in prefixes else whole)
 

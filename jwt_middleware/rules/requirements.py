@@ -138,7 +138,12 @@ class HasClaim(Requirement):
 
     def __str__(self) -> str:
         name = ".".join(self.path)
-        return f"claim {name}" if self.value is ABSENT else f"claim {name} = {self.value}"
+        return f"claim {name}" if self.value is ABSENT else f"claim {name} = {_plain(self.value)}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of the configuration, which may be shown, as it was written there."""
+    return Claims({"": value}).to_dict()[""] if isinstance(value, Claims | tuple) else value
 
 
 def _names_the_same(claim: Any, captured: str) -> bool:

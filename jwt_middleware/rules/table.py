@@ -113,7 +113,12 @@ def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
     )
 
 
-_Key = tuple[Method, str, str, bytes | None, Application]
+def together(one: Ruling, other: Ruling) -> Ruling:
+    """Return what both say: whoever passes meets each."""
+    return _ruling(tuple(_distinct([*one.deciders, *other.deciders])))
+
+
+_Key = tuple[Method, str, str, bytes | None, Application, str]
 
 
 class RuleTable:
@@ -183,6 +188,8 @@ class RuleTable:
         mount_point: str = "",
         raw_path: bytes | None = None,
         application: Application = UNKNOWN,
+        *,
+        inner_root: str = "",
     ) -> Ruling:
         """Return what decides a request.
 
@@ -191,18 +198,19 @@ class RuleTable:
         :param mount_point: ``root_path`` or ``SCRIPT_NAME``.
         :param raw_path: the path before escapes are decoded, where the server tells it.
         :param application: what is known of the application that will get the request.
+        :param inner_root: what the application may put in front of the path.
         :raises PathInvalid: if path or method cannot be read with certainty.
         """
         # Several faces may share this table, and their applications differ.
-        key = (method, path, mount_point, raw_path, application)
+        key = (method, path, mount_point, raw_path, application, inner_root)
         known = self._memo.get(key)
         return self._rule_and_keep(key) if known is None else known
 
     def _rule_and_keep(self, key: _Key) -> Ruling:
-        method, path, mount_point, raw_path, application = key
-        found = self._deciders(normal_method(method), path, mount_point, raw_path, application)
-        ruling = _ruling(tuple(_distinct(found)))
-        if len(path) <= MEMO_PATH_LENGTH and (method is SOCKET or len(method) <= MEMO_PATH_LENGTH):
+        ruling = _ruling(tuple(_distinct(self._deciders(key))))
+        method, path, *_, inner_root = key
+        letters = max(len(path) + len(inner_root), 0 if method is SOCKET else len(method))
+        if letters <= MEMO_PATH_LENGTH:
             self._keep(key, ruling)
         return ruling
 
@@ -216,21 +224,16 @@ class RuleTable:
             # Two threads may both add; what one of them loses is gone with the next clearing.
             self._memo_bytes += weight
 
-    def _deciders(
-        self,
-        method: Method,
-        path: str,
-        mount_point: str,
-        raw_path: bytes | None,
-        application: Application,
-    ) -> list[Decider]:
+    def _deciders(self, key: _Key) -> list[Decider]:
         """Return what decides each way in which the application could understand a request."""
+        sent, path, mount_point, raw_path, application, inner_root = key
+        method = normal_method(sent)
         steps = (*self._steps, *application.steps)
-        prefixes = (*self.prefixes, *application.mount_points)
+        prefixes = (*self.prefixes, *application.prefixes)
         trees = (self._tree, *map(self._folded_tree, application.folds))
         where = place(path, mount_point, application, self.prefixes)
         found: list[Decider] = []
-        for each in where.paths:
+        for each in _with_root(where.paths, inner_root):
             every = readings(each, prefixes, where.roots, steps)
             found += [_decider(tree, method, reading) for tree in trees for reading in every]
             found += _where_nothing_fills_a_hole(trees, method, every)
@@ -279,6 +282,12 @@ class RuleTable:
                     f"rule {number + 1}, {rule}: {pattern.text!r} can never decide, because "
                     f"{other} stands before it: move it up, or remove it"
                 )
+
+
+def _with_root(paths: tuple[str, ...], inner_root: str) -> tuple[str, ...]:
+    """Return paths, and what a router that puts something in front of them goes by."""
+    root = inner_root.lstrip("/")
+    return (*paths, *(f"/{root}{path}" for path in paths)) if root else paths
 
 
 _UNDECIDED = Decider(NO_RULE, NO_CAPTURES)
@@ -346,11 +355,11 @@ def _distinct(found: list[Decider]) -> list[Decider]:
 
 def _weight(key: _Key, ruling: Ruling) -> int:
     """Return what a remembered path weighs, in bytes, at the most."""
-    method, path, mount_point, raw_path, _ = key
+    method, path, mount_point, raw_path, _, inner_root = key
     captured = [text for one in ruling.deciders for text in one.match.captures.values()]
     # A text is four bytes a letter at the most. The rest is an entry, a ruling, and what a decider
     # and each text weigh themselves, as measured.
-    letters = len(path) + len(mount_point) + sum(map(len, captured))
+    letters = len(path) + len(mount_point) + len(inner_root) + sum(map(len, captured))
     letters += 0 if method is SOCKET else len(method)
     objects = 1_000 + 500 * len(ruling.deciders) + 100 * len(captured)
     return objects + 4 * letters + len(raw_path or b"")

@@ -4,7 +4,7 @@ Everything is checked before anything costs: size, then shape, then the header. 
 here. ``jku``, ``x5u``, ``jwk`` and ``x5c`` are never read: a token does not choose its own key.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
@@ -34,10 +34,10 @@ class Compact:
     """A compact JWS that has its form; nothing of it is verified."""
 
     header: Header
-    header_segment: bytes
-    signing_input: bytes
-    payload: bytes
-    signature: bytes
+    header_segment: bytes = field(repr=False)
+    signing_input: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
 
     def claims(self) -> dict[str, Any]:
         """Return the payload as a claim set (RFC 7519 §7.2).
@@ -78,10 +78,9 @@ def parse(token: str, max_size: int, headers: KnownHeaders) -> Compact:
     """
     if len(token) > max_size:
         raise TokenTooLarge(f"{len(token)} characters, at most {max_size} are read")
-    try:
-        data = token.encode("ascii")
-    except UnicodeEncodeError:
-        raise TokenMalformed("not ASCII") from None
+    if not token.isascii():
+        raise TokenMalformed("not ASCII")
+    data = token.encode("ascii")
     if data.count(b".") != 2:
         raise TokenMalformed("not three segments")
     signing_input, _, signature = data.rpartition(b".")

@@ -36,21 +36,33 @@ class TypedClaims:
             )
         self.claims_type = claims_type
         self._read = _reader(claims_type)
+        # A TypedDict is no class to ask of a value.
+        self._makes = dict if is_typeddict(claims_type) else claims_type
 
     def read(self, claims: Claims) -> Any:
         """Return the claims as a value of the type, made from a copy.
 
         :raises ClaimsTypeMismatch: if they do not fit.
         """
+        name = self.claims_type.__name__
         try:
-            return self._read(claims.to_dict())
+            value = self._read(claims.to_dict())
+            if isinstance(value, self._makes):
+                return value
+            why = f"a {type(value).__name__} and not a {name}"
         except (ValueError, TypeError):
-            # Both libraries quote what they were given; a refusal must not.
-            raise ClaimsTypeMismatch(f"not a {self.claims_type.__name__}") from None
+            why = f"not a {name}"
+        except Exception as problem:  # noqa: BLE001 - a type's own code may raise anything
+            why = f"{name} failed with {type(problem).__name__}"
+        # Both libraries quote what they were given; a refusal must not, nor what hangs on it.
+        raise ClaimsTypeMismatch(why)
 
     def may_share(self, value: Any) -> bool:
         """Return whether several requests may see one value: it can not change at any depth."""
-        return _cannot_change(value)
+        try:
+            return _cannot_change(value)
+        except Exception:  # noqa: BLE001 - what cannot be looked at may change
+            return False
 
 
 def _reader(claims_type: type) -> Reader:

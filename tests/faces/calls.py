@@ -106,7 +106,7 @@ async def through_asgi(app: Any, scope: Scope) -> Answer:
     await app(scope, receive, send)
     start, *bodies = sent
     headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in start["headers"])
-    return Answer(start["status"], headers, b"".join(part["body"] for part in bodies))
+    return Answer(start["status"], headers, b"".join(part.get("body", b"") for part in bodies))
 
 
 def through_wsgi(app: Any, environ: Environ) -> Answer:

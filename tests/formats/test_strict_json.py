@@ -65,6 +65,88 @@ def test_an_object_nests_as_deep_as_allowed_and_no_deeper(opening: bytes, closin
         read_object(nested(MAX_DEPTH + 1))
 
 
+@pytest.mark.parametrize("written", ["]}", '\\"]}', '\\\\\\"]}', "\\u005d]}"])
+def test_closing_brackets_in_strings_pay_for_no_nesting(written: str) -> None:
+    """Behind quotes and backslashes too: a hundred levels would end what recurses after us."""
+    text = written * 200
+    as_value = f'{{"x":"{text}","a":{"[" * 100}0{"]" * 100}}}'
+    as_name = f'{{"{text}":{"[" * 2_000}0{"]" * 2_000}}}'
+
+    for data in (as_value, as_name):
+        with pytest.raises(NotOneObject, match="too deep"):
+            read_object(data.encode())
+
+
+@pytest.mark.parametrize("text", ["[", "{", '"[', "\\[", '\\"{', "\\\\", "\u2028["])
+def test_opening_brackets_in_strings_nest_nothing(text: str) -> None:
+    """A claim may be any text."""
+    claims = {"x": text * 200, text * 200: [text]}
+
+    assert read_object(json.dumps(claims).encode()) == claims
+    assert read_object(json.dumps(claims, ensure_ascii=False).encode()) == claims
+
+
+@pytest.mark.parametrize("text", ['{"x":"' + '\\"' * 500_000, '{"' + "[" * 99 + "\\" * 999_999])
+def test_a_string_without_an_end_costs_what_it_is_long(text: str) -> None:
+    """A search that began again behind each quote would take hours; the suite's limit is minutes."""
+    with pytest.raises(NotOneObject):
+        read_object(text.encode() + b"[" * 40)
+
+
+def _depth(value: object) -> int:
+    if not isinstance(value, (dict, list)):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
+
+
+# Pieces that mean something to a reader of JSON, so that some of what they make up is JSON.
+PIECES = st.sampled_from(
+    [
+        "[",
+        "]",
+        "{",
+        "}",
+        '"',
+        "\\",
+        '\\"',
+        ":",
+        ",",
+        '"a":',
+        '"]"',
+        '"["',
+        "1",
+        "\\ud800",
+        " ",
+        "\0",
+    ]
+)
+NESTED = st.integers(1, 60).flatmap(
+    lambda depth: st.text('[]{}"\\', max_size=90).map(
+        lambda text: json.dumps({text: json.loads("[" * depth + "]" * depth), "z": text})
+    )
+)
+
+
+@given(
+    st.one_of(st.binary(), st.lists(PIECES).map("".join).map(str.encode), NESTED.map(str.encode))
+)
+def test_any_bytes_are_an_object_as_deep_as_allowed_or_not_one(data: bytes) -> None:
+    """And nothing else comes out, whatever stands in strings."""
+    try:
+        plain = json.loads(data)
+    except (ValueError, RecursionError):
+        plain = None
+    try:
+        value = read_object(data)
+    except NotOneObject as refusal:
+        was_deep = "deep" in str(refusal)
+        value = plain
+    else:
+        was_deep = False
+    assert value == plain
+    assert plain is None or was_deep is (_depth(plain) > MAX_DEPTH)
+
+
 def test_width_is_not_depth_and_pairs_of_surrogates_are_characters() -> None:
     """Many brackets side by side pass, and so does an emoji that is escaped."""
     wide = b'{"a":[' + b"{}," * (MAX_DEPTH + 5) + b'{}],"b":1.5,"c":"\\ud83d\\ude00"}'

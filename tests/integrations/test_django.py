@@ -302,6 +302,18 @@ def test_the_guards_options_may_stand_in_the_settings() -> None:
     assert Client().get("/plain")["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
+async def test_what_may_open_a_socket_below_wsgi_is_judged_as_one_too() -> None:
+    """Only there: an ASGI server hands no connection to a view."""
+    rules = [public("/open", methods=["GET"]), protect("/open", methods=["WEBSOCKET"])]
+    with override_settings(JWT_MIDDLEWARE={"GUARD": Guard(rules=rules, **OPTIONS)}):
+        asking = {"Connection": "Upgrade", "Upgrade": "websocket"}
+
+        assert Client().get("/open").status_code == 200
+        assert Client().get("/open", headers=asking).status_code == 401
+        assert Client().get("/open", headers={**asking, **bearer()}).status_code == 200
+        assert (await AsyncClient().get("/open", headers=asking)).status_code == 200
+
+
 def test_a_cookie_needs_its_proof_here_too() -> None:
     """The scheme is Django's reading of it."""
     chosen = Guard(token_sources=[CookieToken("session")], **OPTIONS)

@@ -124,6 +124,17 @@ def test_only_what_is_asked_for_is_parsed() -> None:
     assert query_values("ab=1", "b") == []
 
 
+@pytest.mark.parametrize("name", ["%74oken", "t%6Fken", "%74%6f%6b%65%6e", "to%6ben"])
+def test_a_name_that_is_escaped_throughout_is_that_name(name: str) -> None:
+    """To every framework it is: what nobody here looked at would be read there."""
+    scope = http_scope("GET", "/x", query_string=f"a=1&{name}=x".encode())
+    asgi, wsgi = ASGIView(scope), WSGIView(wsgi_environ("GET", "/x", QUERY_STRING=f"{name}=x"))
+
+    assert asgi.query("token") == wsgi.query("token") == ["x"]
+    assert query_values(f"token=a&{name}=b", "token") == ["a", "b"]
+    assert query_values(f"%2574oken=a&{name}s=b", "token") == []
+
+
 def test_a_question_has_no_query_and_comes_from_our_own_page() -> None:
     """It is what an honest page would send."""
     question = Question("POST", "/", "a.b.c")

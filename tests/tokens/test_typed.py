@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import traceback
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypedDict
@@ -10,11 +11,28 @@ import msgspec
 import pydantic
 import pytest
 
-from jwt_middleware import ConfigurationError, Guard, Issuer, Principal
+from jwt_middleware import (
+    ConfigurationError,
+    Guard,
+    Issuer,
+    JWTMiddleware,
+    JWTWSGIMiddleware,
+    Principal,
+    optional,
+)
 from jwt_middleware.errors import ClaimsTypeMismatch
 from jwt_middleware.principal import Claims
 from jwt_middleware.testing import KeyPair
 from jwt_middleware.tokens.typed import TypedClaims
+from tests.faces.calls import (
+    asgi_app,
+    http_scope,
+    through_asgi,
+    through_wsgi,
+    wsgi_app,
+    wsgi_environ,
+)
+from tests.support.short_form import bearer
 
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
 
@@ -343,3 +361,85 @@ def test_a_tuple_is_shared_if_all_in_it_may_be() -> None:
     assert closed.verify(text) is closed.verify(text)
     assert loose.verify(text).typed == loose.verify(text).typed
     assert loose.verify(text).typed is not loose.verify(text).typed
+
+
+class Trap(Exception):
+    """An error of the application's own, which holds what it stumbled over."""
+
+
+FAILURES = [AttributeError, KeyError, IndexError, ZeroDivisionError, RecursionError, OSError, Trap]
+KINDS = ["dataclass", "struct", "model"]
+
+
+def failing(kind: str, failure: type[Exception]) -> Any:
+    """Return a type whose own check fails."""
+
+    def check(self: Any) -> None:
+        raise failure(self.sub)
+
+    if kind == "dataclass":
+        return dataclass(
+            type("Failing", (), {"__annotations__": {"sub": str}, "__post_init__": check})
+        )
+    if kind == "struct":
+        return msgspec.defstruct("Failing", [("sub", str)], namespace={"__post_init__": check})
+    after = pydantic.model_validator(mode="after")(check)
+    return type("Failing", (pydantic.BaseModel,), {"__annotations__": {"sub": str}, "check": after})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_whatever_a_type_raises_is_a_refusal_on_both_faces(
+    kind: str, failure: type[Exception]
+) -> None:
+    """With the code of a misfit; the log learns what failed, and nobody what it was given."""
+    wanted = guard(failing(kind, failure), rules=[optional("/feed")])
+    events: list[Any] = []
+    told = guard(failing(kind, failure), observers=[events.append])
+    text = token(sub="s3cret")
+
+    for path in ("/x", "/feed"):
+        sent = bearer(text)
+        wsgi = through_wsgi(JWTWSGIMiddleware(wsgi_app, wanted), wsgi_environ("GET", path, sent))
+        asgi = await through_asgi(JWTMiddleware(asgi_app, wanted), http_scope("GET", path, sent))
+        assert (wsgi.status, wsgi.json()["code"]) == (401, "claims_type_mismatch")
+        assert (asgi.status, asgi.json()["code"]) == (401, "claims_type_mismatch")
+    with pytest.raises(ClaimsTypeMismatch) as refusal:
+        told.verify(text)
+    assert "Failing failed with" in refusal.value.detail
+    assert failure.__name__ in refusal.value.detail
+    assert "s3cret" not in repr(refusal.value) + "".join(traceback.format_exception(refusal.value))
+    assert refusal.value.__context__ is None
+
+
+class Changing(pydantic.BaseModel):
+    sub: str
+
+    @pydantic.model_validator(mode="wrap")
+    @classmethod
+    def check(cls, given: Any, handler: Any) -> Any:
+        handler(given)
+        return None
+
+
+def test_what_is_not_of_the_type_is_no_value_of_it() -> None:
+    """``None`` would look like a principal whose issuer asks for no type."""
+    with pytest.raises(ClaimsTypeMismatch, match="a NoneType and not a Changing"):
+        guard(Changing).verify(token())
+
+
+class Unlookable(msgspec.Struct, frozen=True):
+    sub: str
+
+    def __getattribute__(self, name: str) -> Any:
+        raise Trap(name)
+
+
+def test_a_value_that_cannot_be_looked_at_is_not_shared() -> None:
+    """To look whether it may be must end no request."""
+    wanted = guard(Unlookable)
+    text = token()
+
+    first, again = wanted.verify(text), wanted.verify(text)
+    assert type(first.typed) is type(again.typed) is Unlookable
+    assert first.typed is not again.typed
