@@ -202,7 +202,8 @@ def _shown(thing: Any, name: str) -> Any:
 
 def _packages(app: Any) -> Iterable[str]:
     """Return the packages that the class of an application and its bases are from."""
-    return (_package(base.__module__) for base in type(app).__mro__) if callable(app) else ()
+    kind: Any = type(app)
+    return (_package(base.__module__) for base in kind.__mro__) if callable(app) else ()
 
 
 def _package(module: Any) -> str:
