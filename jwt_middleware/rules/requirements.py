@@ -138,7 +138,10 @@ class HasClaim(Requirement):
 
     def __str__(self) -> str:
         name = ".".join(self.path)
-        return f"claim {name}" if self.value is ABSENT else f"claim {name} = {self.value}"
+        if self.value is ABSENT:
+            return f"claim {name}"
+        # As the operator wrote it: it is no claim of anybody's.
+        return f"claim {name} = {Claims({'': self.value}).to_dict()['']}"
 
 
 def _names_the_same(claim: Any, captured: str) -> bool:
