@@ -7,6 +7,7 @@ and lists. So a router is rather found that takes no part than missed where it d
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
@@ -77,7 +78,7 @@ def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
     waiting = [app]
     place = 0
     while place < len(waiting) and len(found) < _MOST:
-        for each in islice(below(waiting[place]), _MOST_OF_ONE):
+        for each in _unless_it_fails(partial(below, waiting[place])):
             if each is not None and id(each) not in found:
                 found[id(each)] = each
                 waiting.append(each)
@@ -87,7 +88,7 @@ def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
 
 def _wrapped(app: Any) -> Iterable[Any]:
     found = (_shown(app, name) for name in _INSIDE)
-    return (each for each in found if callable(each) and not isinstance(each, type))
+    return (each for each in found if callable(each) and not _is(each, type))
 
 
 def _maybe_wrapped(thing: Any) -> Iterator[Any]:
@@ -101,32 +102,37 @@ def _reached(thing: Any) -> Iterator[Any]:
     """Yield that, and what is mounted inside."""
     yield from _maybe_wrapped(thing)
     routes = _shown(thing, "routes")
-    yield from routes if isinstance(routes, (list, tuple)) else ()
+    yield from routes if _is(routes, (list, tuple)) else ()
     if _is_known(thing):
         yield from filter(_may_hold, (_shown(thing, name) for name in _MOUNTED))
         # A mount is nothing that can be called, everywhere.
         yield _shown(thing, "app")
 
 
+def _is(thing: Any, kinds: type | tuple[type, ...]) -> bool:
+    # By its type alone: what ``isinstance`` asks a thing besides, a proxy may refuse to answer.
+    return issubclass(type(thing), kinds)
+
+
 def _may_hold(thing: Any) -> bool:
-    if isinstance(thing, (type, ModuleType)):
+    if _is(thing, (type, ModuleType)):
         return False
-    if callable(thing) or isinstance(thing, _CONTAINERS):
+    if callable(thing) or _is(thing, _CONTAINERS):
         return True
-    return type(thing).__module__.partition(".")[0] not in sys.stdlib_module_names
+    return _package(type(thing).__module__) not in sys.stdlib_module_names
 
 
 _CONTAINERS = (Mapping, list, tuple, set, frozenset)
 
 
 def _held(thing: Any) -> Iterable[Any]:
-    if isinstance(thing, Mapping):
+    if _is(thing, Mapping):
         return _unless_it_fails(thing.values)
-    if isinstance(thing, _CONTAINERS):
+    if _is(thing, _CONTAINERS):
         return _unless_it_fails(thing.__iter__)
-    if isinstance(thing, partial):
+    if _is(thing, partial):
         return (*thing.args, *thing.keywords.values())
-    if isinstance(thing, FunctionType):
+    if _is(thing, FunctionType):
         return _of_function(thing)
     return () if _is_known(thing) else _of_object(thing)
 
@@ -157,9 +163,9 @@ def _of_object(thing: Any) -> Iterator[Any]:
     for base in type(thing).__mro__:
         if _package(base.__module__) not in _LEFT_ALONE:
             for name, each in vars(base).items():
-                if isinstance(each, FunctionType):
+                if _is(each, FunctionType):
                     yield each
-                elif isinstance(each, MemberDescriptorType):
+                elif _is(each, MemberDescriptorType):
                     # A slot; looked at by its descriptor, what a class does on access stays undone.
                     yield _slot(thing, base, name)
 
@@ -180,10 +186,11 @@ def _is_known(thing: Any) -> bool:
 
 
 def _unless_it_fails(read: Callable[[], Iterable[Any]]) -> list[Any]:
-    try:
-        return list(islice(read(), _MOST_OF_ONE))
-    except Exception:  # noqa: BLE001 - what an object does when it is looked at stops no start
-        return []
+    """Return what can be read, up to where it fails: what an object does stops no start."""
+    found: list[Any] = []
+    with suppress(Exception):
+        found.extend(islice(read(), _MOST_OF_ONE))
+    return found
 
 
 def _shown(thing: Any, name: str) -> Any:
@@ -195,11 +202,13 @@ def _shown(thing: Any, name: str) -> Any:
 
 def _packages(app: Any) -> Iterable[str]:
     """Return the packages that the class of an application and its bases are from."""
-    return (_package(base.__module__) for base in type(app).__mro__) if callable(app) else ()
+    kind: Any = type(app)
+    return (_package(base.__module__) for base in kind.__mro__) if callable(app) else ()
 
 
-def _package(module: str) -> str:
-    return module.partition(".")[0]
+def _package(module: Any) -> str:
+    # A class made by hand may say anything of where it is from.
+    return module.partition(".")[0] if isinstance(module, str) else ""
 
 
 # Their ``root_path`` is where the source lies.

@@ -36,6 +36,8 @@ class Router:
     fold: Fold | None = None
     ignores_mount_point: bool = False
     """Whether it matches the whole path, ``root_path`` or ``SCRIPT_NAME`` included."""
+    at_mount_point: str | None = None
+    """What it takes the mount point itself for, besides ``/``."""
     matches_raw_path: bool = False
     """Whether it matches the path as it was sent, before escapes are decoded."""
     root_header: str | None = None
@@ -122,8 +124,7 @@ MEASURED: dict[str, Router] = {
     "flask": Router(),
     "litestar": Router(),
     "pyramid": Router((without_view_marks,), root_header="x-vhm-root"),
-    # It compares a mount point by letters, not by segments.
-    "quart": Router(ignores_mount_point=True),
+    "quart": Router(at_mount_point="/ "),
     "sanic": Router(ignores_mount_point=True, matches_raw_path=True),
     "starlette": Router(),
     "tg": Router((without_extension,), fold_for_turbogears, method_parameter="_method"),
@@ -166,6 +167,9 @@ class Application:
         self.ignores_mount_point = any(router.ignores_mount_point for router in routers)
         self.matches_raw_path = any(router.matches_raw_path for router in routers)
         self.root_headers = tuple(router.root_header for router in routers if router.root_header)
+        self.at_mount_point = tuple(
+            router.at_mount_point for router in routers if router.at_mount_point
+        )
         self.method_parameters = tuple(
             router.method_parameter for router in routers if router.method_parameter
         )

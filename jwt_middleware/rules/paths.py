@@ -126,13 +126,14 @@ def place(
     below = strip_prefix(path, root) if application.paths_are_whole else path
     if below is whole:
         return Place((path,), (root, mount_point))
+    also = application.at_mount_point if below == "/" else ()
     # Starlette and others strip the mount point as it is written: one that ends in a slash comes
     # off elsewhere than we cut it. An application with a mount point of its own goes by that alone.
     is_odd = root != mount_point or "//" in root or not root.startswith("/")
     own = application.mount_points
     if is_odd or (application.prefixes and root not in own) or application.ignores_mount_point:
-        return Place((below, whole), (mount_point,) if is_odd else ())
-    return Place((below,), whole=None if root in own or root in prefixes else whole)
+        return Place((below, whole, *also), (mount_point,) if is_odd else ())
+    return Place((below, *also), whole=None if root in own or root in prefixes else whole)
 
 
 def refuse_fragment(raw_path: bytes) -> None:

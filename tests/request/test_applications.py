@@ -476,7 +476,16 @@ def test_a_search_ends_where_everything_holds_everything() -> None:
         def __len__(self) -> int:
             return 1
 
+    def refuse(self: Any) -> Any:
+        raise RuntimeError
+
+    masked: Any = type("Masked", (), {"__class__": property(refuse), "__call__": refuse})
+    placeless: Any = type("Placeless", (), {"__module__": None, "__call__": lambda self: None})
     around = Keeping(None)
+    JWTWSGIMiddleware(Keeping([masked(), placeless()]), guard=short_guard())
+    assert described(
+        Keeping([masked(), placeless(), Flask("x")]), paths_are_whole=False
+    ).is_measured
     around.what_comes_next = [around, Rude(), Growing(), by_an_empty_cell(None), {"x": around}]
 
     assert not described(around, paths_are_whole=True).is_measured

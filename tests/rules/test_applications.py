@@ -173,6 +173,18 @@ def test_where_a_mount_point_may_stay_the_whole_path_is_judged(application: Appl
     assert not table.ruling("GET", "/m/users", "/m/", None, STARLETTE).is_public
 
 
+def test_quart_fills_a_hole_with_a_space_at_its_mount_point() -> None:
+    """``/m`` is its page of one hole as well as its root; below it nothing is otherwise."""
+    table = RuleTable([protect("/{page}", requires=has_role("r")), public("/**")])
+    quart = Application(["quart"])
+
+    assert not table.ruling("GET", "/m", "/m", None, quart).is_public
+    assert not table.ruling("GET", "/m", "/m/", None, quart).is_public
+    assert table.ruling("GET", "/m", "/m", None, STARLETTE).is_public
+    assert table.ruling("GET", "/m/a/b", "/m", None, quart).is_public
+    assert table.ruling("GET", "/", "", None, quart).is_public
+
+
 def test_a_mount_point_that_the_operator_named_is_no_clients_word() -> None:
     """Nor one that the application has as its own."""
     rules = [protect("/m/**", requires=has_role("r")), public("/users")]

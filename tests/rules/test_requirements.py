@@ -239,3 +239,11 @@ def test_requirements_that_were_copied_judge_as_before() -> None:
                 assert copied.judge(who, Match({"t": "x"})) == requirement.judge(
                     who, Match({"t": "x"})
                 )
+
+
+def test_a_value_is_told_as_it_was_written() -> None:
+    """In the same words in every process, where a rule is named by them."""
+    asked = has_claim("list", ["x", {"y": 1}])
+
+    assert str(asked) == "claim list = ['x', {'y': 1}]"
+    assert str(has_claim("id", capture("id"))) == "claim id = {id}"
