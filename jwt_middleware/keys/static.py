@@ -1,10 +1,7 @@
 """Keys that the configuration holds."""
 
-from typing import Never
-
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
-from jwt_middleware.effects import Flight
 from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.snapshot import MAX_CANDIDATES, KeyHealth, Keys, Snapshot
@@ -41,10 +38,6 @@ class StaticKeys:
             raise KeyUnknown("no configured key fits the header")
         return found[:MAX_CANDIDATES]
 
-    def settle(self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool) -> Never:
-        """Never reached: a fixed set asks for no flight."""
-        raise NotImplementedError("keys of the configuration are never waited for")
-
     def distrust(self, kid: str | None = None) -> None:
         """Withdraw one key, or all of them, for good.
 
@@ -67,28 +60,7 @@ class StaticKeys:
         kept = self.distrusted.without(held.keys)
         self.snapshot = Snapshot(kept, generation=held.generation + 1)
 
-    def signature_failed(self) -> None:
-        """Do nothing: the keys do not change."""
-
-    def export(self) -> None:
-        """Return nothing: the configuration holds the keys already."""
-
-    def start_warming(self) -> None:
-        """Do nothing: the keys are here."""
-
-    def warm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Do nothing: the keys are here."""
-
-    async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Do nothing: the keys are here."""
-
     def health(self) -> KeyHealth:
         """Return how many keys there are."""
         keys = len(self.snapshot.keys)
         return KeyHealth("static", is_ready=keys > 0, keys=keys)
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
-
-    async def aclose(self) -> None:
-        """Do nothing: nothing is open."""

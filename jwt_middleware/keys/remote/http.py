@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from jwt_middleware.checks import check_flag, check_text, mapped
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.forks import renew_after_fork
+from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.document import Rejected
 from jwt_middleware.keys.remote.public_hosts import pinned
 
@@ -128,7 +128,7 @@ class HTTPFetcher:
         self._headers = headers
         self._public_only = public_only
         self._calls: set[_Call] = set()
-        self._lock = threading.Lock()
+        self._lock = TinyLock()
         renew_after_fork(self)
 
     def fetch(self, request: Request) -> Response:
@@ -211,7 +211,7 @@ class HTTPFetcher:
 
     def after_fork(self) -> None:
         """Forget the fetches of the parent process."""
-        self._lock = threading.Lock()
+        self._lock = TinyLock()
         self._calls = set()
 
 

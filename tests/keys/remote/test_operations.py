@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware.effects import Gap
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.events import (
     Event,
@@ -28,6 +27,7 @@ from jwt_middleware.keys.remote.freshness import ages
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.rate_limits import Backoff
 from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.shared_fetch import Waiter
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import (
@@ -60,7 +60,7 @@ async def test_warming_works_beside_a_loop(source: JWKSResolver, publisher: Publ
     """``awarm`` does the same by awaiting (P62)."""
     await source.awarm(required=True)
 
-    assert not isinstance(source.plan("a", ES256), Gap)
+    assert not isinstance(source.plan("a", ES256), Waiter)
     assert publisher.fetches == 1
 
 
@@ -224,7 +224,7 @@ def test_health_tells_how_a_source_stands(
     publisher.hold()
     clock.tick(1)
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
+    assert isinstance(gap, Waiter)
     assert source.health().is_fetching
 
 
@@ -287,9 +287,9 @@ def test_a_late_outcome_is_told_as_ignored(
     """A fetch whose outcome nobody wants any more still ends with an event (P65)."""
     publisher.hold()
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
-    gap.effect.flight.claim()
-    gap.effect.flight.start()
+    assert isinstance(gap, Waiter)
+    gap.fetch.claim()
+    gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     source.close()
     publisher.gate.set()

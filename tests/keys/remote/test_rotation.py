@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware.effects import Gap
 from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.events import KeyAdded, KeyFetchStarted, KeyRemoved
 from jwt_middleware.keys import document
 from jwt_middleware.keys.document import without_members
 from jwt_middleware.keys.remote.http import Response
 from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import (
     ES256,
@@ -52,9 +52,9 @@ def test_the_age_counts_from_the_question(
     """An answer is as old as its question, however long it took to come (P28)."""
     publisher.hold()
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
-    gap.effect.flight.claim()
-    gap.effect.flight.start()
+    assert isinstance(gap, Waiter)
+    gap.fetch.claim()
+    gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     clock.tick(4)
     publisher.gate.set()
@@ -369,8 +369,8 @@ def test_settle_after_success_and_a_removed_key_is_unknown(
     clock.tick(601)
     gap: Any = warm.plan("a", ES256)
     publisher.publish("b")
-    assert gap.effect.flight.claim()
-    gap.effect.flight.fly()
+    assert gap.fetch.claim()
+    gap.fetch.fetch_here()
 
     with pytest.raises(KeyUnknown):
-        warm.settle("a", ES256, gap.effect.flight, landed=True)
+        warm.settle("a", ES256, Waited(gap, True))
