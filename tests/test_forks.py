@@ -34,6 +34,10 @@ KNOWN = {
     "issuers/admitted_pool.py": 2,
     # Ledger.after_fork renews it, called by its holder.
     "keys/remote/fetch_limits.py": 2,
+    # Distrusted.after_fork renews it.
+    "keys/distrust.py": 2,
+    # StaticKeys.after_fork renews it.
+    "keys/static.py": 2,
     # HTTPFetcher.after_fork renews the lock; a timer cuts one call, and ends with it.
     "keys/remote/http.py": 3,
     # FlightLimit.after_fork renews its lock. The claim of a fetch is never waited for, and a child
@@ -71,7 +75,10 @@ class World:
         with_http = Issuer(
             "https://http.example/", audience=None, jwks_uri="https://http.example/k"
         )
-        self.guard = Guard(issuers=[fixed, pool, with_http], clock=self.clock, token_cache_size=4)
+        held = Issuer("https://held.example/", audience=None, keys=self.publisher.pairs[0].jwk)
+        self.guard = Guard(
+            issuers=[fixed, pool, with_http, held], clock=self.clock, token_cache_size=4
+        )
         for name in self.names:
             self.guard.verify(self.token(name))
 
@@ -102,6 +109,7 @@ class World:
             self.guard.verify(self.token(name, "after the renewal"))
         self.guard.health()
         self.guard.distrust(self.names[0], "another")
+        self.guard.distrust("https://held.example/")
         self.guard.close()
 
 
@@ -120,6 +128,8 @@ def in_a_child(work: Any) -> int:
 
 
 LOCKS = [
+    "Distrusted._lock",
+    "StaticKeys._lock",
     "TokenCache._lock",
     "Ledger.lock",
     "FlightLimit._lock",

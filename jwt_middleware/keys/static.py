@@ -3,6 +3,7 @@
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.errors import ConfigurationError, KeyUnknown
+from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.snapshot import MAX_CANDIDATES, KeyHealth, Keys, Snapshot
 
@@ -19,6 +20,8 @@ class StaticKeys:
         """
         self.distrusted = Distrusted() if distrusted is None else distrusted
         """What was withdrawn of them."""
+        self._lock = TinyLock()
+        renew_after_fork(self)
         self.snapshot = Snapshot(self.distrusted.without(keys))
         """The current set; another one only after :meth:`distrust`."""
 
@@ -56,9 +59,15 @@ class StaticKeys:
 
     def apply_withdrawals(self) -> None:
         """Take out of the set what was withdrawn, here or by another source."""
-        held = self.snapshot
-        kept = self.distrusted.without(held.keys)
-        self.snapshot = Snapshot(kept, generation=held.generation + 1)
+        # Two withdrawals at once must not undo each other.
+        with self._lock:
+            held = self.snapshot
+            kept = self.distrusted.without(held.keys)
+            self.snapshot = Snapshot(kept, generation=held.generation + 1)
+
+    def after_fork(self) -> None:
+        """Have a lock of its own in a forked child."""
+        self._lock = TinyLock()
 
     def health(self) -> KeyHealth:
         """Return how many keys there are."""

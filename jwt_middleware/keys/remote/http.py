@@ -181,6 +181,10 @@ class HTTPFetcher:
             ) as answer,
         ):
             fields = {name.lower(): value for name, value in answer.headers.items()}
+            if answer.status_code != 200:
+                # RFC 9110 §15.4.5: a 304 has no content, whatever Content-Encoding it repeats. Of
+                # other answers nothing but the status and the fields is used.
+                return Response(answer.status_code, fields)
             encoding, chunks = _coded(answer)
             body = _body(encoding, call.until_over(chunks), request.max_bytes)
             return Response(answer.status_code, fields, body)
@@ -313,5 +317,6 @@ def _unzipped(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
                 raise Rejected("it goes on after its end")
     except zlib.error:
         raise Rejected("no gzip") from None
-    if not unzip.eof:
+    # No bytes at all are an empty body, which the encoding does not change.
+    if received and not unzip.eof:
         raise Rejected("cut short")

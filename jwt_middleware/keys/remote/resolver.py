@@ -52,7 +52,7 @@ from jwt_middleware.keys.remote.shared_fetch import (
     brief,
 )
 from jwt_middleware.keys.remote.state import KeySetHolder
-from jwt_middleware.keys.seed import planted
+from jwt_middleware.keys.seed import snapshot_from_seed
 from jwt_middleware.keys.snapshot import Keys, Snapshot, state_of
 
 _DEFAULTS = ResolverOptions()
@@ -122,7 +122,7 @@ class JWKSResolver(KeySetHolder):
         self._monotonic = clock.monotonic
         self._wall = clock.now
         if seed is not None:
-            self.snapshot = planted(seed, options, clock, self.distrusted)
+            self.snapshot = snapshot_from_seed(seed, options, clock, self.distrusted)
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Waiter:
         """Return the keys to try, or the fetch to wait for. Never waits.

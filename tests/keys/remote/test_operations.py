@@ -153,6 +153,7 @@ BAD_SEEDS: dict[str, dict[str, Any]] = {
     "with a date that is no number": {"fetched_at": "2025-06-15"},
     "with a date that is none": {"fetched_at": math.nan},
     "with a date that is a boolean": {"fetched_at": True},
+    "with a date that no float holds": {"fetched_at": 10**400},
     "without an address": {"url": None},
     "without a document": {"document": None},
     "with a page": {"document": "<html>"},
@@ -162,6 +163,7 @@ BAD_SEEDS: dict[str, dict[str, Any]] = {
     "with names that are none": {"distrusted": {"kids": "a"}},
     "with a name that is no text": {"distrusted": {"kids": [1]}},
     "with a digest that is none": {"distrusted": {"keys": ["xyz"]}},
+    "with a digest that is too short": {"distrusted": {"keys": ["00"]}},
 }
 
 
@@ -172,6 +174,13 @@ def test_a_bad_seed_is_refused(kind: str, warm: JWKSResolver, clock: Clock) -> N
 
     with pytest.raises(ConfigurationError, match=r"^seed="):
         JWKSResolver(URI, clock=clock, seed=seed)
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_age", "unknown_kid_burst", "max_bytes"])
+def test_a_number_that_no_float_holds_is_no_option(name: str) -> None:
+    """It is refused where it is written, and not at the first fetch."""
+    with pytest.raises(ConfigurationError, match="finite number"):
+        ResolverOptions(**{name: 10**400})  # type: ignore[arg-type]
 
 
 def test_clocks_of_two_machines_may_differ_a_little(warm: JWKSResolver, clock: Clock) -> None:

@@ -314,6 +314,37 @@ def test_a_seed_of_which_all_was_withdrawn_is_an_empty_one(
     assert empty.health().keys == 0
 
 
+@pytest.mark.parametrize("is_map", [False, True])
+def test_a_seed_without_any_key_left_loads(
+    publisher: Publisher, clock: Clock, is_map: bool
+) -> None:
+    """All was withdrawn, and what is left of the document serves nobody or is nothing at all."""
+    made = {"a": certificate(pair("a"))} if is_map else {"keys": [{"kty": "AKP"}, pair("a").jwk]}
+    publisher.response = Response(200, {}, json.dumps(made).encode())
+    source = resolver_of(publisher, clock)
+    source.warm(required=True)
+    source.distrust()
+    seed = source.export()
+    assert seed is not None
+    assert json.loads(seed["document"]) == ({} if is_map else {"keys": [{"kty": "AKP"}]})
+
+    empty = planted(seed, publisher, clock)
+
+    assert empty.health().keys == 0
+    assert outcome(empty, "a") == "key_unknown"
+
+
+def test_the_same_key_under_another_name_is_withdrawn_before_it_was_seen(
+    source: JWKSResolver, publisher: Publisher
+) -> None:
+    """A name is withdrawn while nothing was fetched; the set then lists its key twice (P69)."""
+    source.distrust("a")
+    publisher.extra = [{**publisher.pairs[0].jwk, "kid": "renamed"}]
+
+    assert outcome(source, "renamed") == "key_unknown"
+    assert outcome(source, "b") == "found"
+
+
 def test_a_map_of_certificates_is_exported_without_a_withdrawn_key() -> None:
     """As Google publishes them: by name."""
     made = {kid: certificate(pair(kid)) for kid in ("a", "b")}
