@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from jwt_middleware.crypto.algorithms import ALGORITHMS
-from jwt_middleware.effects import Gap, Steps, arun, run
+from jwt_middleware.effects import Steps, arun, run
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 
 RS256 = ALGORITHMS["RS256"]
 
@@ -48,17 +49,18 @@ class Ours(Peer):
         options = ResolverOptions() if life is None else ResolverOptions(**ages)  # type: ignore[arg-type]
         self.source = JWKSResolver(f"{url}/jwks.json", options=options)
 
-    def _steps(self, gap: Gap, kid: str) -> Steps[object]:
-        landed = yield gap.effect
-        return self.source.settle(kid, RS256, gap.effect.flight, bool(landed))
+    def _steps(self, waiter: Waiter, kid: str) -> Steps[object]:
+        waited = yield waiter
+        assert isinstance(waited, Waited)
+        return self.source.settle(kid, RS256, waited)
 
     async def look(self, kid: str) -> object:
         found = self.source.plan(kid, RS256)
-        return await arun(self._steps(found, kid)) if isinstance(found, Gap) else found
+        return await arun(self._steps(found, kid)) if isinstance(found, Waiter) else found
 
     def look_blocking(self, kid: str) -> object:
         found = self.source.plan(kid, RS256)
-        return run(self._steps(found, kid)) if isinstance(found, Gap) else found
+        return run(self._steps(found, kid)) if isinstance(found, Waiter) else found
 
 
 class PyJWT(Peer):

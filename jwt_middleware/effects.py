@@ -2,146 +2,136 @@
 
 The judge is a plain function. Where it lacks something it returns a :class:`Gap`: the slot it wants
 filled and the effect that would fill it. ``run`` performs effects by blocking, ``arun`` by
-awaiting; neither decides anything. A failed effect comes back as a value, never as an exception.
+awaiting; neither decides anything, and neither knows what an effect does. A failed effect comes
+back as a value, never as an exception.
 """
 
 import asyncio
 import time
-from collections.abc import Generator
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for_futures
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from jwt_middleware.errors import ConfigurationError
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
+Outcome = TypeVar("Outcome")
 
-# The sum of what one request may wait for, in seconds. A flight has its own, shorter patience; this
-# bounds a request that needs several answers, below the 15 to 30 s at which proxies give up.
+# The sum of what one request may wait for, in seconds. An effect has its own, shorter patience;
+# this bounds a request that needs several answers, below the 15 to 30 s at which proxies give up.
 REQUEST_PATIENCE = 12.0
 
 
-class Flight(Protocol):
-    """One fetch under way, which everyone who needs it shares."""
+class Effect(Protocol):
+    """Something that only the outside can tell.
 
-    @property
-    def future(self) -> "Future[None]":
-        """Done when the fetch is over, however it ended; its result is always ``None``.
+    Both methods return the answer, and never raise: a failure is an answer too. Whatever they wait
+    for, they are back by the deadline, an instant of ``time.monotonic``.
+    """
 
-        It is in the RUNNING state from the start, so that a waiter who quits cannot cancel it.
-        """
+    def perform(self, deadline: float) -> object:
+        """Ask by blocking, and return the answer."""
         ...
 
-    @property
-    def patience(self) -> float:
-        """Seconds that one caller waits for it at the most."""
-        ...
-
-    def claim(self) -> bool:
-        """Return ``True`` to exactly one caller: the one who must ``fly`` or ``start`` it."""
-        ...
-
-    def fly(self) -> None:
-        """Fetch here, take in the outcome and wake the waiters; raises nothing of its own."""
-        ...
-
-    def start(self) -> None:
-        """Do the same on a short-lived daemon thread."""
+    async def aperform(self, deadline: float) -> object:
+        """Ask by awaiting, and return the answer. Runs on asyncio only."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Fly:
-    """Wait until a flight is over. Answers whether it is, within the caller's patience."""
+class Slot(Generic[T]):
+    """A place for one answer, of type ``T``. Two slots of one name are two places."""
 
-    flight: Flight
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Slot({self.name!r})"
 
 
-Effect = Fly
+class Answers:
+    """What effects have told so far, by slot."""
+
+    __slots__ = ("_by_slot",)
+
+    def __init__(self) -> None:
+        self._by_slot: dict[Slot[Any], object] = {}
+
+    def get(self, slot: Slot[T]) -> T | None:
+        """Return the answer in a slot; ``None`` where nobody has asked yet."""
+        return cast("T | None", self._by_slot.get(slot))
+
+    def put(self, slot: Slot[T], answer: T) -> None:
+        """Fill a slot."""
+        self._by_slot[slot] = answer
+
+
+NO_ANSWERS = Answers()
+"""What is known before anything was asked. It stays empty: :func:`ask` fills one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
     """The first thing that memory could not answer, and the effect that would."""
 
-    slot: str
+    slot: Slot[Any]
     effect: Effect
 
     def __bool__(self) -> bool:
         raise TypeError("a Gap is neither true nor false: hand it to run() or arun()")
 
 
-Steps = Generator[Effect, object, Answer]
+Steps = Generator[Effect, object, Outcome]
 
 
-def run(steps: Steps[Answer], patience: float = REQUEST_PATIENCE) -> Answer:
-    """Drive ``steps`` by blocking and return their answer.
+def ask(judge: Callable[[Answers], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
+    """Have each gap filled and judge again. Decides nothing.
+
+    :param gap: what ``judge`` said when there were no answers yet.
+    """
+    answers = Answers()
+    while isinstance(gap, Gap):
+        answers.put(gap.slot, (yield gap.effect))
+        gap = judge(answers)
+    return gap
+
+
+def run(steps: Steps[Outcome], patience: float = REQUEST_PATIENCE) -> Outcome:
+    """Drive ``steps`` by blocking and return their outcome.
 
     :param patience: seconds that all effects together may take.
     """
     deadline = time.monotonic() + patience
     with closing(steps):
-        return _exhaust(steps, deadline)
+        try:
+            effect = next(steps)
+            while True:
+                effect = steps.send(effect.perform(deadline))
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
 
 
-def _exhaust(steps: Steps[Answer], deadline: float) -> Answer:
-    try:
-        effect = next(steps)
-        while True:
-            effect = steps.send(_wait(effect.flight, deadline))
-    except StopIteration as end:
-        answer: Answer = end.value
-        return answer
-
-
-def _wait(flight: Flight, deadline: float) -> bool:
-    if flight.claim():
-        flight.fly()
-    wait_for_futures((flight.future,), timeout=_seconds_left(flight, deadline))
-    return flight.future.done()
-
-
-async def arun(steps: Steps[Answer], patience: float = REQUEST_PATIENCE) -> Answer:
-    """Drive ``steps`` by awaiting and return their answer; the twin of :func:`run`."""
+async def arun(steps: Steps[Outcome], patience: float = REQUEST_PATIENCE) -> Outcome:
+    """Drive ``steps`` by awaiting and return their outcome; the twin of :func:`run`."""
     deadline = time.monotonic() + patience
     with closing(steps):
         try:
             effect = next(steps)
+            _check_asyncio()
             while True:
-                effect = steps.send(await _await(effect.flight, deadline))
+                effect = steps.send(await effect.aperform(deadline))
         except StopIteration as end:
-            answer: Answer = end.value
-            return answer
+            outcome: Outcome = end.value
+            return outcome
 
 
-async def _await(flight: Flight, deadline: float) -> bool:
-    loop = _asyncio_loop()
-    if flight.claim():
-        flight.start()
-    try:
-        # Cancelling the wrapper asks the future to cancel too, which a RUNNING future ignores: a
-        # client that hangs up takes nothing away from the others.
-        async with asyncio.timeout(_seconds_left(flight, deadline)):
-            await asyncio.wrap_future(flight.future, loop=loop)
-    except TimeoutError:
-        pass
-    return flight.future.done()
-
-
-def _seconds_left(flight: Flight, deadline: float) -> float:
-    return max(0.0, min(flight.patience, deadline - time.monotonic()))
-
-
-def _asyncio_loop() -> asyncio.AbstractEventLoop:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
+def _check_asyncio() -> None:
+    if not loop_is_running():
         raise ConfigurationError(
             "jwt_middleware runs on asyncio, and another event loop is running: "
             "start the server with its asyncio worker"
-        ) from None
+        )
 
 
 def loop_is_running() -> bool:

@@ -5,6 +5,7 @@ the child for ever, and what that thread was changing stays half changed.
 """
 
 import os
+import threading
 from typing import Protocol
 from weakref import WeakSet
 
@@ -16,6 +17,12 @@ class Forkable(Protocol):
         """Start over in a forked child, keeping what is known."""
         ...
 
+
+TinyLock = threading.Lock
+"""Held for microseconds, never over a fetch, a parse or an observer.
+
+Whoever has one renews it after a fork, see :func:`renew_after_fork`.
+"""
 
 _forkables: "WeakSet[Forkable]" = WeakSet()
 

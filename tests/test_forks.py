@@ -34,10 +34,14 @@ KNOWN = {
     "issuers/admitted_pool.py": 2,
     # Ledger.after_fork renews it, called by its holder.
     "keys/remote/fetch_limits.py": 2,
+    # Distrusted.after_fork renews it.
+    "keys/distrust.py": 2,
+    # StaticKeys.after_fork renews it.
+    "keys/static.py": 2,
     # HTTPFetcher.after_fork renews the lock; a timer cuts one call, and ends with it.
     "keys/remote/http.py": 3,
-    # FlightLimit.after_fork renews its lock. The claim of a flight is never waited for, and a child
-    # has no flight; a thread flies one flight.
+    # FlightLimit.after_fork renews its lock. The claim of a fetch is never waited for, and a child
+    # has no fetch; a thread carries one out.
     "keys/remote/shared_fetch.py": 4,
     # An event of one loop, which no child goes on running.
     "asgi/websocket.py": 1,
@@ -71,7 +75,10 @@ class World:
         with_http = Issuer(
             "https://http.example/", audience=None, jwks_uri="https://http.example/k"
         )
-        self.guard = Guard(issuers=[fixed, pool, with_http], clock=self.clock, token_cache_size=4)
+        held = Issuer("https://held.example/", audience=None, keys=self.publisher.pairs[0].jwk)
+        self.guard = Guard(
+            issuers=[fixed, pool, with_http, held], clock=self.clock, token_cache_size=4
+        )
         for name in self.names:
             self.guard.verify(self.token(name))
 
@@ -102,6 +109,7 @@ class World:
             self.guard.verify(self.token(name, "after the renewal"))
         self.guard.health()
         self.guard.distrust(self.names[0], "another")
+        self.guard.distrust("https://held.example/")
         self.guard.close()
 
 
@@ -120,25 +128,27 @@ def in_a_child(work: Any) -> int:
 
 
 LOCKS = [
+    "Distrusted._lock",
+    "StaticKeys._lock",
     "TokenCache._lock",
     "Ledger.lock",
     "FlightLimit._lock",
     "Admissions._lock",
     "HTTPFetcher._lock",
-    "KeyFlight._claim",
+    "SharedFetch._claim",
 ]
 
 
 def test_no_lock_is_missing_from_those_that_are_held_over_a_fork() -> None:
-    """Found on the living objects; a flight that is over is gone."""
+    """Found on the living objects; a fetch that is over is gone."""
     world = World()
 
     assert set(world.locks()) <= set(LOCKS)
-    assert set(LOCKS) - set(world.locks()) <= {"KeyFlight._claim"}
+    assert set(LOCKS) - set(world.locks()) <= {"SharedFetch._claim"}
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("name", [name for name in LOCKS if name != "KeyFlight._claim"])
+@pytest.mark.parametrize("name", [name for name in LOCKS if name != "SharedFetch._claim"])
 def test_a_child_that_was_forked_while_a_lock_was_held_goes_on(name: str) -> None:
     """Another thread holds it, and does not exist in the child."""
     world = World()

@@ -5,21 +5,54 @@ it was verified with, and younger than its soft age, and the token has not expir
 key is asked for again; if it is the same key object, nothing needs to be verified a second time.
 """
 
+from dataclasses import dataclass
+
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import Algorithm
-from jwt_middleware.crypto.jwk import VerificationKey
-from jwt_middleware.effects import Flight, Gap
+from jwt_middleware.effects import Answers, Gap, Slot, refuse_to_block
 from jwt_middleware.errors import AlgorithmNotAllowed, SignatureInvalid, TokenExpired
 from jwt_middleware.issuers.registry import Registry
 from jwt_middleware.issuers.trusted import Trust
+from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
+from jwt_middleware.keys.snapshot import Keys
 from jwt_middleware.principal import Principal
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.tokens.cache import Entry, TokenCache, claims_weight
 from jwt_middleware.tokens.compact import KnownHeaders, parse
 from jwt_middleware.tokens.verifier import check_signature
 
-Learnt = dict[str, tuple[Flight, bool]]
-"""What was waited for: by slot, the flight and whether it landed."""
+
+@dataclass(frozen=True, slots=True)
+class AwaitedKeys:
+    """An issuer, and what came of waiting for its keys."""
+
+    issuer: Trust
+    waited: Waited
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitKeys:
+    """Waits for the keys of an issuer, and remembers it.
+
+    Another may be in service under its name afterwards; the token is held against this one.
+    """
+
+    issuer: Trust
+    waiter: Waiter
+
+    def perform(self, deadline: float) -> AwaitedKeys:
+        """Wait by blocking."""
+        return AwaitedKeys(self.issuer, self.waiter.perform(deadline))
+
+    async def aperform(self, deadline: float) -> AwaitedKeys:
+        """Wait by awaiting."""
+        return AwaitedKeys(self.issuer, await self.waiter.aperform(deadline))
+
+
+KEYS: Slot[AwaitedKeys] = Slot("keys")
+
+BLOCKING = Answers()
+"""No answers yet, and the caller will block until there are."""
 
 
 class Authenticator:
@@ -46,7 +79,7 @@ class Authenticator:
         self._clock = clock
         self._headers = KnownHeaders()
 
-    def find(self, token: str, learnt: Learnt) -> Principal | Gap:
+    def find(self, token: str, answers: Answers) -> Principal | Gap:
         """Return who owns a token, or what must be asked to tell.
 
         :raises TokenError: if it cannot be trusted.
@@ -54,7 +87,7 @@ class Authenticator:
         """
         entry = self._tokens.get(token)
         if entry is None:
-            return self._verified(token, learnt)
+            return self._verified(token, answers)
         now = self._clock.now()
         if (
             now < entry.unquestioned_until
@@ -65,38 +98,41 @@ class Authenticator:
             return entry.principal if entry.is_shared else _fresh(entry)
         if now >= entry.valid_until:
             raise TokenExpired
-        return self._renewed(token, entry, learnt)
+        return self._renewed(token, entry, answers)
 
-    def _renewed(self, token: str, entry: Entry, learnt: Learnt) -> Principal | Gap:
+    def _renewed(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
         """Ask for the key of a known token again; the same key object needs no second check."""
-        if not self._issuers.still_trusts(entry.trust):
-            return self._verified(token, learnt)
-        snapshot = entry.trust.source.snapshot
-        keys = self._keys(entry.trust, entry.kid, entry.algorithm, learnt)
+        issuer: Trust = entry.trust
+        awaited = answers.get(KEYS)
+        if awaited is None and not self._issuers.still_trusts(issuer):
+            return self._verified(token, answers)
+        if awaited is not None and awaited.issuer is not issuer:
+            return self._verified(token, answers)
+        snapshot = issuer.source.snapshot
+        keys = self._keys(issuer, entry.kid, entry.algorithm, answers)
         if isinstance(keys, Gap):
             return keys
         if entry.key not in keys:
-            return self._verified(token, learnt)
-        if snapshot is entry.trust.source.snapshot:
-            fresh = entry.trust.entry(
-                entry.principal, entry.key, entry.algorithm, entry.kid, snapshot
-            )
+            return self._verified(token, answers)
+        if snapshot is not None and snapshot is issuer.source.snapshot:
+            fresh = issuer.entry(entry.principal, entry.key, entry.algorithm, entry.kid, snapshot)
             fresh.claims_weight = entry.claims_weight
             fresh.was_used = True
             self._tokens.put(token, fresh)
         return entry.principal if entry.is_shared else _fresh(entry)
 
-    def _verified(self, token: str, learnt: Learnt) -> Principal | Gap:
+    def _verified(self, token: str, answers: Answers) -> Principal | Gap:
         compact = parse(token, self._max_token_size, self._headers)
         header = compact.header
         if header.alg not in self._issuers.algorithms:
             raise AlgorithmNotAllowed("no issuer signs with it")
         claims = compact.claims()
-        trust = self._issuers.choose(claims)
+        awaited = answers.get(KEYS)
+        trust = self._issuers.choose(claims) if awaited is None else awaited.issuer
         algorithm = trust.check_header(header)
         trust.check(claims, self._clock.now())
         snapshot = trust.source.snapshot
-        keys = self._keys(trust, header.kid, algorithm, learnt)
+        keys = self._keys(trust, header.kid, algorithm, answers)
         if isinstance(keys, Gap):
             return keys
         if trust.has_tenants:
@@ -104,28 +140,36 @@ class Authenticator:
         try:
             key = check_signature(compact, keys, algorithm)
         except SignatureInvalid:
-            trust.source.signature_failed()
+            if trust.remote is not None:
+                trust.remote.signature_failed()
             raise
-        if self._issuers.admits:
-            self._issuers.proved(trust)
+        is_in_service = not self._issuers.admits or self._issuers.proved(trust)
         if compact.header_segment not in self._headers:
             self._headers.learn(compact.header_segment, header)
         principal = trust.principal(
             claims, self._roles.expand, is_one_of_several=self._issuers.has_several
         )
         # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
-        if snapshot is not None and snapshot is trust.source.snapshot:
+        if is_in_service and snapshot is not None and snapshot is trust.source.snapshot:
             entry = trust.entry(principal, key, algorithm, header.kid, snapshot)
             entry.claims_weight = claims_weight(compact.payload, principal)
             self._tokens.put(token, entry)
         return principal
 
     def _keys(
-        self, trust: Trust, kid: str | None, algorithm: Algorithm, learnt: Learnt
-    ) -> tuple[VerificationKey, ...] | Gap:
-        if "keys" in learnt:
-            return trust.source.settle(kid, algorithm, *learnt["keys"])
-        return trust.source.plan(kid, algorithm)
+        self, issuer: Trust, kid: str | None, algorithm: Algorithm, answers: Answers
+    ) -> Keys | Gap:
+        """Return the keys to try; what is to be waited for first is asked for once a token."""
+        remote = issuer.remote
+        if remote is not None:
+            awaited = answers.get(KEYS)
+            if awaited is not None:
+                return remote.settle(kid, algorithm, awaited.waited)
+            if answers is BLOCKING and not remote.has(kid, algorithm):
+                # Before anything is begun that nobody would then carry out.
+                refuse_to_block("Guard.verify", "Guard.averify")
+        plan = issuer.source.plan(kid, algorithm)
+        return Gap(KEYS, AwaitKeys(issuer, plan)) if isinstance(plan, Waiter) else plan
 
     def seconds_left(self, principal: Principal) -> float:
         """Return how long the token of a principal is still valid, leeway included.

@@ -11,19 +11,19 @@ The order of checks, and it matters:
 7. what the rule asks of the principal                           403
 
 ``_judge`` goes through them once and never waits. What memory cannot answer it names as a gap;
-``_ask`` has it filled and judges again.
+``ask`` has it filled and judges again.
 """
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Never, TypeVar, cast
+from typing import Any, Never, cast
 
 from jwt_middleware.checks import check_count, check_flag, check_text
 from jwt_middleware.clock import Clock, SystemClock, check_clock
 from jwt_middleware.crypto.key_options import KeyOption
-from jwt_middleware.effects import Gap, Steps, arun, refuse_to_block, run
+from jwt_middleware.effects import NO_ANSWERS, Answers, Gap, Steps, arun, ask, refuse_to_block, run
 from jwt_middleware.errors import (
     ConfigurationError,
     CSRFRefused,
@@ -36,7 +36,7 @@ from jwt_middleware.errors import (
     UserUnknown,
 )
 from jwt_middleware.events import Observer, RequestRefused, tell
-from jwt_middleware.guard.authenticator import Authenticator, Learnt
+from jwt_middleware.guard.authenticator import BLOCKING, Authenticator
 from jwt_middleware.guard.explain import Explanation, Question, explanation
 from jwt_middleware.guard.options import (
     GuardOptions,
@@ -89,8 +89,6 @@ from jwt_middleware.verdict import (
 )
 
 _log = logging.getLogger("jwt_middleware")
-
-Outcome = TypeVar("Outcome")
 
 # What ten thousand tokens of 1.5 KB weigh; see tokens/cache.py for the estimate.
 TOKEN_CACHE_BYTES = 64 * 1024 * 1024
@@ -245,19 +243,10 @@ class Guard:
         """
         if self.resource is not None and _asks_for(view, self.resource):
             return self.resource.reply
-        step = self._judge(view, application, {})
+        step = self._judge(view, application, NO_ANSWERS)
         if not isinstance(step, Gap):
             return step
-        return self._ask(partial(self._judge, view, application), step)
-
-    def _ask(self, judge: Callable[[Learnt], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
-        """Have each gap filled and judge again. Decides nothing."""
-        learnt: Learnt = {}
-        while isinstance(gap, Gap):
-            landed = yield gap.effect
-            learnt[gap.slot] = (gap.effect.flight, bool(landed))
-            gap = judge(learnt)
-        return gap
+        return ask(partial(self._judge, view, application), step)
 
     def _ruling(self, view: RequestView, application: Application = UNKNOWN) -> Ruling:
         # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
@@ -278,7 +267,7 @@ class Guard:
         return self._table.ruling(method, path, mount_point, raw_path, application, inner_root=root)
 
     def _judge(
-        self, view: RequestView, application: Application, learnt: Learnt
+        self, view: RequestView, application: Application, answers: Answers
     ) -> Allow | Reply | Gap:
         try:
             ruling = self._ruling(view, application)
@@ -294,7 +283,7 @@ class Guard:
                 return self._without_token(view, ruling)
             token, source = found
             try:
-                principal = self._owners.find(token, learnt)
+                principal = self._owners.find(token, answers)
             except (TokenMalformed, TokenTooLarge):
                 # What verifies has the form of a token; only of what does not it is asked.
                 check_form(token)
@@ -459,18 +448,17 @@ class Guard:
         :raises KeysUnavailable: if that cannot be told at the moment.
         :raises ConfigurationError: if it would block a running event loop.
         """
-        step = self._owners.find(_text(token), {})
+        step = self._owners.find(_text(token), BLOCKING)
         if not isinstance(step, Gap):
             return step
-        refuse_to_block("Guard.verify", "Guard.averify")
-        return run(self._ask(partial(self._owners.find, token), step))
+        return run(ask(partial(self._owners.find, token), step))
 
     async def averify(self, token: str) -> Principal:
         """Do the same by awaiting."""
-        step = self._owners.find(_text(token), {})
+        step = self._owners.find(_text(token), NO_ANSWERS)
         if not isinstance(step, Gap):
             return step
-        return await arun(self._ask(partial(self._owners.find, token), step))
+        return await arun(ask(partial(self._owners.find, token), step))
 
     def explain(
         self, method: str, path: str, token: str | None = None, *, mounted_at: str = ""
@@ -515,7 +503,8 @@ class Guard:
 
         :raises ConfigurationError: if no such issuer is configured.
         """
-        return self._named("export_keys", issuer).source.export()
+        source = self._named("export_keys", issuer).remote
+        return None if source is None else source.export()
 
     def _named(self, call: str, issuer: str | None) -> Trust:
         try:

@@ -16,10 +16,10 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from jwt_middleware.clock import Clock
 from jwt_middleware.errors import KeysUnavailable
 from jwt_middleware.events import Observer
-from jwt_middleware.forks import renew_after_fork
+from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.issuers.trusted import KeySource, Trust, source_of
+from jwt_middleware.issuers.trusted import Trust, source_of
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.remote.rate_limits import Bucket
 from jwt_middleware.keys.remote.shared_fetch import (
@@ -27,8 +27,8 @@ from jwt_middleware.keys.remote.shared_fetch import (
     UNPROVEN_INTERVAL,
     FlightLimit,
     Share,
-    TinyLock,
 )
+from jwt_middleware.keys.source import KeySource
 
 _log = logging.getLogger("jwt_middleware")
 
@@ -186,14 +186,17 @@ class Admissions:
                 self._proven_before.popitem(last=False)
         return [trust]
 
-    def proved(self, trust: Trust) -> None:
-        """Take note of a good token: its issuer keeps its place the longest."""
+    def proved(self, trust: Trust) -> bool:
+        """Take note of a good token: its issuer keeps its place the longest.
+
+        :return: whether it is in service.
+        """
         name = trust.issuer or ""
         gone: list[Trust] = []
         with self._lock:
             share = self._shares.get(trust.source)
             if share is None or self._trusts.setdefault(name, trust) is not trust:
-                return
+                return False
             share.is_proven = True
             self._proven.add(name)
             self._trusts.move_to_end(name)
@@ -201,6 +204,7 @@ class Admissions:
                 gone = self._retire(next(iter(self._trusts)))
         for each in gone:
             self._forget(each)
+        return True
 
     def open(self) -> None:
         """Admit again, after :meth:`close`."""
@@ -210,7 +214,8 @@ class Admissions:
         """Admit nobody any more, and close what is in service."""
         self._is_closed = True
         for trust in self.live():
-            trust.source.close()
+            if trust.remote is not None:
+                trust.remote.close()
 
     def after_fork(self) -> None:
         """Start over in a forked child, with the keys of its parent."""

@@ -1,18 +1,16 @@
 """Everybody whom one guard trusts. A name that is not here costs nothing."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from time import monotonic
 from typing import Any
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import ALGORITHMS
-from jwt_middleware.effects import REQUEST_PATIENCE
+from jwt_middleware.effects import REQUEST_PATIENCE, Steps, arun, refuse_to_block, run
 from jwt_middleware.errors import (
     ClaimInvalid,
     ClaimMissing,
     ConfigurationError,
     IssuerUntrusted,
-    KeysUnavailable,
 )
 from jwt_middleware.events import Observer
 from jwt_middleware.issuers.admitted import AdmittedIssuers
@@ -20,6 +18,9 @@ from jwt_middleware.issuers.admitted_pool import Admissions
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.issuers.trusted import Trust, source_of
+
+# Of a set in one of these states nobody waits for a renewal.
+_CURRENT = frozenset({"static", "fresh", "ahead"})
 
 
 class Registry:
@@ -125,10 +126,11 @@ class Registry:
             return True
         return self._admitted(trust.issuer or "") is trust
 
-    def proved(self, trust: Trust) -> None:
-        """Take note that a token of this issuer was good."""
-        for admissions in self._admissions:
-            admissions.proved(trust)
+    def proved(self, trust: Trust) -> bool:
+        """Take note that a token of this issuer was good; return whether it is in service."""
+        if trust in self._fixed:
+            return True
+        return any(admissions.proved(trust) for admissions in self._admissions)
 
     def warm(self, timeout: float | None, required: bool) -> None:
         """Fetch every issuer's keys, all at once.
@@ -137,41 +139,31 @@ class Registry:
         :param required: raise where keys cannot be had, after all were tried.
         :raises KeysUnavailable: if ``required`` and an issuer's keys cannot be had.
         """
-        failed: KeysUnavailable | None = None
-        for trust, seconds in self._warming(timeout):
-            try:
-                trust.source.warm(seconds, required)
-            except KeysUnavailable as problem:
-                failed = failed or problem
-        if failed is not None:
-            raise failed
+        if not all(trust.source.health().state in _CURRENT for trust in self):
+            refuse_to_block("Guard.warm", "Guard.awarm")
+        run(self._warming(required), REQUEST_PATIENCE if timeout is None else timeout)
 
     async def awarm(self, timeout: float | None, required: bool) -> None:
         """Do the same by awaiting."""
-        failed: KeysUnavailable | None = None
-        for trust, seconds in self._warming(timeout):
-            try:
-                await trust.source.awarm(seconds, required)
-            except KeysUnavailable as problem:
-                failed = failed or problem
-        if failed is not None:
-            raise failed
+        await arun(self._warming(required), REQUEST_PATIENCE if timeout is None else timeout)
 
-    def _warming(self, timeout: float | None) -> Iterator[tuple[Trust, float]]:
-        """Have every issuer fetch, then yield each with the seconds left to wait for it."""
-        deadline = monotonic() + (REQUEST_PATIENCE if timeout is None else timeout)
+    def _warming(self, required: bool) -> Steps[None]:
+        """Have every issuer fetch at once, then wait for each in turn."""
         for admissions in self._admissions:
             admissions.open()
-        trusts = list(self)
-        for trust in trusts:
-            trust.source.start_warming()
-        for trust in trusts:
-            yield trust, max(0.0, deadline - monotonic())
+        sources = [trust.remote for trust in self if trust.remote is not None]
+        waiters = [source.start_warming() for source in sources]
+        for waiter in waiters:
+            if waiter is not None:
+                yield waiter
+        for source in sources:
+            source.check_warm(required)
 
     def close(self) -> None:
         """Give up fetches and connections, and admit nobody any more."""
         for trust in self._fixed:
-            trust.source.close()
+            if trust.remote is not None:
+                trust.remote.close()
         for admissions in self._admissions:
             admissions.close()
 

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
-from jwt_middleware.effects import Flight, Gap
 from jwt_middleware.errors import (
     AlgorithmNotAllowed,
     ClaimInvalid,
@@ -22,71 +21,12 @@ from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.keys.remote.shared_fetch import Share
-from jwt_middleware.keys.snapshot import KeyHealth, Snapshot
+from jwt_middleware.keys.snapshot import Snapshot
+from jwt_middleware.keys.source import KeySource, RemoteKeySource
 from jwt_middleware.keys.static import StaticKeys
 from jwt_middleware.principal import ABSENT, Principal, claim_at
 from jwt_middleware.tokens.cache import Entry
 from jwt_middleware.tokens.compact import Header
-
-
-class KeySource(Protocol):
-    """Where one issuer's keys come from; the guard cannot tell a static set from a fetched one."""
-
-    @property
-    def snapshot(self) -> Snapshot | None:
-        """The current set, read without a lock."""
-        ...
-
-    @property
-    def distrusted(self) -> Distrusted:
-        """What was withdrawn of it."""
-        ...
-
-    def plan(self, kid: str | None, algorithm: Algorithm) -> tuple[VerificationKey, ...] | Gap:
-        """Return the keys to try, or the flight to wait for; raises ``KeyUnknown`` and the like."""
-        ...
-
-    def settle(
-        self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool
-    ) -> tuple[VerificationKey, ...]:
-        """Return the keys to try after waiting; never asks for another flight."""
-        ...
-
-    def signature_failed(self) -> None:
-        """Take note that a signature was not good under a known key."""
-        ...
-
-    def start_warming(self) -> None:
-        """Begin to fetch, and wait for nothing."""
-        ...
-
-    def warm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Fetch now, so that the first request need not."""
-        ...
-
-    async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Do the same by awaiting."""
-        ...
-
-    def distrust(self, kid: str | None = None) -> None:
-        """Stop trusting one key, or all, at once and for good."""
-        ...
-
-    def apply_withdrawals(self) -> None:
-        """Take out of the current set what was withdrawn, here or by another source."""
-        ...
-
-    def health(self) -> KeyHealth:
-        """Return how it stands, without asking anybody."""
-        ...
-
-    def export(self) -> dict[str, Any] | None:
-        """Return the set as JSON can carry it; ``None`` where there is none to carry."""
-        ...
-
-    def close(self) -> None:
-        """Give up flights and connections."""
-        ...
 
 
 class Trust:
@@ -102,6 +42,8 @@ class Trust:
         self.has_tenants = settings.tenants is not None
         """Whether its keys are those of several issuers, see :meth:`serving`."""
         self.source = source
+        self.remote = source if isinstance(source, RemoteKeySource) else None
+        """The same source, where its keys are fetched."""
         has_more = settings.required_values or self.has_tenants
         # Most issuers ask for nothing beyond their policy, which is then asked without a detour.
         self.check = self._check_all if has_more else self.policy.check
@@ -247,7 +189,7 @@ def source_of(
 ) -> KeySource:
     """Return where the keys of an issuer come from, ready to be asked.
 
-    :param share: in how many flights may be under way at once, over several issuers.
+    :param share: in how many fetches may be under way at once, over several issuers.
     :param distrusted: what was withdrawn of it before.
     :raises ConfigurationError: for an address that keys must not come from, or a wrong seed.
     """

@@ -51,7 +51,11 @@ class KeySet:
 
 
 def read_key_set(
-    body: bytes, max_keys: int, known: Mapping[bytes, VerificationKey] | None = None
+    body: bytes,
+    max_keys: int,
+    known: Mapping[bytes, VerificationKey] | None = None,
+    *,
+    may_lack_keys: bool = False,
 ) -> KeySet:
     """Read a JWK Set (RFC 7517 §5) or a map from kid to certificate.
 
@@ -59,13 +63,15 @@ def read_key_set(
 
     :param max_keys: usable keys to keep.
     :param known: keys that were imported before; a member that has not changed keeps its object.
+    :param may_lack_keys: whether a set is one that has no usable key, as after a withdrawal of all.
     :raises Rejected: if the document is neither, or has members and no usable key.
     """
-    members = list(_members(read_json_object(body)))
+    document = read_json_object(body)
+    members = [] if may_lack_keys and not document else list(_members(document))
     reading = _Reading(max_keys, known or {})
     for member in members:
         reading.take(member)
-    if members and not reading.imported:
+    if members and not reading.imported and not may_lack_keys:
         raise Rejected("no usable key")
     return KeySet(
         tuple(reading.imported.values()),

@@ -1,9 +1,9 @@
 """A key set carried over from one process to the next, for places where a start must not fetch."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from jwt_middleware.checks import is_number
 from jwt_middleware.clock import Clock
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.keys.distrust import Distrusted
@@ -16,7 +16,7 @@ TOLERANCE = 60.0
 
 
 def export(snapshot: Snapshot, clock: Clock, distrusted: Distrusted) -> dict[str, Any]:
-    """Return what :func:`planted` takes, as JSON can carry it. It holds public keys only.
+    """Return what :func:`snapshot_from_seed` takes, as JSON can carry it: public keys only.
 
     :param distrusted: what was withdrawn: it is left out, and named so that it stays out when the
         issuer still publishes it where the seed is used.
@@ -31,7 +31,7 @@ def export(snapshot: Snapshot, clock: Clock, distrusted: Distrusted) -> dict[str
     }
 
 
-def planted(
+def snapshot_from_seed(
     seed: Mapping[str, Any], options: ResolverOptions, clock: Clock, distrusted: Distrusted
 ) -> Snapshot | None:
     """Return the set that a seed holds, as old as it is; ``None`` if it is too old to serve.
@@ -46,7 +46,8 @@ def planted(
         raise ConfigurationError("seed= lacks url or document: pass what export() returned")
     try:
         body = document.encode("utf-8")
-        key_set = read_key_set(body, options.max_keys)
+        # Where all keys were withdrawn, what is left of the document may be nothing.
+        key_set = read_key_set(body, options.max_keys, may_lack_keys=bool(distrusted))
     except (Rejected, UnicodeEncodeError):
         raise ConfigurationError("seed= holds no usable key set: fetch one anew") from None
     fetched_at = clock.monotonic() - age
@@ -85,9 +86,9 @@ def _texts(withdrawn: object, name: str) -> list[str]:
 
 
 def _age(fetched_at: object, now: float) -> float:
-    if type(fetched_at) not in (int, float) or not math.isfinite(fetched_at):  # type: ignore[arg-type]
+    if not is_number(fetched_at):
         raise ConfigurationError(f"seed= has fetched_at={fetched_at!r}: it must be POSIX seconds")
-    age = now - fetched_at  # type: ignore[operator]
+    age = now - fetched_at
     if age < -TOLERANCE:
         raise ConfigurationError(
             f"seed= has fetched_at={fetched_at!r}, which lies in the future: set the clock right, "

@@ -1,11 +1,9 @@
 """Keys that the configuration holds."""
 
-from typing import Never
-
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
-from jwt_middleware.effects import Flight
 from jwt_middleware.errors import ConfigurationError, KeyUnknown
+from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.snapshot import MAX_CANDIDATES, KeyHealth, Keys, Snapshot
 
@@ -22,6 +20,8 @@ class StaticKeys:
         """
         self.distrusted = Distrusted() if distrusted is None else distrusted
         """What was withdrawn of them."""
+        self._lock = TinyLock()
+        renew_after_fork(self)
         self.snapshot = Snapshot(self.distrusted.without(keys))
         """The current set; another one only after :meth:`distrust`."""
 
@@ -41,10 +41,6 @@ class StaticKeys:
             raise KeyUnknown("no configured key fits the header")
         return found[:MAX_CANDIDATES]
 
-    def settle(self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool) -> Never:
-        """Never reached: a fixed set asks for no flight."""
-        raise NotImplementedError("keys of the configuration are never waited for")
-
     def distrust(self, kid: str | None = None) -> None:
         """Withdraw one key, or all of them, for good.
 
@@ -63,32 +59,17 @@ class StaticKeys:
 
     def apply_withdrawals(self) -> None:
         """Take out of the set what was withdrawn, here or by another source."""
-        held = self.snapshot
-        kept = self.distrusted.without(held.keys)
-        self.snapshot = Snapshot(kept, generation=held.generation + 1)
+        # Two withdrawals at once must not undo each other.
+        with self._lock:
+            held = self.snapshot
+            kept = self.distrusted.without(held.keys)
+            self.snapshot = Snapshot(kept, generation=held.generation + 1)
 
-    def signature_failed(self) -> None:
-        """Do nothing: the keys do not change."""
-
-    def export(self) -> None:
-        """Return nothing: the configuration holds the keys already."""
-
-    def start_warming(self) -> None:
-        """Do nothing: the keys are here."""
-
-    def warm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Do nothing: the keys are here."""
-
-    async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Do nothing: the keys are here."""
+    def after_fork(self) -> None:
+        """Have a lock of its own in a forked child."""
+        self._lock = TinyLock()
 
     def health(self) -> KeyHealth:
         """Return how many keys there are."""
         keys = len(self.snapshot.keys)
         return KeyHealth("static", is_ready=keys > 0, keys=keys)
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
-
-    async def aclose(self) -> None:
-        """Do nothing: nothing is open."""

@@ -9,12 +9,11 @@ time, so what is evicted late is not accepted late.
 import math
 from collections import deque
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
-from jwt_middleware.forks import renew_after_fork
+from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.principal import Principal
 
 # What an entry of an ordinary token weighs besides its text, in bytes: a principal with a dozen
@@ -65,7 +64,7 @@ class TokenCache:
         self._entries: dict[str, Entry] = {}
         self._queue: deque[str] = deque()
         self._bytes = 0
-        self._lock = Lock()
+        self._lock = TinyLock()
         self.get = self._entries.get
         renew_after_fork(self)
 
@@ -107,7 +106,7 @@ class TokenCache:
 
     def after_fork(self) -> None:
         """Start over in a forked child with what is remembered, which may be half changed."""
-        self._lock = Lock()
+        self._lock = TinyLock()
         self._queue = deque(self._entries)
         self._bytes = sum(_weight(token, entry) for token, entry in self._entries.items())
 

@@ -335,3 +335,18 @@ def test_a_token_that_expired_during_a_sleep_is_expired(clock: Clock) -> None:
     with pytest.raises(TokenExpired):
         guard.verify(known)
     assert publisher.fetches == 1
+
+
+async def test_a_blocking_call_beside_a_running_loop_begins_nothing(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """It is refused before a fetch takes a place that nobody would free; what is known passes."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    known = issuer.token(aud="o")
+    with pytest.raises(ConfigurationError, match=r"await Guard\.averify"):
+        guard.verify(known)
+    assert not guard.health()[issuer.url].is_fetching
+
+    await guard.awarm(required=True)
+    assert guard.verify(known).subject == "alice"
+    assert guard.verify(known).subject == "alice"

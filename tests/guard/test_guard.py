@@ -36,6 +36,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.effects import run
 from jwt_middleware.events import Event, RequestRefused
+from jwt_middleware.guard.authenticator import AwaitKeys
 from jwt_middleware.guard.explain import Question
 from jwt_middleware.principal import ANONYMOUS
 from jwt_middleware.request.view import ASGIView
@@ -339,14 +340,16 @@ def test_a_guard_knows_whether_a_rule_speaks_of_a_request() -> None:
 
 
 def test_a_request_waits_once_for_the_same_keys(issuer: FakeIssuer, clock: Clock) -> None:
-    """A flight that is not over in time ends in a 503, never in a second wait for it."""
+    """A fetch that is not over in time ends in a 503, never in a second wait for it."""
     guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
     steps = guard.decide(Question("GET", "/", issuer.token(aud="o")))
     assert isinstance(steps, Generator)
-    next(steps)
+    effect = next(steps)
+    assert isinstance(effect, AwaitKeys)
+    assert effect.waiter.fetch.claim()
 
     with pytest.raises(StopIteration) as end:
-        steps.send(False)
+        steps.send(effect.perform(0.0))
 
     assert (end.value.value.status, end.value.value.code) == (503, "keys_unavailable")
 

@@ -4,6 +4,7 @@ import gc
 import logging
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -346,14 +347,13 @@ def test_whoever_waits_is_served_though_the_issuer_lost_its_place(world: World) 
     waiting, *others = (world.name(number) for number in range(4))
     steps: Any = guard.decide(Question("GET", "/", world.token(waiting)))
     effect = next(steps)
-    effect.flight.claim()
-    effect.flight.fly()
+    waited = effect.perform(time.monotonic() + SOON)
     for name in others:
         guard.verify(world.token(name))
     assert waiting not in guard.health()
 
     with pytest.raises(StopIteration) as end:
-        steps.send(True)
+        steps.send(waited)
 
     assert end.value.value.principal.subject == "42"
     assert world.web.asked.count(f"{waiting}/keys") == 1
@@ -726,7 +726,7 @@ def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> Non
     steps: Any = guard.decide(Question("GET", "/", world.token(proven, sub="43")))
 
     effect = next(steps)
-    assert effect.flight.flight.reason == "expired"
+    assert effect.waiter.fetch.reason == "expired"
     world.gate.set()
     for thread in threads:
         thread.join(SOON)

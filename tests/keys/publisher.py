@@ -9,11 +9,12 @@ from typing import Any
 
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.crypto.jwk import VerificationKey
-from jwt_middleware.effects import Gap, Steps, arun, run
+from jwt_middleware.effects import Steps, arun, run
 from jwt_middleware.events import Event
 from jwt_middleware.keys.remote.http import Request, Response
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 from jwt_middleware.testing.clock import Clock
 from jwt_middleware.testing.keys import KeyPair
 
@@ -116,10 +117,11 @@ def resolver_of(
 def steps(source: JWKSResolver, kid: str | None, algorithm: Any = ES256) -> Steps[Keys]:
     """Resolve as a guard does: plan, wait once, settle."""
     answer = source.plan(kid, algorithm)
-    if not isinstance(answer, Gap):
+    if not isinstance(answer, Waiter):
         return answer
-    landed = yield answer.effect
-    return source.settle(kid, algorithm, answer.effect.flight, bool(landed))
+    waited = yield answer
+    assert isinstance(waited, Waited)
+    return source.settle(kid, algorithm, waited)
 
 
 def resolve(source: JWKSResolver, kid: str | None, algorithm: Any = ES256) -> Keys:

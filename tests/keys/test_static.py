@@ -8,6 +8,7 @@ from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.crypto.jwk import VerificationKey, import_jwk
 from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.keys.snapshot import KeyHealth
+from jwt_middleware.keys.source import RemoteKeySource
 from jwt_middleware.keys.static import StaticKeys
 from jwt_middleware.testing.keys import KeyPair
 from tests.keys.publisher import ES256, pair, without_kid
@@ -109,17 +110,11 @@ def test_a_secret_can_be_distrusted_under_any_name() -> None:
     assert StaticKeys(keys, source.distrusted).health().keys == 0
 
 
-async def test_there_is_nothing_to_warm_or_close() -> None:
-    """Fixed keys are always here, and never grow old."""
+def test_fixed_keys_never_grow_old() -> None:
+    """They are here, and nobody waits for them: nothing of a remote source is asked of them."""
     source = StaticKeys((key_of(pair("a")),))
-    source.warm(required=True)
-    await source.awarm(required=True)
-    source.signature_failed()
-    source.close()
-    await source.aclose()
 
     assert source.snapshot.soft_at == float("inf")
     assert source.snapshot.holds(source.plan("a", ES256)[0])
     assert source.health() == KeyHealth("static", is_ready=True, keys=1)
-    with pytest.raises(NotImplementedError):
-        source.settle("a", ES256, None, landed=True)  # type: ignore[arg-type]
+    assert not isinstance(source, RemoteKeySource)

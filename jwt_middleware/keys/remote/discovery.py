@@ -5,14 +5,19 @@ byte for byte; otherwise whoever can answer there could stand in for another.
 """
 
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 from jwt_middleware.clock import Clock
+from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.formats.urls import check_url, has_same_origin, url_problem
 from jwt_middleware.keys.document import Rejected, read_json_object
 from jwt_middleware.keys.remote.http import Fetcher, Request, Response
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.snapshot import Snapshot
+
+# Longer addresses are no addresses: servers and proxies refuse them near here (RFC 9110 §4.1).
+MAX_URL_LENGTH = 8_000
 
 # What a server answers when there is nothing at an address, or no longer (RFC 9110 §15.5).
 _GONE = frozenset({404, 410})
@@ -48,6 +53,8 @@ class Location:
         places = {"jwks_uri": jwks_uri, "discovery": discovery, "issuer": issuer}
         name, url = next((row for row in places.items() if row[1] is not None), ("issuer", None))
         check_url(name, url, allow_http=options.allow_http)
+        if len(url or "") > MAX_URL_LENGTH:
+            raise ConfigurationError(f"{name}= is longer than {MAX_URL_LENGTH:,} characters")
         self._fixed = jwks_uri
         self._issuer = issuer or ""
         self._base = discovery or self._issuer
@@ -124,7 +131,7 @@ class Location:
         if seconds <= 0:
             raise Rejected("took too long")
         is_same = known is not None and known.url == url
-        response = self._fetcher.fetch(
+        response: object = self._fetcher.fetch(
             Request(
                 url,
                 seconds,
@@ -133,10 +140,21 @@ class Location:
                 last_modified=known.last_modified if known and is_same else None,
             )
         )
-        # A user's fetcher may not have counted.
-        if len(response.body) > self._options.max_bytes:
-            raise Rejected("too large")
-        return response
+        return _checked(response, self._options.max_bytes)
+
+
+def _checked(response: Any, max_bytes: int) -> Response:
+    """Return what a fetcher answered; a user's may answer anything.
+
+    :raises Rejected: if it is no answer, or more than was asked for.
+    """
+    status, fields, body = response.status, dict(response.headers), response.body
+    is_answer = type(status) is int and isinstance(body, bytes)
+    if not is_answer or not all(isinstance(text, str) for row in fields.items() for text in row):
+        raise Rejected("the fetcher's answer is no Response of status, headers and body")
+    if len(body) > max_bytes:
+        raise Rejected("too large")
+    return Response(status, fields, body)
 
 
 def discovery_urls(issuer: str) -> tuple[str, str]:
@@ -167,7 +185,7 @@ def read_discovery(body: bytes, issuer: str, base: str, options: ResolverOptions
     if not isinstance(uri, str):
         raise Rejected("discovery has no jwks_uri")
     leaves_tls = base.startswith("https:") and not uri.startswith("https:")
-    if leaves_tls or url_problem(uri, allow_http=options.allow_http):
+    if leaves_tls or len(uri) > MAX_URL_LENGTH or url_problem(uri, allow_http=options.allow_http):
         raise Rejected("the discovered jwks_uri is no address to take keys from")
     if options.same_origin and not has_same_origin(base, uri):
         raise Rejected("the discovered jwks_uri is on another host")

@@ -3,13 +3,18 @@
 Runs on the thread that flies, without any lock.
 """
 
+import re
 from dataclasses import dataclass
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.keys.document import KeySet, Rejected, read_key_set
 from jwt_middleware.keys.remote.discovery import AnsweredBadly, Location
 from jwt_middleware.keys.remote.freshness import retry_after, stated_lifetime
+from jwt_middleware.keys.remote.http import Response
 from jwt_middleware.keys.snapshot import Snapshot
+
+# Printable ASCII, and no longer than any validator is.
+_VALIDATOR = re.compile(r"[ -~]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +98,18 @@ class Intake:
             read_key_set(response.body, self._max_keys, known.imported if known else None),
             url,
             response.body,
-            response.headers.get("etag"),
-            response.headers.get("last-modified"),
+            _validator(response, "etag"),
+            _validator(response, "last-modified"),
             asked_at,
             offset,
             lifetime,
         )
+
+
+def _validator(response: Response, name: str) -> str | None:
+    """Return a validator that can be sent back (RFC 9110 §8.8), or nothing.
+
+    It goes into a header of ours, so what could be more than one value there is left out.
+    """
+    value = response.headers.get(name, "")
+    return value if _VALIDATOR.fullmatch(value) else None

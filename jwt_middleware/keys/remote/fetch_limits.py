@@ -9,20 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from jwt_middleware.forks import TinyLock
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.rate_limits import FIRST_PAUSE, Backoff, Bucket, Missed
 from jwt_middleware.keys.remote.shared_fetch import (
     CROWD_PATIENCE,
-    MAX_STRANGERS,
-    KeyFlight,
-    Seat,
+    MAX_UNKNOWN_KID_WAITERS,
     Share,
-    TinyLock,
+    SharedFetch,
+    Waiter,
 )
 
-Launch = Callable[..., KeyFlight]
+Launch = Callable[..., SharedFetch]
 
-# After this many seconds beyond its time a flight counts as lost: looking up a host's address has
+# After this many seconds beyond its time a fetch counts as lost: looking up a host's address has
 # no limit of its own, and must not block a source for minutes.
 LEASE_GRACE = 1.0
 
@@ -31,7 +31,7 @@ LEASE_GRACE = 1.0
 EMPTY_CONFIRMED_AFTER = 10.0
 
 # Kids that are remembered as gone. Each is good for one fetch, so they are few; a set has fewer.
-MAX_VANISHED = 100
+MAX_REMOVED = 100
 
 Cause = Literal["paused", "asked before", "over budget", "too many waiting"]
 """Why nobody is asked for an unknown kid."""
@@ -58,14 +58,14 @@ class Ledger:
         now: float,
     ) -> None:
         """
-        :param launch: makes a flight of ``number``, ``reason``, ``now`` and ``kid``.
-        :param share: in how many flights may be under way at once, over several sources.
+        :param launch: makes a fetch of ``number``, ``reason``, ``now`` and ``kid``.
+        :param share: in how many fetches may be under way at once, over several sources.
         """
         self.lock = TinyLock()
-        self.flight: KeyFlight | None = None
+        self.fetch: SharedFetch | None = None
         self.backoff = Backoff(options.max_backoff, spread)
         self.missed = Missed()
-        self.vanished: dict[str, None] = {}
+        self.removed: dict[str, None] = {}
         """Kids that were in a set and are no longer, the latest last, until they are asked for."""
         self.is_closed = False
         self._lease = options.timeout + LEASE_GRACE
@@ -79,29 +79,29 @@ class Ledger:
 
     def is_busy(self, now: float) -> bool:
         """Return whether there is nothing to launch. May be called without the lock, as a guess."""
-        flight = self.flight
-        if flight is not None:
-            return now <= flight.launched_at + self._lease
+        fetch = self.fetch
+        if fetch is not None:
+            return now <= fetch.started_at + self._lease
         return not self.may_launch(now)
 
-    def flying(self, now: float) -> KeyFlight | None:
-        """Return the flight under way; one that outlived its lease is left to itself."""
-        if self.flight is not None and now > self.flight.launched_at + self._lease:
-            self.free(self.flight)
-        return self.flight
+    def under_way(self, now: float) -> SharedFetch | None:
+        """Return the fetch under way; one that outlived its lease is left to itself."""
+        if self.fetch is not None and now > self.fetch.started_at + self._lease:
+            self.free(self.fetch)
+        return self.fetch
 
-    def seat(self, now: float, reason: str) -> Seat | Suppressed | None:
-        """Return a seat on the flight under way or on a new one; ``None`` while that must wait."""
-        flight = self.flying(now) or self.new_flight(now, reason)
-        if isinstance(flight, Suppressed):
-            return flight
-        if flight is None or flight.is_flown_here:
+    def wait(self, now: float, reason: str) -> Waiter | Suppressed | None:
+        """Wait for the fetch under way or on a new one; ``None`` while that must wait."""
+        fetch = self.under_way(now) or self.new_fetch(now, reason)
+        if isinstance(fetch, Suppressed):
+            return fetch
+        if fetch is None or fetch.is_run_here:
             return None
-        return Seat(flight, flight.patience, now)
+        return Waiter(fetch, fetch.patience, now)
 
-    def new_flight(
+    def new_fetch(
         self, now: float, reason: str, kid: str | None = None
-    ) -> KeyFlight | Suppressed | None:
+    ) -> SharedFetch | Suppressed | None:
         """Launch, unless the gate is closed or others take all the places."""
         if not self.may_launch(now):
             return None
@@ -111,62 +111,67 @@ class Ledger:
         if refusal is not None:
             return None
         self._launched += 1
-        self.flight = self._launch(number=self._launched, reason=reason, now=now, kid=kid)
-        return self.flight
+        self.fetch = self._launch(number=self._launched, reason=reason, now=now, kid=kid)
+        return self.fetch
 
     def may_launch(self, now: float) -> bool:
         """Return whether a fetch is allowed now."""
         return not self.is_closed and not self.backoff.is_closed(now)
 
-    def flight_behind(self, now: float, reason: str) -> KeyFlight | None:
-        """Return a new flight that nobody waits for; ``None`` if there is one or must not be."""
-        return None if self.flying(now) is not None else self._flight_or_none(now, reason)
+    def fetch_in_background(self, now: float, reason: str) -> SharedFetch | None:
+        """Return a new fetch that nobody waits for; ``None`` if there is one or must not be."""
+        return None if self.under_way(now) is not None else self._fetch_or_none(now, reason)
 
-    def _flight_or_none(self, now: float, reason: str) -> KeyFlight | None:
-        flight = self.new_flight(now, reason)
-        return None if isinstance(flight, Suppressed) else flight
+    def _fetch_or_none(self, now: float, reason: str) -> SharedFetch | None:
+        fetch = self.new_fetch(now, reason)
+        return None if isinstance(fetch, Suppressed) else fetch
 
-    def flight_for_replaced(self, now: float) -> KeyFlight | None:
-        """Return a new flight after a bad signature of a known kid, where that is wanted."""
+    def fetch_for_replaced_kid(self, now: float) -> SharedFetch | None:
+        """Return a new fetch after a bad signature of a known kid, where that is wanted."""
         bucket = self._replacements
-        if bucket is None or self.flying(now) or not self.may_launch(now) or not bucket.take(now):
+        if (
+            bucket is None
+            or self.under_way(now)
+            or not self.may_launch(now)
+            or not bucket.take(now)
+        ):
             return None
-        return self._flight_or_none(now, "replaced kid")
+        return self._fetch_or_none(now, "replaced kid")
 
-    def seat_for_stranger(self, kid: str | None, now: float) -> Seat | Suppressed:
-        """Return a seat for a token whose kid nobody knows, or why there is none."""
-        flight = self.flying(now) or self._flight_for_stranger(kid, now)
-        if isinstance(flight, Suppressed):
-            return flight
-        if flight.is_flown_here:
+    def wait_for_unknown_kid(self, kid: str | None, now: float) -> Waiter | Suppressed:
+        """Have a token wait whose kid nobody knows, or why there is none."""
+        fetch = self.under_way(now) or self._fetch_for_unknown_kid(kid, now)
+        if isinstance(fetch, Suppressed):
+            return fetch
+        if fetch.is_run_here:
             return Suppressed("paused", FIRST_PAUSE)
-        if flight.strangers < MAX_STRANGERS:
-            flight.strangers += 1
-            return Seat(flight, flight.patience, now)
-        if kid == flight.kid or kid in self.vanished:
-            return Seat(flight, min(flight.patience, CROWD_PATIENCE), now, is_in_crowd=True)
+        if fetch.unknown_kid_waiters < MAX_UNKNOWN_KID_WAITERS:
+            fetch.unknown_kid_waiters += 1
+            return Waiter(fetch, fetch.patience, now)
+        if kid == fetch.kid or kid in self.removed:
+            return Waiter(fetch, min(fetch.patience, CROWD_PATIENCE), now, is_in_crowd=True)
         return Suppressed("too many waiting", CROWD_PATIENCE)
 
-    def _flight_for_stranger(self, kid: str | None, now: float) -> KeyFlight | Suppressed:
+    def _fetch_for_unknown_kid(self, kid: str | None, now: float) -> SharedFetch | Suppressed:
         if not self.may_launch(now):
             return Suppressed("paused", self.backoff.opens_at - now)
-        if kid is not None and kid in self.vanished:
+        if kid is not None and kid in self.removed:
             # It was in the set before this one: some publishers drop keys for a moment while they
             # roll over. One more look, on no budget but its own.
-            del self.vanished[kid]
-            return self._flight_within_limit(now, "vanished kid", kid)
+            del self.removed[kid]
+            return self._fetch_within_limit(now, "vanished kid", kid)
         if (silence := self.missed.silence(kid, now)) > 0:
             return Suppressed("asked before", silence)
         if not self._strangers.take(now):
             return Suppressed("over budget", self._strangers.seconds_until_next(now))
-        return self._flight_within_limit(now, "unknown kid", kid)
+        return self._fetch_within_limit(now, "unknown kid", kid)
 
-    def _flight_within_limit(
+    def _fetch_within_limit(
         self, now: float, reason: str, kid: str | None
-    ) -> KeyFlight | Suppressed:
-        flight = self.new_flight(now, reason, kid)
+    ) -> SharedFetch | Suppressed:
+        fetch = self.new_fetch(now, reason, kid)
         # Other issuers' fetches take all the places: that is a flood, too.
-        return flight or Suppressed("over budget", FIRST_PAUSE)
+        return fetch or Suppressed("over budget", FIRST_PAUSE)
 
     def believes_empty(self, now: float) -> bool:
         """Return whether "no keys at all" was now said twice, far enough apart."""
@@ -182,21 +187,21 @@ class Ledger:
         """
         self.backoff.succeeded()
         self.missed.forget(kids)
-        gone = {**self.vanished, **dict.fromkeys(before)}
-        self.vanished = {kid: None for kid in list(gone)[-MAX_VANISHED:] if kid not in kids}
+        gone = {**self.removed, **dict.fromkeys(before)}
+        self.removed = {kid: None for kid in list(gone)[-MAX_REMOVED:] if kid not in kids}
         if not is_empty:
             self._empty_since = None
 
-    def free(self, flight: KeyFlight) -> None:
-        """Make room for the next flight; for one that was left to itself already, nothing."""
-        if self.flight is flight:
-            self.flight = None
+    def free(self, fetch: SharedFetch) -> None:
+        """Make room for the next fetch; for one that was left to itself already, nothing."""
+        if self.fetch is fetch:
+            self.fetch = None
             if self._share is not None:
                 self._share.give_back()
 
     def after_fork(self) -> None:
-        """Start over in a forked child: another process holds the lock and flies the flight."""
+        """Start over in a forked child: the lock and the fetch are another process's."""
         self.lock = TinyLock()
-        self.flight = None
+        self.fetch = None
         if self._share is not None:
             self._share.after_fork()

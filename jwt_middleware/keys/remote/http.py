@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from jwt_middleware.checks import check_flag, check_text, mapped
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.forks import renew_after_fork
+from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.document import Rejected
 from jwt_middleware.keys.remote.public_hosts import pinned
 
@@ -128,7 +128,7 @@ class HTTPFetcher:
         self._headers = headers
         self._public_only = public_only
         self._calls: set[_Call] = set()
-        self._lock = threading.Lock()
+        self._lock = TinyLock()
         renew_after_fork(self)
 
     def fetch(self, request: Request) -> Response:
@@ -181,6 +181,10 @@ class HTTPFetcher:
             ) as answer,
         ):
             fields = {name.lower(): value for name, value in answer.headers.items()}
+            if answer.status_code != 200:
+                # RFC 9110 §15.4.5: a 304 has no content, whatever Content-Encoding it repeats. Of
+                # other answers nothing but the status and the fields is used.
+                return Response(answer.status_code, fields)
             encoding, chunks = _coded(answer)
             body = _body(encoding, call.until_over(chunks), request.max_bytes)
             return Response(answer.status_code, fields, body)
@@ -211,7 +215,7 @@ class HTTPFetcher:
 
     def after_fork(self) -> None:
         """Forget the fetches of the parent process."""
-        self._lock = threading.Lock()
+        self._lock = TinyLock()
         self._calls = set()
 
 
@@ -313,5 +317,6 @@ def _unzipped(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
                 raise Rejected("it goes on after its end")
     except zlib.error:
         raise Rejected("no gzip") from None
-    if not unzip.eof:
+    # No bytes at all are an empty body, which the encoding does not change.
+    if received and not unzip.eof:
         raise Rejected("cut short")

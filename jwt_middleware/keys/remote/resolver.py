@@ -13,21 +13,20 @@ expired         miss    wait for a renewal; while fetches fail, unavailable
 empty, dead     any     wait for a fetch; while fetches fail, unavailable
 ==============  ======  ===========================================================
 
-``plan`` decides from memory, a flight fetches and reads, ``_absorb`` takes in what it brought, and
-``settle`` decides for those who waited, without ever asking again. Readers take no lock: they read
-one attribute.
+``plan`` decides from memory, a fetch reads what is published, ``_absorb`` takes in what it brought,
+and ``settle`` decides for those who waited, without ever asking again. Readers take no lock: they
+read one attribute.
 """
 
 import random
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import closing
 from typing import Any
 
 from jwt_middleware.checks import check_kind, listed, mapped
 from jwt_middleware.clock import Clock, SystemClock, check_clock
 from jwt_middleware.crypto.algorithms import ASYMMETRIC, Algorithm, select
 from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
-from jwt_middleware.effects import Flight, Fly, Gap, Steps, arun, refuse_to_block, run
+from jwt_middleware.effects import REQUEST_PATIENCE, Steps, arun, refuse_to_block, run
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable, KeyUnknown
 from jwt_middleware.events import (
     Event,
@@ -44,9 +43,16 @@ from jwt_middleware.keys.remote.download import Intake
 from jwt_middleware.keys.remote.fetch_limits import Suppressed
 from jwt_middleware.keys.remote.http import Fetcher, HTTPFetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
-from jwt_middleware.keys.remote.shared_fetch import CROWD_PATIENCE, KeyFlight, Seat, Share, brief
+from jwt_middleware.keys.remote.shared_fetch import (
+    CROWD_PATIENCE,
+    Share,
+    SharedFetch,
+    Waited,
+    Waiter,
+    brief,
+)
 from jwt_middleware.keys.remote.state import KeySetHolder
-from jwt_middleware.keys.seed import planted
+from jwt_middleware.keys.seed import snapshot_from_seed
 from jwt_middleware.keys.snapshot import Keys, Snapshot, state_of
 
 _DEFAULTS = ResolverOptions()
@@ -82,7 +88,7 @@ class JWKSResolver(KeySetHolder):
         :param algorithms: those that keys may be used with; none that shares a secret.
         :param seed: what :meth:`export` returned, here or in another process.
         :param spread: where the random part of intervals comes from.
-        :param share: in how many flights may be under way at once, over several resolvers.
+        :param share: in how many fetches may be under way at once, over several resolvers.
         :param distrusted: what was withdrawn of this issuer before.
         :raises ConfigurationError: for an address that keys must not come from, an algorithm that
             is no signature with a public key, or a seed that is none.
@@ -116,10 +122,10 @@ class JWKSResolver(KeySetHolder):
         self._monotonic = clock.monotonic
         self._wall = clock.now
         if seed is not None:
-            self.snapshot = planted(seed, options, clock, self.distrusted)
+            self.snapshot = snapshot_from_seed(seed, options, clock, self.distrusted)
 
-    def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Gap:
-        """Return the keys to try, or the flight that may bring them. Never waits.
+    def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Waiter:
+        """Return the keys to try, or the fetch to wait for. Never waits.
 
         :param kid: the name that a token's header gives, if it does.
         :param algorithm: the one that the header names.
@@ -133,6 +139,10 @@ class JWKSResolver(KeySetHolder):
             if keys and is_fresh:
                 return keys
         return self._plan_with_care(snapshot, kid, algorithm)
+
+    def has(self, kid: str | None, algorithm: Algorithm) -> bool:
+        """Return whether :meth:`plan` would name keys from memory."""
+        return self._state in {"fresh", "ahead"} and bool(self._find(self.snapshot, kid, algorithm))
 
     def _find(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
         """Return the keys of a set that a token may be verified with."""
@@ -148,35 +158,37 @@ class JWKSResolver(KeySetHolder):
 
     def _plan_with_care(
         self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm
-    ) -> Keys | Gap:
+    ) -> Keys | Waiter:
         self._check_worth_asking(kid, algorithm)
         now = self._monotonic()
         state = state_of(snapshot, now, self._wall())
         keys = self._find(snapshot, kid, algorithm)
         if snapshot is not None and state in {"fresh", "ahead"}:
             if not keys:
-                return self._plan_for_stranger(snapshot, kid, algorithm, now)
+                return self._plan_for_unknown_kid(snapshot, kid, algorithm, now)
             self._renew_behind(now)
             return keys
         may_be_stale = bool(keys) and state == "expired"
         with self._ledger.lock:
             has_news = self.snapshot is not snapshot
             reason = "expired" if state == "expired" else "empty"
-            seat = None if has_news else self._ledger.seat(now, reason)
+            waiter = None if has_news else self._ledger.wait(now, reason)
         if has_news:
             # A set arrived since we looked; to ask now would be to ask twice.
             return self.plan(kid, algorithm)
-        return self._waiting(seat, keys if may_be_stale else (), now)
+        return self._waiting(waiter, keys if may_be_stale else (), now)
 
-    def _waiting(self, seat: Seat | Suppressed | None, old_keys: Keys, now: float) -> Keys | Gap:
+    def _waiting(
+        self, waiter: Waiter | Suppressed | None, old_keys: Keys, now: float
+    ) -> Keys | Waiter:
         """Return what a request waits for; or the old keys, where it must not or need not wait."""
-        if isinstance(seat, Seat) and old_keys:
-            seat = brief(seat, now)
-        if isinstance(seat, Seat):
-            return Gap("keys", Fly(seat))
+        if isinstance(waiter, Waiter) and old_keys:
+            waiter = brief(waiter, now)
+        if isinstance(waiter, Waiter):
+            return waiter
         if old_keys:
             return self._stale(old_keys)
-        raise self._unavailable(now) if seat is None else self._suppressed(seat, now)
+        raise self._unavailable(now) if waiter is None else self._suppressed(waiter, now)
 
     def _check_worth_asking(self, kid: str | None, algorithm: Algorithm) -> None:
         """Refuse what no fetch could make good."""
@@ -187,9 +199,9 @@ class JWKSResolver(KeySetHolder):
         if kid is not None and (len(kid) > MAX_KID_LENGTH or self.distrusted.names(kid)):
             raise KeyUnknown("the header names a key that is not to be used")
 
-    def _plan_for_stranger(
+    def _plan_for_unknown_kid(
         self, snapshot: Snapshot, kid: str | None, algorithm: Algorithm, now: float
-    ) -> Keys | Gap:
+    ) -> Keys | Waiter:
         """Plan for a token whose key is not in a set that is good."""
         if snapshot.by_kid.get(kid) if kid is not None else snapshot.all_serving(algorithm):
             raise KeyUnknown("no key fits the header, and one of that name is there")
@@ -197,12 +209,12 @@ class JWKSResolver(KeySetHolder):
             current = self.snapshot
             # A set that arrived since we looked is the answer: to ask again would be a second fetch
             # for the same question.
-            seat = self._ledger.seat_for_stranger(kid, now) if current is snapshot else None
-        if seat is None:
+            waiter = self._ledger.wait_for_unknown_kid(kid, now) if current is snapshot else None
+        if waiter is None:
             return self._found(current, kid, algorithm)
-        if isinstance(seat, Seat):
-            return Gap("keys", Fly(seat))
-        raise self._suppressed(seat, now)
+        if isinstance(waiter, Waiter):
+            return waiter
+        raise self._suppressed(waiter, now)
 
     def _suppressed(self, suppressed: Suppressed, now: float) -> KeyUnknown | KeysUnavailable:
         """Return the refusal of a token whose kid nobody is asked for."""
@@ -224,47 +236,45 @@ class JWKSResolver(KeySetHolder):
         if self._ledger.is_busy(now):
             return
         with self._ledger.lock:
-            flight = self._ledger.flight_behind(now, "refresh")
-        self._send_off(flight, now)
+            fetch = self._ledger.fetch_in_background(now, "refresh")
+        self._send_off(fetch, now)
 
-    def _send_off(self, flight: KeyFlight | None, now: float) -> None:
-        if flight is not None and flight.claim() and not flight.start_behind():
+    def _send_off(self, fetch: SharedFetch | None, now: float) -> None:
+        if fetch is not None and fetch.claim() and not fetch.fetch_in_background():
             # No thread to be had. A request that has to wait will fetch by itself; until then, not
             # every request need try.
             with self._ledger.lock:
                 self._ledger.backoff.pause(now)
 
-    def settle(self, kid: str | None, algorithm: Algorithm, flight: Flight, landed: bool) -> Keys:
-        """Return the keys to try after waiting; never asks for another flight.
+    def settle(self, kid: str | None, algorithm: Algorithm, waited: Waited) -> Keys:
+        """Return the keys to try after waiting; never asks for another fetch.
 
-        :param flight: what was waited for, as :meth:`plan` gave it.
-        :param landed: whether it was over in time.
+        :param waited: what came of the effect that :meth:`plan` asked for.
         :raises KeyUnknown: if the issuer does not publish the key.
         :raises KeysUnavailable: if there is still no telling.
         """
         snapshot, now = self.snapshot, self._monotonic()
         state = state_of(snapshot, now, self._wall())
-        awaited = flight if isinstance(flight, Seat) else None
-        if awaited is not None:
-            self._tell(KeysWaitedFor(self._name, now - awaited.taken_at, landed))
+        waiter, is_over = waited.waiter, waited.is_over
+        self._tell(KeysWaitedFor(self._name, now - waiter.began_at, is_over))
         keys = self._find(snapshot, kid, algorithm)
         if keys and state in {"fresh", "ahead"}:
             return keys
         if keys and state == "expired":
             return self._stale(keys)
-        if landed and awaited is not None and awaited.flight.succeeded and snapshot is not None:
-            raise self._missed(kid, awaited)
-        if awaited is not None and awaited.is_in_crowd and not landed:
+        if is_over and waiter.fetch.succeeded and snapshot is not None:
+            raise self._missed(kid, waiter.fetch)
+        if waiter.is_in_crowd and not is_over:
             raise self._suppressed(Suppressed("too many waiting", CROWD_PATIENCE), now)
         raise self._unavailable(now)
 
-    def _missed(self, kid: str | None, answered: Seat) -> KeyUnknown:
+    def _missed(self, kid: str | None, answered: SharedFetch) -> KeyUnknown:
         """Note that a kid is unknown; remember it if a fetch for this very kid has shown it."""
         self._tell(UnknownKidMissed(self._name))
-        if answered.flight.kid is not None and answered.flight.kid != kid:
+        if answered.kid is not None and answered.kid != kid:
             # The fetch may have begun before the key was published.
             return KeyUnknown("the key set that was on its way has no such key", CROWD_PATIENCE)
-        if answered.flight.kid == kid:
+        if answered.kid == kid:
             with self._ledger.lock:
                 self._ledger.missed.add(kid, self._monotonic())
         return KeyUnknown("the issuer publishes no key that fits the header")
@@ -294,13 +304,23 @@ class JWKSResolver(KeySetHolder):
             return
         now = self._monotonic()
         with self._ledger.lock:
-            flight = self._ledger.flight_for_replaced(now)
-        self._send_off(flight, now)
+            fetch = self._ledger.fetch_for_replaced_kid(now)
+        self._send_off(fetch, now)
 
-    def start_warming(self) -> None:
-        """Begin to fetch as :meth:`warm` does, and wait for nothing."""
-        with closing(self._warming()) as steps:
-            next(steps, None)
+    def start_warming(self) -> Waiter | None:
+        """Begin to fetch as :meth:`warm` does; return what to wait for, if there is anything."""
+        with self._ledger.lock:
+            self._ledger.is_closed = False
+        if self._state in {"fresh", "ahead"}:
+            return None
+        with self._ledger.lock:
+            waiter = self._ledger.wait(self._monotonic(), "warm")
+        if not isinstance(waiter, Waiter):
+            return None
+        if waiter.fetch.claim():
+            # On a thread even where we may block: a fetch here would not end with the timeout.
+            waiter.fetch.fetch_on_thread()
+        return waiter
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
         """Fetch now unless there are good keys; open again what was closed.
@@ -310,32 +330,26 @@ class JWKSResolver(KeySetHolder):
         :raises KeysUnavailable: if ``required`` and there are none.
         :raises ConfigurationError: if it would block a running event loop.
         """
-        steps = self._warming()
         if self._state not in {"fresh", "ahead"}:
             refuse_to_block("warm", "awarm")
-        run(steps, **({} if timeout is None else {"patience": timeout}))
-        self._check_warm(required)
+        run(self._warming(), REQUEST_PATIENCE if timeout is None else timeout)
+        self.check_warm(required)
 
     async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
         """Do the same by awaiting."""
-        await arun(self._warming(), **({} if timeout is None else {"patience": timeout}))
-        self._check_warm(required)
+        await arun(self._warming(), REQUEST_PATIENCE if timeout is None else timeout)
+        self.check_warm(required)
 
     def _warming(self) -> Steps[None]:
-        now = self._monotonic()
-        with self._ledger.lock:
-            self._ledger.is_closed = False
-        if self._state in {"fresh", "ahead"}:
-            return
-        with self._ledger.lock:
-            seat = self._ledger.seat(now, "warm")
-        if isinstance(seat, Seat):
-            if seat.claim():
-                # On a thread even where we may block: a fetch here would not end with the timeout.
-                seat.start()
-            yield Fly(seat)
+        waiter = self.start_warming()
+        if waiter is not None:
+            yield waiter
 
-    def _check_warm(self, required: bool) -> None:
+    def check_warm(self, required: bool) -> None:
+        """Refuse to start without keys.
+
+        :raises KeysUnavailable: if they are ``required`` and there are none.
+        """
         if required and not self.health().is_ready:
             raise self._unavailable(self._monotonic())
 

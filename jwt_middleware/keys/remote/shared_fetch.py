@@ -1,17 +1,20 @@
 """One fetch under way, shared by everyone who needs it, and the small lock of a key source.
 
-A flight belongs to nobody: a waiter who gives up takes nothing from the others, and nothing of it
-is bound to an event loop. If the thread that flies it dies, a fresh one takes over.
+A fetch belongs to nobody: a waiter who gives up takes nothing from the others, and nothing of it is
+bound to an event loop. If the thread that fetches dies, a fresh one takes over.
 """
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import wait as wait_for_futures
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from jwt_middleware.forks import renew_after_fork
+from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.remote.rate_limits import Bucket
 
 # Added to what a fetch may take, so that its own end is what a waiter sees.
@@ -19,7 +22,7 @@ GRACE = 0.5
 
 # Of those who wait for a kid that nobody knows yet, this many wait as long as the fetch takes. Kids
 # can be invented, and must not hold every worker of a server while a publisher is slow.
-MAX_STRANGERS = 8
+MAX_UNKNOWN_KID_WAITERS = 8
 
 # Beyond them, callers with the very kid that is being fetched for wait this many seconds: after a
 # rotation without notice it is everybody's, and a healthy publisher answers sooner.
@@ -38,13 +41,13 @@ UNPROVEN_BURST = 40
 UNPROVEN_INTERVAL = 1.0
 
 
-class KeyFlight:
+class SharedFetch:
     """A fetch of one key set."""
 
     def __init__(
         self,
-        task: Callable[["KeyFlight"], None],
-        abandon: Callable[["KeyFlight"], None],
+        task: Callable[["SharedFetch"], None],
+        abandon: Callable[["SharedFetch"], None],
         *,
         number: int,
         reason: str,
@@ -53,13 +56,13 @@ class KeyFlight:
         kid: str | None = None,
     ) -> None:
         """
-        :param task: fetches, takes in the outcome and lands; raises only if its thread is to die.
-        :param abandon: told that nobody will fly this any more.
-        :param number: counts the flights of one source.
-        :param reason: why it was launched, in a word.
-        :param seconds: time that the fetch may take.
-        :param now: the monotonic time of the launch.
-        :param kid: the unknown kid that it was launched for.
+        :param task: fetches and takes in the outcome; raises only if its thread is to die.
+        :param abandon: told that nobody will carry this out any more.
+        :param number: counts the fetches of one source.
+        :param reason: why it was begun, in a word.
+        :param seconds: time that it may take.
+        :param now: the monotonic time of its beginning.
+        :param kid: the unknown kid that it was begun for.
         """
         self.future: Future[None] = Future()
         # A RUNNING future ignores the cancellation that a waiter's wrapper passes on.
@@ -67,28 +70,28 @@ class KeyFlight:
         self.patience = seconds + GRACE
         self.number = number
         self.reason = reason
-        self.launched_at = now
+        self.started_at = now
         self.kid = kid
-        self.strangers = 0
+        self.unknown_kid_waiters = 0
         self.succeeded = False
         self._task = task
         self._abandon = abandon
         self._claim = threading.Lock()
         self._may_hand_over = True
-        self._pilot: int | None = None
+        self._thread: int | None = None
 
     @property
-    def is_flown_here(self) -> bool:
-        """Whether this thread is the one that flies it, and would wait for itself."""
-        return self._pilot == threading.get_ident()
+    def is_run_here(self) -> bool:
+        """Whether this thread is the one that fetches, and would wait for itself."""
+        return self._thread == threading.get_ident()
 
     def claim(self) -> bool:
-        """Return ``True`` to exactly one caller."""
+        """Return ``True`` to exactly one caller: the one who must have it carried out."""
         return self._claim.acquire(blocking=False)
 
-    def fly(self) -> None:
-        """Fetch here, and wake the waiters whatever happens."""
-        self._pilot = threading.get_ident()
+    def fetch_here(self) -> None:
+        """Fetch on this thread, and wake the waiters whatever happens."""
+        self._thread = threading.get_ident()
         try:
             self._task(self)
         except BaseException:
@@ -96,20 +99,21 @@ class KeyFlight:
             # worker that is told to exit, a killed greenlet. The others still want the keys.
             self._hand_over()
             raise
-        self.land()
+        self.finish()
 
     def _hand_over(self) -> None:
-        may, self._may_hand_over = self._may_hand_over and not self.future.done(), False
+        may = self._may_hand_over and not self.future.done()
+        self._may_hand_over = False
         if not (may and self._start_thread()):
             self.give_up()
 
-    def start(self) -> None:
+    def fetch_on_thread(self) -> None:
         """Fetch on a short-lived thread, which does not keep the interpreter from its end."""
         if not self._start_thread():
             # Threads can be forbidden or used up: whoever needs the keys is better slow than wrong.
-            self.fly()
+            self.fetch_here()
 
-    def start_behind(self) -> bool:
+    def fetch_in_background(self) -> bool:
         """Do the same for nobody in particular: without a thread it is given up."""
         if self._start_thread():
             return True
@@ -118,7 +122,9 @@ class KeyFlight:
 
     def _start_thread(self) -> bool:
         try:
-            threading.Thread(target=self.fly, name="jwt_middleware.keys", daemon=True).start()
+            threading.Thread(
+                target=self.fetch_here, name="jwt_middleware.keys", daemon=True
+            ).start()
         except RuntimeError:
             return False
         return True
@@ -126,54 +132,72 @@ class KeyFlight:
     def give_up(self) -> None:
         """Free the source's slot and wake the waiters with nothing."""
         self._abandon(self)
-        self.land()
+        self.finish()
 
-    def land(self) -> None:
-        """Wake the waiters; a second landing is nothing."""
-        # Two threads may land it: the one that flew, and one that closes the source.
+    def finish(self) -> None:
+        """Wake the waiters; to finish twice is nothing."""
+        # Two threads may finish it: the one that fetched, and one that closes the source.
         with suppress(InvalidStateError):
             self.future.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """One waiter's place on a flight, which may have less patience than the flight."""
+class Waiter:
+    """One caller who waits for a fetch: the effect that a key source asks for."""
 
-    flight: KeyFlight
+    fetch: SharedFetch
     patience: float
-    taken_at: float
+    """Seconds that it waits at the most, which may be less than the fetch may take."""
+    began_at: float
+    """The monotonic time of its source's clock when it began to wait."""
     is_in_crowd: bool = False
     """Whether it waits with many others for a kid that nobody knows."""
     has_old_keys: bool = False
     """Whether keys that still serve are there, so that it must not wait for long."""
 
-    @property
-    def future(self) -> "Future[None]":
-        """Done when the flight is over."""
-        return self.flight.future
+    def perform(self, deadline: float) -> "Waited":
+        """Wait by blocking; fetch here if nobody else does."""
+        if self.fetch.claim():
+            if self.has_old_keys:
+                # The fetch may take longer than this waiter waits.
+                self.fetch.fetch_on_thread()
+            else:
+                self.fetch.fetch_here()
+        wait_for_futures((self.fetch.future,), timeout=self._seconds_left(deadline))
+        return Waited(self, self.fetch.future.done())
 
-    def claim(self) -> bool:
-        """Return ``True`` to exactly one waiter: the one who must fly or start it."""
-        return self.flight.claim()
+    async def aperform(self, deadline: float) -> "Waited":
+        """Wait by awaiting; have a thread fetch if nobody else does."""
+        if self.fetch.claim():
+            self.fetch.fetch_on_thread()
+        try:
+            # Cancelling the wrapper asks the future to cancel too, which a RUNNING future ignores:
+            # a client that hangs up takes nothing away from the others.
+            async with asyncio.timeout(self._seconds_left(deadline)):
+                await asyncio.wrap_future(self.fetch.future)
+        except TimeoutError:
+            pass
+        return Waited(self, self.fetch.future.done())
 
-    def fly(self) -> None:
-        """Fetch here, unless the fetch may take longer than this waiter waits."""
-        if self.has_old_keys:
-            self.flight.start()
-        else:
-            self.flight.fly()
-
-    def start(self) -> None:
-        """Fetch on a thread."""
-        self.flight.start()
+    def _seconds_left(self, deadline: float) -> float:
+        return max(0.0, min(self.patience, deadline - time.monotonic()))
 
 
-def brief(seat: Seat, now: float) -> Seat | None:
-    """Return a seat for a waiter with old keys; ``None`` where it has been too long already."""
-    left = STALE_PATIENCE - (now - seat.flight.launched_at)
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """What came of waiting for a fetch."""
+
+    waiter: Waiter
+    is_over: bool
+    """Whether the fetch was over in time."""
+
+
+def brief(waiter: Waiter, now: float) -> Waiter | None:
+    """Return a waiter with old keys; ``None`` where the fetch has taken too long already."""
+    left = STALE_PATIENCE - (now - waiter.fetch.started_at)
     if left <= 0:
         return None
-    return replace(seat, patience=min(seat.patience, left), has_old_keys=True)
+    return replace(waiter, patience=min(waiter.patience, left), has_old_keys=True)
 
 
 class FlightLimit:
@@ -258,7 +282,3 @@ class Share:
 
 Refusal = Literal["over budget", "all places taken"]
 """Why a source may not fetch now although nothing is wrong with it."""
-
-
-TinyLock = threading.Lock
-"""Held for microseconds, never over a fetch, a parse or an observer."""

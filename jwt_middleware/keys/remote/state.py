@@ -1,4 +1,4 @@
-"""The key set that one source holds, and how the outcome of a flight changes it.
+"""The key set that one source holds, and how the outcome of a fetch changes it.
 
 A failure never touches the set, an unchanged answer keeps its key objects, and a late outcome never
 replaces a newer one.
@@ -30,7 +30,7 @@ from jwt_middleware.keys.remote.fetch_limits import Ledger
 from jwt_middleware.keys.remote.freshness import ages
 from jwt_middleware.keys.remote.http import HTTPFetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
-from jwt_middleware.keys.remote.shared_fetch import KeyFlight, Share
+from jwt_middleware.keys.remote.shared_fetch import Share, SharedFetch
 from jwt_middleware.keys.seed import export
 from jwt_middleware.keys.snapshot import KeyHealth, Snapshot, State, state_of
 
@@ -59,7 +59,7 @@ class KeySetHolder:
         :param intake: fetches and reads.
         :param own_fetcher: what it asks with unless it was given another, and ends with this.
         :param spread: where the random part of intervals comes from.
-        :param share: in how many flights may be under way at once, over several sources.
+        :param share: in how many fetches may be under way at once, over several sources.
         :param distrusted: what was withdrawn of this source before.
         """
         self.snapshot: Snapshot | None = None
@@ -73,7 +73,7 @@ class KeySetHolder:
         self._spread = spread
         self.distrusted = Distrusted() if distrusted is None else distrusted
         """What was withdrawn of it."""
-        self._ledger = Ledger(options, spread, self._new_flight, share, clock.monotonic())
+        self._ledger = Ledger(options, spread, self._new_fetch, share, clock.monotonic())
         self._last_success_at: float | None = None
         renew_after_fork(self)
 
@@ -81,8 +81,8 @@ class KeySetHolder:
         """Start over in a forked child, with the keys of its parent."""
         self._ledger.after_fork()
 
-    def _new_flight(self, *, number: int, reason: str, now: float, kid: str | None) -> KeyFlight:
-        return KeyFlight(
+    def _new_fetch(self, *, number: int, reason: str, now: float, kid: str | None) -> SharedFetch:
+        return SharedFetch(
             self._carry_out,
             self._abandon,
             number=number,
@@ -92,41 +92,41 @@ class KeySetHolder:
             kid=kid,
         )
 
-    def _carry_out(self, flight: KeyFlight) -> None:
+    def _carry_out(self, fetch: SharedFetch) -> None:
         """Fetch, take in, wake who waits, and tell: in this order, so that nobody waits for us."""
         began = self._clock.monotonic()
-        tell(self._observers, KeyFetchStarted(self._name, flight.reason))
+        tell(self._observers, KeyFetchStarted(self._name, fetch.reason))
         outcome = self._intake.fetch(self.snapshot)
         with self._ledger.lock:
-            word, events = self._absorb(flight, outcome)
-            self._ledger.free(flight)
-        flight.land()
+            word, events = self._absorb(fetch, outcome)
+            self._ledger.free(fetch)
+        fetch.finish()
         seconds = self._clock.monotonic() - began
-        for event in (KeyFetchFinished(self._name, flight.reason, word, seconds), *events):
+        for event in (KeyFetchFinished(self._name, fetch.reason, word, seconds), *events):
             tell(self._observers, event)
 
-    def _abandon(self, flight: KeyFlight) -> None:
+    def _abandon(self, fetch: SharedFetch) -> None:
         with self._ledger.lock:
-            self._ledger.free(flight)
+            self._ledger.free(fetch)
 
-    def _absorb(self, flight: KeyFlight, outcome: Outcome) -> tuple[str, list[Event]]:
-        """Take in what a flight brought; return what came of it, in a word and in events."""
-        if self._ledger.is_closed or self._is_late(flight, outcome):
+    def _absorb(self, fetch: SharedFetch, outcome: Outcome) -> tuple[str, list[Event]]:
+        """Take in what a fetch brought; return what came of it, in a word and in events."""
+        if self._ledger.is_closed or self._is_late(fetch, outcome):
             return "ignored", []
         match outcome:
             case Failed():
                 return self._failed(outcome)
             case Unchanged():
-                return self._unchanged(flight, outcome)
+                return self._unchanged(fetch, outcome)
             case Arrived():
-                return self._arrived(flight, outcome)
+                return self._arrived(fetch, outcome)
 
-    def _is_late(self, flight: KeyFlight, outcome: Outcome) -> bool:
-        """Tell whether the source has given a flight up and has no use for what it brings."""
-        if self._ledger.flight is flight:
+    def _is_late(self, fetch: SharedFetch, outcome: Outcome) -> bool:
+        """Tell whether the source has given a fetch up and has no use for what it brings."""
+        if self._ledger.fetch is fetch:
             return False
         snapshot = self.snapshot
-        has_newer = snapshot is not None and snapshot.generation >= flight.number
+        has_newer = snapshot is not None and snapshot.generation >= fetch.number
         return has_newer or isinstance(outcome, Failed)
 
     def _failed(self, outcome: Failed) -> tuple[str, list[Event]]:
@@ -137,14 +137,14 @@ class KeySetHolder:
             return "rejected", [KeyDocumentRejected(self._name, outcome.reason), paused]
         return "failed", [paused]
 
-    def _unchanged(self, flight: KeyFlight, outcome: Unchanged) -> tuple[str, list[Event]]:
+    def _unchanged(self, fetch: SharedFetch, outcome: Unchanged) -> tuple[str, list[Event]]:
         known = self.snapshot
         if known is None or known.document != outcome.document:
             return "ignored", []
-        self._exchange(flight, self._aged(known, flight, outcome))
+        self._exchange(fetch, self._aged(known, fetch, outcome))
         return "unchanged", []
 
-    def _arrived(self, flight: KeyFlight, outcome: Arrived) -> tuple[str, list[Event]]:
+    def _arrived(self, fetch: SharedFetch, outcome: Arrived) -> tuple[str, list[Event]]:
         if outcome.key_set.is_empty and not self._ledger.believes_empty(self._clock.monotonic()):
             return self._failed(Failed("the key set is empty", is_rejected=True))
         known = self.snapshot
@@ -156,17 +156,17 @@ class KeySetHolder:
             last_modified=outcome.last_modified,
             imported=outcome.key_set.imported,
         )
-        self._exchange(flight, self._aged(fresh, flight, outcome))
+        self._exchange(fetch, self._aged(fresh, fetch, outcome))
         return "changed", list(self._changes(known, fresh, outcome))
 
     def _aged(
-        self, snapshot: Snapshot, flight: KeyFlight, outcome: Arrived | Unchanged
+        self, snapshot: Snapshot, fetch: SharedFetch, outcome: Arrived | Unchanged
     ) -> Snapshot:
         soft, hard = ages(self._options, outcome.lifetime, self._spread)
         hard_at = outcome.asked_at + hard
         return replace(
             snapshot,
-            generation=flight.number,
+            generation=fetch.number,
             fetched_at=outcome.asked_at,
             soft_at=outcome.asked_at + soft,
             hard_at=hard_at,
@@ -174,14 +174,14 @@ class KeySetHolder:
             wall_offset=outcome.wall_offset,
         )
 
-    def _exchange(self, flight: KeyFlight, snapshot: Snapshot) -> None:
+    def _exchange(self, fetch: SharedFetch, snapshot: Snapshot) -> None:
         """Put a set in place of the one before. This assignment is what readers see."""
         known = self.snapshot
         before = known.kids if known is not None else frozenset[str]()
         self.snapshot = snapshot
         self._ledger.succeeded(snapshot.kids, before, is_empty=not snapshot.imported)
         self._last_success_at = self._clock.now()
-        flight.succeeded = True
+        fetch.succeeded = True
 
     def _changes(
         self, known: Snapshot | None, fresh: Snapshot, outcome: Arrived
@@ -240,7 +240,7 @@ class KeySetHolder:
             failures=backoff.failures,
             last_failure=backoff.last_failure,
             is_degraded=keys > 0 and state == "expired",
-            is_fetching=self._ledger.flight is not None,
+            is_fetching=self._ledger.fetch is not None,
             age=None if snapshot is None else snapshot.instant(now, wall) - snapshot.fetched_at,
             generation=0 if snapshot is None else snapshot.generation,
             last_success_at=self._last_success_at,
@@ -255,13 +255,13 @@ class KeySetHolder:
     def close(self) -> None:
         """Forget the keys, wake who waits, give up what is under way. ``warm`` opens it again."""
         with self._ledger.lock:
-            flight = self._ledger.flight
-            if flight is not None:
-                self._ledger.free(flight)
+            fetch = self._ledger.fetch
+            if fetch is not None:
+                self._ledger.free(fetch)
             self._ledger.is_closed = True
             self.snapshot = None
-        if flight is not None:
-            flight.land()
+        if fetch is not None:
+            fetch.finish()
         self._own_fetcher.close()
 
     async def aclose(self) -> None:

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from jwt_middleware import forks
-from jwt_middleware.effects import Gap
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.keys.remote.shared_fetch import FlightLimit, Share
+from jwt_middleware.keys.remote.shared_fetch import FlightLimit, Share, Waited, Waiter
 from jwt_middleware.testing import Clock, FakeIssuer
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.keys.publisher import (
@@ -97,9 +96,9 @@ def test_a_forked_child_keeps_the_keys_and_not_the_flight(
     """With a fetch under way and the lock held elsewhere, a child serves and fetches (P51)."""
     publisher.hold()
     gap = warm.plan("x", ES256)
-    assert isinstance(gap, Gap)
-    gap.effect.flight.claim()
-    gap.effect.flight.start()
+    assert isinstance(gap, Waiter)
+    gap.fetch.claim()
+    gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     with warm._ledger.lock:
         child = os.fork()
@@ -123,9 +122,9 @@ def test_a_forked_child_fetches_over_http_while_its_parent_hangs() -> None:
         source = JWKSResolver(issuer.jwks_uri, share=share)
         issuer.gate.clear()
         gap = source.plan("x", ES256)
-        assert isinstance(gap, Gap)
-        gap.effect.flight.claim()
-        gap.effect.flight.start()
+        assert isinstance(gap, Waiter)
+        gap.fetch.claim()
+        gap.fetch.fetch_on_thread()
         assert issuer.arrived.wait(SOON)
         issuer.arrived.clear()
         with source._own_fetcher._lock:
@@ -207,7 +206,7 @@ async def test_close_wakes_who_waits(source: JWKSResolver, publisher: Publisher)
     publisher.hold()
     tasks = [asyncio.create_task(aoutcome(source, "a")) for _ in range(10)]
     assert await asyncio.to_thread(publisher.arrived.wait, SOON)
-    flight = source._ledger.flight
+    flight = source._ledger.fetch
     await source.aclose()
 
     assert flight is not None
@@ -227,9 +226,9 @@ def test_close_leaves_no_thread_and_no_socket() -> None:
         issuer.gate.clear()
         source = JWKSResolver(issuer.jwks_uri)
         gap = source.plan("a", ES256)
-        assert isinstance(gap, Gap)
-        gap.effect.flight.claim()
-        gap.effect.flight.start()
+        assert isinstance(gap, Waiter)
+        gap.fetch.claim()
+        gap.fetch.fetch_on_thread()
         assert issuer.arrived.wait(SOON)
         (thread,) = [each for each in threading.enumerate() if each.name == "jwt_middleware.keys"]
         source.close()
@@ -259,9 +258,8 @@ def test_a_dying_thread_hands_its_flight_over(source: JWKSResolver, publisher: P
 
     publisher.failure = Killed()
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
-    flight = gap.effect.flight
-    assert flight.claim()
+    assert isinstance(gap, Waiter)
+    assert gap.fetch.claim()
     # What kills the thread happens once: the next fetch is well.
     kill, publisher.failure = publisher.failure, None
     fetch, publisher.fetch = publisher.fetch, None  # type: ignore[method-assign, assignment]
@@ -272,10 +270,10 @@ def test_a_dying_thread_hands_its_flight_over(source: JWKSResolver, publisher: P
 
     publisher.fetch = die  # type: ignore[method-assign]
     with pytest.raises(Killed):
-        flight.fly()
-    flight.future.result(SOON)
+        gap.fetch.fetch_here()
+    gap.fetch.future.result(SOON)
 
-    assert source.settle("a", ES256, flight, landed=True)[0].kid == "a"
+    assert source.settle("a", ES256, Waited(gap, True))[0].kid == "a"
     assert source.health().failures == 0
 
 
@@ -286,14 +284,14 @@ def test_a_flight_that_nobody_can_fly_frees_its_place(
     no_threads(monkeypatch)
     publisher.failure = SystemExit()
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
-    assert gap.effect.flight.claim()
+    assert isinstance(gap, Waiter)
+    assert gap.fetch.claim()
     with pytest.raises(SystemExit):
-        gap.effect.flight.fly()
+        gap.fetch.fetch_here()
 
-    assert gap.effect.flight.future.done()
+    assert gap.fetch.future.done()
     with pytest.raises(KeysUnavailable):
-        source.settle("a", ES256, gap.effect.flight, landed=True)
+        source.settle("a", ES256, Waited(gap, True))
     assert source.health().failures == 0
     publisher.failure = None
     assert outcome(source, "a") == "found"
@@ -316,9 +314,9 @@ def test_a_flight_may_be_landed_twice(publisher: Publisher, clock: Clock) -> Non
     """Who closes and who flies may both land a flight."""
     source = resolver_of(publisher, clock)
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
+    assert isinstance(gap, Waiter)
     source.close()
-    gap.effect.flight.claim()
-    gap.effect.flight.fly()
+    gap.fetch.claim()
+    gap.fetch.fetch_here()
 
     assert source.snapshot is None

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware.effects import Gap
 from jwt_middleware.errors import KeysUnavailable
 from jwt_middleware.events import Event, KeyFetchStarted
 from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.shared_fetch import Waiter
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import (
     ES256,
@@ -112,7 +112,7 @@ def test_inside_the_pause_nothing_is_fetched(
     assert publisher.fetches == 1
     assert refused.value.retry_after == pytest.approx(1.0)
     clock.tick(0.5)
-    assert isinstance(source.plan("a", ES256), Gap)
+    assert isinstance(source.plan("a", ES256), Waiter)
 
 
 @pytest.mark.parametrize("age", [0.0, 299.0, 301.0, 599.0])
@@ -122,8 +122,8 @@ def test_a_known_kid_never_waits_for_a_fetch_that_hangs(
     """A known kid of a set that is good is answered while a fetch hangs (P5)."""
     publisher.hold()
     clock.tick(age)
-    assert isinstance(warm.plan("stranger", ES256), Gap)
-    assert warm._ledger.flight is not None
+    assert isinstance(warm.plan("stranger", ES256), Waiter)
+    assert warm._ledger.fetch is not None
 
     assert resolve(warm, "a")[0].kid == "a"
 
@@ -265,7 +265,7 @@ async def test_a_callers_own_timeout_fires_while_the_flight_goes_on(
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await aresolve(source, "a")
-    flight = source._ledger.flight
+    flight = source._ledger.fetch
     assert flight is not None
     assert not flight.future.done()
 
@@ -280,23 +280,23 @@ def test_a_fetch_that_never_ends_gives_up_its_place(
     """A hung fetch frees the slot after its time; its late result replaces nothing newer (P11)."""
     publisher.hold()
     first = source.plan("a", ES256)
-    assert isinstance(first, Gap)
-    lost = first.effect.flight
+    assert isinstance(first, Waiter)
+    lost = first.fetch
     assert lost.claim()
-    lost.start()
+    lost.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     clock.tick(6.5)
 
     second = source.plan("a", ES256)
 
-    assert isinstance(second, Gap)
-    flight = second.effect.flight
-    assert flight.future is not lost.future
+    assert isinstance(second, Waiter)
+    newer_fetch = second.fetch
+    assert newer_fetch is not lost
     gate, publisher.gate = publisher.gate, threading.Event()
     publisher.gate.set()
     publisher.publish("new")
-    assert flight.claim()
-    flight.fly()
+    assert newer_fetch.claim()
+    newer_fetch.fetch_here()
     newer = source.snapshot
     publisher.publish("a", "b")
     gate.set()
@@ -312,14 +312,14 @@ def test_a_late_result_is_welcome_where_there_is_nothing_newer(
     """A result that comes after its time still serves if nothing newer came before it (P11)."""
     publisher.hold()
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
-    gap.effect.flight.claim()
-    gap.effect.flight.start()
+    assert isinstance(gap, Waiter)
+    gap.fetch.claim()
+    gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     clock.tick(6.5)
-    assert isinstance(source.plan("a", ES256), Gap)
+    assert isinstance(source.plan("a", ES256), Waiter)
     publisher.gate.set()
-    gap.effect.flight.future.result(SOON)
+    gap.fetch.future.result(SOON)
 
     assert resolve(source, "a")[0].kid == "a"
 
@@ -331,14 +331,14 @@ def test_a_late_failure_does_not_close_the_gate(
     publisher.hold()
     publisher.failure = OSError()
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
-    gap.effect.flight.claim()
-    gap.effect.flight.start()
+    assert isinstance(gap, Waiter)
+    gap.fetch.claim()
+    gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     clock.tick(6.5)
-    assert isinstance(source.plan("a", ES256), Gap)
+    assert isinstance(source.plan("a", ES256), Waiter)
     publisher.gate.set()
-    gap.effect.flight.future.result(SOON)
+    gap.fetch.future.result(SOON)
 
     assert source.health().failures == 0
 

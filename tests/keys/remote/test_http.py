@@ -602,3 +602,118 @@ def test_an_issuer_with_a_path_is_discovered_in_both_ways() -> None:
         issuer.answers["/tenant" + OIDC_PATH] = Answer(404)
         assert outcome(JWKSResolver(issuer=issuer.url), kid_of(issuer)) == "found"
         assert issuer.requests["/.well-known/oauth-authorization-server/tenant"] == 1
+
+
+def coded(status: int, body: bytes = b"", **fields: str) -> Answer:
+    """Return an answer that says its body is gzip, whatever that is."""
+    return Answer(status, body, {"Content-Encoding": "gzip", **fields})
+
+
+def test_304_renews_whatever_encoding_it_repeats(
+    issuer: FakeIssuer, remote: JWKSResolver, clock: Clock
+) -> None:
+    """It has no content (RFC 9110 §15.4.5), so there is nothing to decode."""
+    body = gzip.compress(body_of(issuer))
+    issuer.answers[JWKS_PATH] = coded(200, body, ETag='"1"')
+    first = resolve(remote, kid_of(issuer))
+    issuer.answers[JWKS_PATH] = coded(304, ETag='"1"')
+    clock.tick(601)
+
+    assert resolve(remote, kid_of(issuer))[0] is first[0]
+    assert remote.health().failures == 0
+    assert remote.health().age == 0
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_set_that_has_moved_is_found_whatever_encoding_is_named(
+    issuer: FakeIssuer, clock: Clock, status: int
+) -> None:
+    """Of an answer that there is nothing, nothing is decoded: where to is looked up again."""
+    source = JWKSResolver(issuer=issuer.url, clock=clock, spread=Steady())
+    resolve(source, kid_of(issuer))
+    document = json.dumps({"issuer": issuer.url, "jwks_uri": f"{issuer.url}/moved"}).encode()
+    issuer.answers[OIDC_PATH] = Answer(200, document)
+    issuer.answers[JWKS_PATH] = coded(status, b"nothing here")
+    issuer.answers["/moved"] = Answer(200, body_of(issuer))
+    clock.tick(601)
+
+    assert resolve(source, kid_of(issuer))
+    assert source.health().failures == 0
+    source.close()
+
+
+def test_no_bytes_of_gzip_are_an_empty_body() -> None:
+    """And a document that breaks off is still none."""
+    assert b"".join(_unzipped(iter([]), MAX_BYTES)) == b""
+    with pytest.raises(Rejected, match="cut short"):
+        list(_unzipped(iter([gzip.compress(b"{}")[:-4]]), MAX_BYTES))
+
+
+class Unreadable:
+    """An answer that raises when it is looked at."""
+
+    status = 200
+    body = b"{}"
+
+    @property
+    def headers(self) -> Any:
+        raise RuntimeError("secret")
+
+    def __repr__(self) -> str:
+        return "Unreadable()"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(503, {"retry-after": 5}),  # type: ignore[dict-item]
+        Response(503, {5: "retry-after"}),  # type: ignore[dict-item]
+        Response(503, None),  # type: ignore[arg-type]
+        Response("200"),  # type: ignore[arg-type]
+        Response(200, {}, "{}"),  # type: ignore[arg-type]
+        Response(200, {}, None),  # type: ignore[arg-type]
+        Unreadable(),
+        None,
+        (200, {}, b"{}"),
+    ],
+    ids=repr,
+)
+def test_whatever_a_users_fetcher_answers_is_a_failed_fetch_and_no_more(
+    source: JWKSResolver, publisher: Publisher, answer: Any
+) -> None:
+    """503 and a pause; no exception of it reaches a request, and no text of it the log."""
+    publisher.fetch = lambda request: answer  # type: ignore[method-assign]
+
+    with pytest.raises(KeysUnavailable) as refused:
+        resolve(source, "a")
+
+    assert "secret" not in refused.value.detail
+    assert source.health().failures == 1
+    assert source.health().next_attempt_in > 0
+
+
+@pytest.mark.parametrize("name", ["etag", "last-modified"])
+@pytest.mark.parametrize("value", ["x" * 257, "a\r\nX-Evil: 1", "\u00e9", "", "\x00"])
+def test_a_validator_that_is_none_is_not_sent_back(
+    publisher: Publisher, clock: Clock, name: str, value: str
+) -> None:
+    """What a publisher answers goes into a request only as printable text of some length."""
+    publisher.headers = {name: value}
+    source = resolver_of(publisher, clock)
+    resolve(source, "a")
+    clock.tick(601)
+    resolve(source, "a")
+
+    assert publisher.requests[1].headers() == publisher.requests[0].headers()
+
+
+def test_an_address_may_be_so_long_and_no_longer(clock: Clock) -> None:
+    """Configured it is a mistake, discovered a failed fetch."""
+    long = f"{NAME}/{'x' * 8_000}"
+    with pytest.raises(ConfigurationError, match="longer than 8,000"):
+        JWKSResolver(long)
+    web = web_of(KeyPair.generate("ES256", "a"), jwks_uri=long)
+    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock)
+
+    assert outcome(source, "a") == "keys_unavailable"
+    assert long not in web.asked

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware.effects import Gap
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.events import (
     Event,
@@ -28,6 +27,7 @@ from jwt_middleware.keys.remote.freshness import ages
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.rate_limits import Backoff
 from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.shared_fetch import Waiter
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import (
@@ -60,7 +60,7 @@ async def test_warming_works_beside_a_loop(source: JWKSResolver, publisher: Publ
     """``awarm`` does the same by awaiting (P62)."""
     await source.awarm(required=True)
 
-    assert not isinstance(source.plan("a", ES256), Gap)
+    assert not isinstance(source.plan("a", ES256), Waiter)
     assert publisher.fetches == 1
 
 
@@ -153,6 +153,7 @@ BAD_SEEDS: dict[str, dict[str, Any]] = {
     "with a date that is no number": {"fetched_at": "2025-06-15"},
     "with a date that is none": {"fetched_at": math.nan},
     "with a date that is a boolean": {"fetched_at": True},
+    "with a date that no float holds": {"fetched_at": 10**400},
     "without an address": {"url": None},
     "without a document": {"document": None},
     "with a page": {"document": "<html>"},
@@ -162,6 +163,7 @@ BAD_SEEDS: dict[str, dict[str, Any]] = {
     "with names that are none": {"distrusted": {"kids": "a"}},
     "with a name that is no text": {"distrusted": {"kids": [1]}},
     "with a digest that is none": {"distrusted": {"keys": ["xyz"]}},
+    "with a digest that is too short": {"distrusted": {"keys": ["00"]}},
 }
 
 
@@ -172,6 +174,13 @@ def test_a_bad_seed_is_refused(kind: str, warm: JWKSResolver, clock: Clock) -> N
 
     with pytest.raises(ConfigurationError, match=r"^seed="):
         JWKSResolver(URI, clock=clock, seed=seed)
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_age", "unknown_kid_burst", "max_bytes"])
+def test_a_number_that_no_float_holds_is_no_option(name: str) -> None:
+    """It is refused where it is written, and not at the first fetch."""
+    with pytest.raises(ConfigurationError, match="finite number"):
+        ResolverOptions(**{name: 10**400})  # type: ignore[arg-type]
 
 
 def test_clocks_of_two_machines_may_differ_a_little(warm: JWKSResolver, clock: Clock) -> None:
@@ -224,7 +233,7 @@ def test_health_tells_how_a_source_stands(
     publisher.hold()
     clock.tick(1)
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
+    assert isinstance(gap, Waiter)
     assert source.health().is_fetching
 
 
@@ -287,9 +296,9 @@ def test_a_late_outcome_is_told_as_ignored(
     """A fetch whose outcome nobody wants any more still ends with an event (P65)."""
     publisher.hold()
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
-    gap.effect.flight.claim()
-    gap.effect.flight.start()
+    assert isinstance(gap, Waiter)
+    gap.fetch.claim()
+    gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     source.close()
     publisher.gate.set()

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jwt_middleware import Guard, Issuer
-from jwt_middleware.effects import Gap, arun, run
+from jwt_middleware.effects import arun, run
 from jwt_middleware.errors import KeysUnavailable, KeyUnknown, Refused
 from jwt_middleware.events import KeyDocumentRejected, KeyFetchesPaused, KeyRemoved, StaleKeysServed
 from jwt_middleware.keys.remote import shared_fetch
 from jwt_middleware.keys.remote.http import Response
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.keys.remote.shared_fetch import STALE_PATIENCE
+from jwt_middleware.keys.remote.shared_fetch import STALE_PATIENCE, Waited, Waiter
 from jwt_middleware.testing import FakeIssuer
 from jwt_middleware.testing.clock import Clock
 from jwt_middleware.testing.issuer import JWKS_PATH
@@ -165,11 +165,11 @@ def test_a_hit_during_a_fetch_of_an_expired_set_waits_for_it(
     takes too long (P24)."""
     clock.tick(601)
     first, second = warm.plan("a", ES256), warm.plan("b", ES256)
-    assert isinstance(first, Gap)
-    assert isinstance(second, Gap)
-    assert first.effect.flight.future is second.effect.flight.future
+    assert isinstance(first, Waiter)
+    assert isinstance(second, Waiter)
+    assert first.fetch.future is second.fetch.future
 
-    assert warm.settle("b", ES256, second.effect.flight, landed=False)[0].kid == "b"
+    assert warm.settle("b", ES256, Waited(second, False))[0].kid == "b"
 
 
 def test_the_first_success_ends_the_pauses(
@@ -388,8 +388,8 @@ def test_a_publisher_that_hangs_holds_nobody_for_long_while_old_keys_serve(
     waits = []
     for _ in range(3):
         gap = source.plan("a", ES256)
-        assert isinstance(gap, Gap)
-        waits.append(gap.effect.flight.patience)
+        assert isinstance(gap, Waiter)
+        waits.append(gap.patience)
         clock.tick(0.4)
 
     served = source.plan("a", ES256)
@@ -399,8 +399,8 @@ def test_a_publisher_that_hangs_holds_nobody_for_long_while_old_keys_serve(
     assert record.of(StaleKeysServed)
     # One that the old set does not hold has nothing to be served by.
     unknown = source.plan("x", ES256)
-    assert isinstance(unknown, Gap)
-    assert unknown.effect.flight.patience == 5.5
+    assert isinstance(unknown, Waiter)
+    assert unknown.patience == 5.5
 
 
 @pytest.mark.parametrize("drive", [run, lambda steps: asyncio.run(arun(steps))])

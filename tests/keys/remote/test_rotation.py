@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware.effects import Gap
 from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.events import KeyAdded, KeyFetchStarted, KeyRemoved
 from jwt_middleware.keys import document
 from jwt_middleware.keys.document import without_members
 from jwt_middleware.keys.remote.http import Response
 from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import (
     ES256,
@@ -52,9 +52,9 @@ def test_the_age_counts_from_the_question(
     """An answer is as old as its question, however long it took to come (P28)."""
     publisher.hold()
     gap = source.plan("a", ES256)
-    assert isinstance(gap, Gap)
-    gap.effect.flight.claim()
-    gap.effect.flight.start()
+    assert isinstance(gap, Waiter)
+    gap.fetch.claim()
+    gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     clock.tick(4)
     publisher.gate.set()
@@ -314,6 +314,37 @@ def test_a_seed_of_which_all_was_withdrawn_is_an_empty_one(
     assert empty.health().keys == 0
 
 
+@pytest.mark.parametrize("is_map", [False, True])
+def test_a_seed_without_any_key_left_loads(
+    publisher: Publisher, clock: Clock, is_map: bool
+) -> None:
+    """All was withdrawn, and what is left of the document serves nobody or is nothing at all."""
+    made = {"a": certificate(pair("a"))} if is_map else {"keys": [{"kty": "AKP"}, pair("a").jwk]}
+    publisher.response = Response(200, {}, json.dumps(made).encode())
+    source = resolver_of(publisher, clock)
+    source.warm(required=True)
+    source.distrust()
+    seed = source.export()
+    assert seed is not None
+    assert json.loads(seed["document"]) == ({} if is_map else {"keys": [{"kty": "AKP"}]})
+
+    empty = planted(seed, publisher, clock)
+
+    assert empty.health().keys == 0
+    assert outcome(empty, "a") == "key_unknown"
+
+
+def test_the_same_key_under_another_name_is_withdrawn_before_it_was_seen(
+    source: JWKSResolver, publisher: Publisher
+) -> None:
+    """A name is withdrawn while nothing was fetched; the set then lists its key twice (P69)."""
+    source.distrust("a")
+    publisher.extra = [{**publisher.pairs[0].jwk, "kid": "renamed"}]
+
+    assert outcome(source, "renamed") == "key_unknown"
+    assert outcome(source, "b") == "found"
+
+
 def test_a_map_of_certificates_is_exported_without_a_withdrawn_key() -> None:
     """As Google publishes them: by name."""
     made = {kid: certificate(pair(kid)) for kid in ("a", "b")}
@@ -369,8 +400,8 @@ def test_settle_after_success_and_a_removed_key_is_unknown(
     clock.tick(601)
     gap: Any = warm.plan("a", ES256)
     publisher.publish("b")
-    assert gap.effect.flight.claim()
-    gap.effect.flight.fly()
+    assert gap.fetch.claim()
+    gap.fetch.fetch_here()
 
     with pytest.raises(KeyUnknown):
-        warm.settle("a", ES256, gap.effect.flight, landed=True)
+        warm.settle("a", ES256, Waited(gap, True))

@@ -7,12 +7,11 @@ import pytest
 
 from jwt_middleware import Guard, Issuer, ResolverOptions
 from jwt_middleware.crypto.algorithms import ALGORITHMS
-from jwt_middleware.effects import Gap
 from jwt_middleware.errors import KeysUnavailable, KeyUnknown, TokenError
 from jwt_middleware.events import UnknownKidMissed, UnknownKidSuppressed
 from jwt_middleware.keys.remote.rate_limits import MAX_REMEMBERED
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.keys.remote.shared_fetch import CROWD_PATIENCE
+from jwt_middleware.keys.remote.shared_fetch import CROWD_PATIENCE, Waited, Waiter
 from jwt_middleware.testing import FakeIssuer
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import (
@@ -85,15 +84,15 @@ def test_a_fetch_for_another_kid_is_no_verdict_on_this_one(
     """It may have begun before the key was published (P29)."""
     plan = warm.plan("x", ES256)
     other = warm.plan("y", ES256)
-    assert isinstance(plan, Gap)
-    assert isinstance(other, Gap)
-    assert plan.effect.flight.claim()
-    plan.effect.flight.fly()
+    assert isinstance(plan, Waiter)
+    assert isinstance(other, Waiter)
+    assert plan.fetch.claim()
+    plan.fetch.fetch_here()
 
     with pytest.raises(KeyUnknown) as answered:
-        warm.settle("x", ES256, plan.effect.flight, True)
+        warm.settle("x", ES256, Waited(plan, True))
     with pytest.raises(KeyUnknown) as rode_along:
-        warm.settle("y", ES256, other.effect.flight, True)
+        warm.settle("y", ES256, Waited(other, True))
 
     assert answered.value.condemns_token
     assert not rode_along.value.condemns_token
@@ -220,12 +219,12 @@ def test_a_miss_that_is_older_than_the_set_asks_nobody(
     publisher.publish("a", "new")
     outcome(warm, "x")
 
-    found = warm._plan_for_stranger(seen, "new", ES256, clock.monotonic())
+    found = warm._plan_for_unknown_kid(seen, "new", ES256, clock.monotonic())
 
-    assert not isinstance(found, Gap)
+    assert not isinstance(found, Waiter)
     assert found[0].kid == "new"
     with pytest.raises(KeyUnknown):
-        warm._plan_for_stranger(seen, "y", ES256, clock.monotonic())
+        warm._plan_for_unknown_kid(seen, "y", ES256, clock.monotonic())
     assert publisher.fetches == 1
 
 
@@ -238,12 +237,12 @@ def test_a_miss_rides_along_with_a_fetch_under_way(
     clock.tick(301)
     warm.plan("a", ES256)
     gap = warm.plan("new", ES256)
-    assert isinstance(gap, Gap)
-    assert not gap.effect.flight.claim()
+    assert isinstance(gap, Waiter)
+    assert not gap.fetch.claim()
     publisher.gate.set()
-    gap.effect.flight.future.result(SOON)
+    gap.fetch.future.result(SOON)
 
-    assert warm.settle("new", ES256, gap.effect.flight, landed=True)[0].kid == "new"
+    assert warm.settle("new", ES256, Waited(gap, True))[0].kid == "new"
     assert publisher.fetches == 1
 
 
@@ -348,7 +347,7 @@ def test_few_callers_of_invented_kids_wait_at_once(
     with pytest.raises(KeyUnknown):
         warm.plan("one more", ES256)
 
-    assert all(isinstance(gap, Gap) for gap in gaps)
+    assert all(isinstance(gap, Waiter) for gap in gaps)
     assert [event.cause for event in record.of(UnknownKidSuppressed)] == ["too many waiting"]
     assert len(warm._ledger.missed) == 0
 
@@ -358,7 +357,7 @@ def test_a_crowd_with_one_new_kid_waits_a_moment(warm: JWKSResolver, publisher: 
     publisher.hold()
     gaps = [warm.plan("new", ES256) for _ in range(8 + 3)]
 
-    patience = [gap.effect.flight.patience for gap in gaps if isinstance(gap, Gap)]
+    patience = [gap.patience for gap in gaps if isinstance(gap, Waiter)]
     assert patience == [5.5] * 8 + [CROWD_PATIENCE] * 3
 
 
@@ -367,12 +366,13 @@ def test_one_of_a_crowd_that_gave_up_waiting_is_told_to_come_back(
 ) -> None:
     """A crowd can be invented: a 401 without a verdict; the eight that waited to the end get a 503."""
     publisher.hold()
-    seats = [gap.effect.flight for gap in (warm.plan("new", ES256) for _ in range(9))]  # type: ignore[union-attr]
+    plans = [warm.plan("new", ES256) for _ in range(9)]
+    waiters = [plan for plan in plans if isinstance(plan, Waiter)]
 
     with pytest.raises(KeyUnknown) as crowded:
-        warm.settle("new", ES256, seats[8], False)
+        warm.settle("new", ES256, Waited(waiters[8], False))
     with pytest.raises(KeysUnavailable):
-        warm.settle("new", ES256, seats[0], False)
+        warm.settle("new", ES256, Waited(waiters[0], False))
 
     assert crowded.value.retry_after == CROWD_PATIENCE
     assert not crowded.value.condemns_token
@@ -384,12 +384,12 @@ def test_waits_for_a_set_that_is_not_there_are_not_counted(
 ) -> None:
     """Waits on an empty or expired set are uncapped (P68)."""
     publisher.hold()
-    assert all(isinstance(source.plan(f"k{number}", ES256), Gap) for number in range(100))
+    assert all(isinstance(source.plan(f"k{number}", ES256), Waiter) for number in range(100))
     publisher.gate.set()
     assert outcome(source, "a") == "found"
     clock.tick(601)
     publisher.hold()
-    assert all(isinstance(source.plan(f"k{number}", ES256), Gap) for number in range(100))
+    assert all(isinstance(source.plan(f"k{number}", ES256), Waiter) for number in range(100))
 
 
 def test_a_herd_of_one_new_kid_shares_one_fetch(warm: JWKSResolver, publisher: Publisher) -> None:
