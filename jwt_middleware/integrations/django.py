@@ -91,9 +91,11 @@ class DjangoView:
         self._request = request
         # Not META where there is a scope: Django joins two Cookie headers with a comma there.
         scope = getattr(request, "scope", None)
-        self._sent = WSGIView(request.META) if scope is None else ASGIView(scope)
+        self._sent: WSGIView | ASGIView = (
+            WSGIView(request.META) if scope is None else ASGIView(scope)
+        )
         self.method = request.method or self._sent.method
-        self.may_tunnel = scope is None
+        self.may_tunnel: bool = getattr(self._sent, "may_tunnel", False)
 
     @property
     def path(self) -> str:

@@ -192,12 +192,15 @@ class WSGIView:
 
     __slots__ = ("_environ", "is_websocket", "method")
 
-    may_tunnel = True
-
     def __init__(self, environ: Any) -> None:
         self._environ = environ
         self.is_websocket = False
         self.method: str = environ["REQUEST_METHOD"]
+
+    @property
+    def may_tunnel(self) -> bool:
+        """Whether an application could open a WebSocket; two look-ups tell of most that not."""
+        return "HTTP_UPGRADE" in self._environ or "HTTP_SEC_WEBSOCKET_KEY" in self._environ
 
     @property
     def path(self) -> str:
