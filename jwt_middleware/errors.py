@@ -2,9 +2,9 @@
 
 ::
 
-    JWTMiddlewareError                       code, status, public
-    ├── ConfigurationError (ValueError)      a setting is wrong: raised at start-up, never at a
-    request └── Refused                              a request was turned away
+    JWTMiddlewareError                 code, status, public
+    ├── ConfigurationError             a setting is wrong; a ValueError, raised at start-up
+    └── Refused                        a request was turned away
         ├── RequestError               400   the request cannot be read
         │   ├── PathInvalid
         │   ├── HeaderMalformed
@@ -29,10 +29,14 @@
 
 ``code`` is stable and only ever added to. ``public`` is the one sentence that a client may read; it
 never contains a token, a key, a claim or the text of another library's exception. ``detail`` is for
-the operator's log and names settings and reasons, never secrets.
+the operator's log and names settings and reasons, never secrets. ``expected`` and ``found`` are for
+the operator too: what was asked for, and what a header or a registered claim said instead.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+
+# What an operator reads of a value that anybody may have written into a token.
+MAX_EVIDENCE_LENGTH = 120
 
 
 class JWTMiddlewareError(Exception):
@@ -57,9 +61,56 @@ class Refused(JWTMiddlewareError):
     check = "shape and claims"
     """The check of the guard that refuses with it, as ``explain`` names it."""
 
-    def __init__(self, detail: str = "") -> None:
+    issuer: str | None = None
+    """Whose token it was, where that was known."""
+    _expected: object = None
+    _found: object = None
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        expected: object = None,
+        found: object = None,
+        issuer: str | None = None,
+    ) -> None:
+        """
+        :param detail: a few words for the operator.
+        :param expected: what was asked for.
+        :param found: what the token says there: of its header or a registered claim, nothing else.
+        :param issuer: whose token it is, where that is known.
+        """
         super().__init__(detail or self.public)
         self.detail = detail
+        if expected is not None:
+            self._expected = expected
+        if found is not None:
+            self._found = found
+        if issuer is not None:
+            self.issuer = issuer
+
+    @property
+    def expected(self) -> str:
+        """What was asked for, or nothing."""
+        return _evidence(self._expected)
+
+    @property
+    def found(self) -> str:
+        """What the token says instead, cut and escaped, or nothing."""
+        return _evidence(self._found)
+
+    @property
+    def evidence(self) -> str:
+        """All of it as one line for a log."""
+        parts = [self.detail or self.public]
+        parts += [f"expected {self.expected}"] if self.expected else []
+        parts += [f"found {self.found}"] if self.found else []
+        return ", ".join(parts)
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether it says something of the request or its token, and not that nobody can tell."""
+        return True
 
     @property
     def condemns_token(self) -> bool:
@@ -173,8 +224,12 @@ class KeyUnknown(TokenError):
         self.retry_after = retry_after
 
     @property
-    def condemns_token(self) -> bool:
+    def is_verdict(self) -> bool:
         return self.retry_after is None
+
+    @property
+    def condemns_token(self) -> bool:
+        return self.is_verdict
 
 
 class SignatureInvalid(TokenError):
@@ -198,12 +253,21 @@ class TokenNotYetValid(TokenError):
     code = "token_not_yet_valid"
     public = "The access token is not valid yet"
 
+    @property
+    def condemns_token(self) -> bool:
+        # It will be good; and a clock of ours that went back must not log everybody out.
+        return False
+
 
 class TokenIssuedInFuture(TokenError):
     """``iat`` lies in the future, leeway included."""
 
     code = "token_issued_in_future"
     public = "The access token was issued in the future"
+
+    @property
+    def condemns_token(self) -> bool:
+        return False
 
 
 class LifetimeTooLong(TokenError):
@@ -227,7 +291,7 @@ class ClaimMissing(TokenError):
     public = "The access token lacks a required claim"
 
     def __init__(self, claim: str) -> None:
-        super().__init__(f"claim {claim!r} is required")
+        super().__init__(f"claim {claim!r} is required", expected=f"claim {claim}")
         self.claim = claim
 
 
@@ -305,6 +369,10 @@ class Unavailable(Refused):
         self.retry_after = retry_after
         """Seconds until another try makes sense."""
 
+    @property
+    def is_verdict(self) -> bool:
+        return False
+
 
 class KeysUnavailable(Unavailable):
     """No usable verification keys, and no telling whether the token is good."""
@@ -320,6 +388,16 @@ class StoreUnavailable(Unavailable):
     check = "revocation"
     code = "store_unavailable"
     public = "The token cannot be checked at the moment"
+
+
+def _evidence(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Collection) and not isinstance(value, str | bytes):
+        value = ", ".join(sorted(map(str, value)))
+    text = str(value)
+    text = text if text.isprintable() else repr(text)
+    return text if len(text) <= MAX_EVIDENCE_LENGTH else f"{text[:MAX_EVIDENCE_LENGTH]}..."
 
 
 def refusals() -> Iterator[type[Refused]]:

@@ -1,7 +1,8 @@
 """What happened, as frozen records in the past tense, for whoever observes.
 
-No record holds a token, a key or a claim. An observer is any callable that takes one record; what
-it raises is swallowed, because watching must never change what is watched.
+No record holds a token or a key. Of claims it may hold ``iss``, ``aud`` and the times, where they
+are why a request was refused. An observer is any callable that takes one record; what it raises is
+swallowed, because watching must never change what is watched.
 """
 
 import logging
@@ -17,13 +18,39 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestAllowed(Event):
+    """A request passed."""
+
+    method: str
+    """A method of HTTP, ``WEBSOCKET``, or ``other``."""
+    rule: str
+    """The rule of the path as sent, in words."""
+    pattern: str
+    """The pattern of that rule, such as ``/orders/{id}``; empty where no rule decided."""
+    issuer: str | None
+    """Whose token it carried; ``None`` without one."""
+    token: str | None
+    """What is the same for the same token: the beginning of its SHA-256, 64 bits in hex."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRefused(Event):
     """A request was turned away."""
 
     code: str
     status: int
     rule: str
+    """As of :class:`RequestAllowed`; ``a view`` where the code of a view refused."""
     detail: str
+    method: str = ""
+    pattern: str = ""
+    issuer: str | None = None
+    """Whose token it carried, where that is known for certain."""
+    token: str | None = None
+    expected: str = ""
+    """What was asked for, where the refusal says it."""
+    found: str = ""
+    """What the token says instead; cut to 120 characters, and escaped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Allow:
     """The WebSocket subprotocol to answer with if the application chooses none."""
     closes_in: float | None = None
     """Seconds after which an open WebSocket is to be closed."""
+    otherwise: "Deny | None" = None
+    """What the request is refused with if it comes to a view that does ask for a login."""
 
     def __str__(self) -> str:
         who = self.principal.identity if self.principal.is_authenticated else "anonymous"

@@ -44,10 +44,10 @@ class JWTWSGIMiddleware:
         self._application = described(app, paths_are_whole=False)
         self._has_served = False
         warn_of_caches(app)
-        self._guard.stand_before(app, self._application)
-        if self._guard.warm_up != "lazy":
+        self._guard.integration.stand_before(app, self._application)
+        if self._guard.integration.warm_up != "lazy":
             # A WSGI server has no event for its start: building the application is the start.
-            self._guard.warm(required=self._guard.warm_up == "require")
+            self._guard.warm(required=self._guard.integration.warm_up == "require")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""

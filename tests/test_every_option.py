@@ -75,7 +75,7 @@ def options_of(named: Any) -> Iterator[str]:
 
 
 async def use_guard(guard: Guard) -> None:
-    guard.warm_up = "lazy"
+    guard.integration.warm_up = "lazy"
     await served(guard, HMAC.sign(claims(CLOCK)))
 
 

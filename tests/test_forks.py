@@ -176,7 +176,7 @@ def test_a_child_that_was_forked_while_a_lock_was_held_goes_on(name: str) -> Non
 def test_a_child_forked_in_the_middle_of_a_change_counts_what_it_has() -> None:
     """Between an entry and its place in the queue: the child evicts, and its bytes add up."""
     world = World()
-    cache = world.guard._owners._tokens
+    cache = world.guard._authenticator._tokens
     # As a thread leaves them that was stopped half-way.
     cache._queue.clear()
     cache._bytes = 10**9

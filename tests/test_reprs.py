@@ -61,7 +61,7 @@ def holders(clock: Clock) -> Iterator[tuple[object, str]]:
     assert MARK in str(principal.subject)
     assert principal.typed.note == f"{MARK}-note"
     compact = parse(text, 10_000, KnownHeaders())
-    entry: Any = guard._owners._tokens.get(text)
+    entry: Any = guard._authenticator._tokens.get(text)
     assert isinstance(entry, Entry)
     yield principal, text
     yield replace(principal, is_authenticated=False), text

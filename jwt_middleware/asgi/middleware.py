@@ -68,7 +68,7 @@ class JWTMiddleware:
         self._mistake: ConfigurationError | None = None
         try:
             self._guard = chosen_guard(guard, options)
-            self._guard.stand_before(app, self._application)
+            self._guard.integration.stand_before(app, self._application)
         except ConfigurationError as mistake:
             if not loop_is_running():
                 raise
@@ -81,7 +81,7 @@ class JWTMiddleware:
             await _fail_to_start(self._mistake, kind, receive, send)
         if kind == "lifespan":
             self._look_inside()
-            self._guard.stand_before(self._app, self._application)
+            self._guard.integration.stand_before(self._app, self._application)
             await self._app(scope, await _warmed_up(self._guard, receive, send), send)
             return
         if kind not in {"http", "websocket"}:
@@ -187,11 +187,11 @@ async def _fail_to_start(
 
 async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
     """Fetch keys before the application starts, where the guard wants that; return its events."""
-    if guard.warm_up == "lazy":
+    if guard.integration.warm_up == "lazy":
         return receive
     events = [await receive()]
     try:
-        await guard.awarm(required=guard.warm_up == "require")
+        await guard.awarm(required=guard.integration.warm_up == "require")
     except KeysUnavailable as problem:
         # Raised alone, a server would take it for an application without lifespan, and start.
         await send({"type": "lifespan.startup.failed", "message": str(problem)})

@@ -1,18 +1,4 @@
-"""The decision.
-
-The order of checks, and it matters:
-
-1. method and path: what cannot be read with certainty           400
-2. the rule of every reading of the path; ``public`` passes
-3. the token sources: not one token 400, none where one is due   401
-4. size, shape, algorithm, type, issuer, audience, times         401
-5. a token known from before, or key and signature               401, 503
-6. for a cookie, proof of where the request comes from           403
-7. what the rule asks of the principal                           403
-
-``_judge`` goes through them once and never waits. What memory cannot answer it names as a gap;
-``ask`` has it filled and judges again.
-"""
+"""The object that users hold: configuration, memory, and the life of its keys."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,21 +9,17 @@ from typing import Any, Never, cast
 from jwt_middleware.checks import check_count, check_flag, check_text
 from jwt_middleware.clock import Clock, SystemClock, check_clock
 from jwt_middleware.crypto.key_options import KeyOption
-from jwt_middleware.effects import NO_ANSWERS, Answers, Gap, Steps, arun, ask, refuse_to_block, run
+from jwt_middleware.effects import NO_ANSWERS, Gap, Steps, arun, ask, refuse_to_block, run
 from jwt_middleware.errors import (
     ConfigurationError,
-    CSRFRefused,
     PathInvalid,
-    Refused,
     TokenMalformed,
-    TokenMissing,
-    TokenTooLarge,
-    Unavailable,
-    UserUnknown,
 )
-from jwt_middleware.events import Observer, RequestRefused, tell
+from jwt_middleware.events import Observer
 from jwt_middleware.guard.authenticator import BLOCKING, Authenticator
+from jwt_middleware.guard.decision import Judge
 from jwt_middleware.guard.explain import Explanation, Question, explanation
+from jwt_middleware.guard.integration import Integration
 from jwt_middleware.guard.options import (
     GuardOptions,
     WarmUp,
@@ -55,36 +37,27 @@ from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.registry import Registry
 from jwt_middleware.issuers.trusted import Trust
 from jwt_middleware.keys.snapshot import KeyHealth
-from jwt_middleware.principal import ANONYMOUS, Principal
+from jwt_middleware.principal import Principal
 from jwt_middleware.request.csrf import OriginProof
-from jwt_middleware.request.overrides import inner_root, refuse_other_method
 from jwt_middleware.request.preflight import Preflights
 from jwt_middleware.request.sources import (
     BearerHeader,
-    CookieToken,
     Sources,
     TokenSource,
-    check_form,
 )
-from jwt_middleware.request.view import RequestView, asks_for_socket
-from jwt_middleware.responses.headers import private, with_header
+from jwt_middleware.request.view import RequestView
 from jwt_middleware.responses.metadata import ProtectedResource
 from jwt_middleware.responses.render import Renderer
 from jwt_middleware.rules.applications import UNKNOWN, Application
-from jwt_middleware.rules.methods import SOCKET, Method
-from jwt_middleware.rules.requirements import NO_CAPTURES, Match, Requirement, curing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.rules.rule import Rule
-from jwt_middleware.rules.table import RuleTable, Ruling, together
+from jwt_middleware.rules.table import RuleTable
 from jwt_middleware.tokens.cache import TokenCache
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.tokens.verifier import MAX_TOKEN_SIZE
 from jwt_middleware.verdict import (
     Allow,
-    Deny,
     ErrorBody,
-    Headers,
-    Refusal,
     Reply,
 )
 
@@ -169,70 +142,41 @@ class Guard:
         check_count("max_token_size", max_token_size, 256)
         check_count("token_cache_size", token_cache_size, 0)
         check_count("token_cache_bytes", token_cache_bytes, 0)
-        self._observers = checked_observers(observers)
-        self._has_warned = False
-        self._application = UNKNOWN
-        self._table = RuleTable(
+        observers = checked_observers(observers)
+        table = RuleTable(
             chosen_rules(rules, protected),
             checked_prefixes(prefixes),
             steps=checked_readings(readings),
             case_sensitive=case_sensitive,
         )
-        self._sources = Sources(token_sources)
-        self._origins = OriginProof(trusted_origins)
-        self._preflights = Preflights(self._origins.trusted) if cors_preflight else None
-        self._close_on_expiry = close_on_expiry
-        self.warm_up: WarmUp = warm_up
-        self.error_body: ErrorBody = error_body
+        sources = Sources(token_sources)
+        origins = OriginProof(trusted_origins)
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
-        self._issuers = Registry(chosen, clock, self._observers, tokens.forget)
-        warn_of_grants(chosen, (rule.requires for rule in self._table.rules))
-        self.resource = None if resource is None else self._described(resource, chosen)
-        metadata = None if self.resource is None else self.resource.address
+        self._issuers = Registry(chosen, clock, observers, tokens.forget)
+        warn_of_grants(chosen, (rule.requires for rule in table.rules))
+        self._resource = None if resource is None else _described(resource, chosen, table, sources)
+        metadata = None if self._resource is None else self._resource.address
         if realm is not None:
             check_text("realm", realm, "api")
-        self._answers = Renderer(realm or "api", error_body, self._sources.vary, metadata)
-        self._owners = Authenticator(
+        self._authenticator = Authenticator(
             self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
         )
+        self._judge = Judge(
+            table,
+            sources,
+            self._authenticator,
+            origins,
+            Preflights(origins.trusted) if cors_preflight else None,
+            Renderer(realm or "api", error_body, sources.vary, metadata),
+            close_on_expiry,
+            observers,
+        )
+        self.integration = Integration(self._judge, warm_up, error_body)
+        """For faces and integrations of frameworks."""
 
     def __reduce__(self) -> Never:
         raise TypeError("a Guard holds keys and locks of its process: build one in each process")
-
-    @property
-    def application(self) -> Application:
-        """What is known of the application that this guard stands before."""
-        return self._application
-
-    @property
-    def rule_table(self) -> RuleTable:
-        """The rules, to be asked about routes and paths."""
-        return self._table
-
-    @property
-    def token_sources(self) -> tuple[TokenSource, ...]:
-        """Where a token may be, in the order in which it is looked for."""
-        return self._sources.every
-
-    def stand_before(self, app: object, application: Application) -> None:
-        """Learn which application a face is put in front of; :meth:`explain` goes by the latest.
-
-        Warns where the rules leave paths open to a router that was never compared with them.
-
-        :param app: the application.
-        :param application: what is known of it.
-        """
-        self._application = application
-        if application.is_measured or self._has_warned or not self._table.is_open_by_default:
-            return
-        self._has_warned = True
-        _log.warning(
-            "the rules leave open what they do not name, and the router of %s was not compared "
-            "with them: it may serve a protected page by another spelling; protect what is not "
-            "public instead, or describe the router with readings= and case_sensitive=",
-            type(app).__qualname__,
-        )
 
     def decide(
         self, view: RequestView, application: Application = UNKNOWN
@@ -241,205 +185,17 @@ class Guard:
 
         :param application: what is known of the application that will get the request.
         """
-        if self.resource is not None and _asks_for(view, self.resource):
-            return self.resource.reply
-        step = self._judge(view, application, NO_ANSWERS)
+        return self._decided_by(self._judge, view, application)
+
+    def _decided_by(
+        self, judge: Judge, view: RequestView, application: Application
+    ) -> Allow | Reply | Steps[Allow | Reply]:
+        if self._resource is not None and _asks_for(view, self._resource):
+            return self._resource.reply
+        step = judge.judge(view, application, NO_ANSWERS)
         if not isinstance(step, Gap):
             return step
-        return ask(partial(self._judge, view, application), step)
-
-    def _ruling(self, view: RequestView, application: Application = UNKNOWN) -> Ruling:
-        # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
-        if view.is_websocket:
-            return self._ruling_of(SOCKET, view, application)
-        plain = self._ruling_of(view.method, view, application)
-        if not getattr(view, "may_tunnel", False) or not asks_for_socket(view):
-            return plain
-        # The application alone knows whether it answers or opens a socket: it must be free to.
-        return together(plain, self._ruling_of(SOCKET, view, application))
-
-    def _ruling_of(self, method: Method, view: RequestView, application: Application) -> Ruling:
-        path, mount_point, raw_path = view.sent
-        if not application.reads_more:
-            return self._table.ruling(method, path, mount_point, raw_path, application)
-        refuse_other_method(view, application)
-        root = inner_root(view, application)
-        return self._table.ruling(method, path, mount_point, raw_path, application, inner_root=root)
-
-    def _judge(
-        self, view: RequestView, application: Application, answers: Answers
-    ) -> Allow | Reply | Gap:
-        try:
-            ruling = self._ruling(view, application)
-        except PathInvalid as problem:
-            return self._refuse(problem, view)
-        if ruling.is_public or self._preflights is not None:
-            verdict = self._without_looking(view, ruling)
-            if verdict is not None:
-                return verdict
-        try:
-            found = self._sources.find(view)
-            if found is None:
-                return self._without_token(view, ruling)
-            token, source = found
-            try:
-                principal = self._owners.find(token, answers)
-            except (TokenMalformed, TokenTooLarge):
-                # What verifies has the form of a token; only of what does not it is asked.
-                check_form(token)
-                raise
-            if isinstance(principal, Gap):
-                return principal
-            if isinstance(source, CookieToken):
-                self._check_origin(view, source, principal)
-            return self._hold_against(view, ruling, principal, source)
-        except Refused as problem:
-            return self._with_bad_token(view, ruling, problem)
-
-    def _without_looking(self, view: RequestView, ruling: Ruling) -> Allow | Reply | None:
-        """Return the verdict where no token is looked at; ``None`` where one is."""
-        if ruling.is_public:
-            return self._pass(view, ruling, ANONYMOUS)
-        if self._preflights is None or ruling.names_options:
-            return None
-        return self._preflights.answer(view)
-
-    def _without_token(self, view: RequestView, ruling: Ruling) -> Allow | Deny:
-        if ruling.admits_anonymous:
-            return self._pass(view, ruling, ANONYMOUS, private(self._sources.vary))
-        return self._refuse(TokenMissing(), view, ruling)
-
-    def _with_bad_token(self, view: RequestView, ruling: Ruling, problem: Refused) -> Allow | Deny:
-        # An outage is no verdict on the token: a 503 is never forgiven.
-        if ruling.forgives_invalid and not isinstance(problem, Unavailable):
-            nobody = replace(ANONYMOUS, refusal=problem.code)
-            return self._pass(view, ruling, nobody, private(self._sources.vary))
-        return self._refuse(problem, view, ruling)
-
-    def _check_origin(self, view: RequestView, source: CookieToken, principal: Principal) -> None:
-        if not self._origins.is_given(view, source, principal):
-            raise CSRFRefused("the request does not prove that it comes from a trusted origin")
-
-    def _hold_against(
-        self, view: RequestView, ruling: Ruling, principal: Principal, source: TokenSource
-    ) -> Allow | Deny:
-        for demand in ruling.demands:
-            refusal = demand[0].judge(principal, demand[1])
-            if refusal is not None:
-                return self._refuse_requirement(view, ruling, demand, principal, refusal)
-        if ruling.admits_anonymous:
-            return self._pass(view, ruling, principal, private(self._sources.vary))
-        # RFC 9111 §3.5 keeps shared caches away from what a bearer header opened; from anywhere
-        # else the answer has to say so itself, from the query by RFC 6750 §2.3.
-        if source.vary != "Authorization":
-            return self._pass(view, ruling, principal, private(source.vary))
-        return self._pass(view, ruling, principal)
-
-    def _pass(
-        self, view: RequestView, ruling: Ruling, principal: Principal, headers: Headers = ()
-    ) -> Allow:
-        if not view.is_websocket:
-            return Allow(principal, ruling.rule, headers)
-        subprotocol = self._sources.subprotocol(view)
-        return Allow(principal, ruling.rule, headers, subprotocol, self._closes_in(principal))
-
-    def _closes_in(self, principal: Principal) -> float | None:
-        if not self._close_on_expiry or principal.expires_at is None:
-            return None
-        return self._owners.seconds_left(principal)
-
-    def _refuse(self, problem: Refused, view: RequestView, ruling: Ruling | None = None) -> Deny:
-        deny = self._answers.refuse(problem)
-        if problem.condemns_token and (expiry := self._sources.expiry(view)):
-            deny = with_header(deny, "Set-Cookie", expiry)
-        return self._told(deny, view, ruling, problem.detail)
-
-    def _refuse_requirement(
-        self,
-        view: RequestView,
-        ruling: Ruling,
-        demand: tuple[Requirement, Match],
-        principal: Principal,
-        refusal: Refusal,
-    ) -> Deny:
-        deny = self._refusal_of(demand, principal, refusal)
-        return self._told(deny, view, ruling, refusal.detail)
-
-    def _refusal_of(
-        self, demand: tuple[Requirement, Match], principal: Principal, refusal: Refusal
-    ) -> Deny:
-        scopes: Iterable[str] = ()
-        if refusal.error == "insufficient_scope":
-            scopes = curing_scopes(demand[0], principal, demand[1])
-        return self._answers.refuse_requirement(refusal, scopes)
-
-    def _told(self, deny: Deny, view: RequestView, ruling: Ruling | None, detail: str) -> Deny:
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("refused: %s\n  because     %s", explanation(view, ruling, deny), detail)
-        if self._observers:
-            rule = "" if ruling is None else ruling.rule
-            tell(self._observers, RequestRefused(deny.code, deny.status, rule, detail))
-        return deny
-
-    def has_rule(self, view: RequestView) -> bool:
-        """Return whether any rule speaks of a request, so that the default does not decide it."""
-        try:
-            return not self._ruling(view, self._application).is_default
-        except PathInvalid:
-            return True
-
-    @property
-    def varies_with(self) -> list[str]:
-        """The names of the request headers that an answer behind this guard may depend on."""
-        return self._sources.vary.split(", ") if self._sources.vary else []
-
-    def hold(
-        self,
-        principal: Principal,
-        requirement: Requirement,
-        captures: Mapping[str, str] = NO_CAPTURES.captures,
-    ) -> Deny | None:
-        """Hold a principal against more than the rule of its path asked, as a view does.
-
-        :param captures: what ``capture(...)`` refers to: the parameters of the route.
-        :return: the refusal: 401 for the anonymous, for others what the requirement says; ``None``
-            if it is met.
-        """
-        if not principal.is_authenticated:
-            # An ``optional`` rule may have let a bad token pass: then that is what was wrong.
-            deny = self._answers.refuse_code(principal.refusal or TokenMissing.code)
-            return self._told_by_view(deny, "")
-        match = Match(captures)
-        refusal = requirement.judge(principal, match)
-        if refusal is None:
-            return None
-        deny = self._refusal_of((requirement, match), principal, refusal)
-        return self._told_by_view(deny, refusal.detail)
-
-    def missing_token(self) -> Deny:
-        """Return the refusal of whoever sends no token where one is required."""
-        return self._answers.refuse_code(TokenMissing.code)
-
-    def unknown_user(self) -> Deny:
-        """Return the refusal of a caller for whom the application has no active user."""
-        return self._told_by_view(self._answers.refuse_code(UserUnknown.code), "")
-
-    def _told_by_view(self, deny: Deny, detail: str) -> Deny:
-        if self._observers:
-            tell(self._observers, RequestRefused(deny.code, deny.status, "a view", detail))
-        return deny
-
-    def _described(
-        self, resource: str, issuers: Iterable[Issuer | AdmittedIssuers]
-    ) -> ProtectedResource:
-        names = (each.issuer for each in issuers if isinstance(each, Issuer))
-        return ProtectedResource(
-            resource,
-            # A name with a hole is nowhere to get a token from.
-            [name for name in names if name and name.startswith("http") and "{" not in name],
-            self._table.scopes,
-            self._sources.methods,
-        )
+        return ask(partial(judge.judge, view, application), step)
 
     def verify(self, token: str) -> Principal:
         """Return who owns a token that came by another way than a request.
@@ -448,17 +204,17 @@ class Guard:
         :raises KeysUnavailable: if that cannot be told at the moment.
         :raises ConfigurationError: if it would block a running event loop.
         """
-        step = self._owners.find(_text(token), BLOCKING)
+        step = self._authenticator.find(_text(token), BLOCKING)
         if not isinstance(step, Gap):
             return step
-        return run(ask(partial(self._owners.find, token), step))
+        return run(ask(partial(self._authenticator.find, token), step))
 
     async def averify(self, token: str) -> Principal:
         """Do the same by awaiting."""
-        step = self._owners.find(_text(token), NO_ANSWERS)
+        step = self._authenticator.find(_text(token), NO_ANSWERS)
         if not isinstance(step, Gap):
             return step
-        return await arun(ask(partial(self._owners.find, token), step))
+        return await arun(ask(partial(self._authenticator.find, token), step))
 
     def explain(
         self, method: str, path: str, token: str | None = None, *, mounted_at: str = ""
@@ -473,12 +229,15 @@ class Guard:
         """
         meant = "WEBSOCKET" if method.upper() == "WEBSOCKET" else method
         view = Question(meant, path, token, mount_point=mounted_at)
-        step = self.decide(view, self._application)
+        application = self.integration.application
+        # Nobody sent it, and so nobody is told.
+        judge = replace(self._judge, observers=())
+        step = self._decided_by(judge, view, application)
         if not isinstance(step, (Allow, Reply)):
             refuse_to_block("Guard.explain", "Guard.averify")
             step = run(step)
         try:
-            ruling = self._ruling(view, self._application)
+            ruling = judge.ruling(view, application)
         except PathInvalid:
             ruling = None
         return explanation(view, ruling, step)
@@ -494,7 +253,7 @@ class Guard:
         :raises KeysUnavailable: if the rule that may admit it cannot tell.
         """
         self._named("distrust", issuer).source.distrust(kid)
-        self._owners.forget()
+        self._authenticator.forget()
 
     def export_keys(self, issuer: str | None) -> dict[str, Any] | None:
         """Return the key set of an issuer as JSON can carry it, to be its ``seed`` elsewhere.
@@ -532,6 +291,22 @@ class Guard:
     async def aclose(self) -> None:
         """Do the same; nothing of it waits."""
         self.close()
+
+
+def _described(
+    resource: str,
+    issuers: Iterable[Issuer | AdmittedIssuers],
+    table: RuleTable,
+    sources: Sources,
+) -> ProtectedResource:
+    names = (each.issuer for each in issuers if isinstance(each, Issuer))
+    return ProtectedResource(
+        resource,
+        # A name with a hole is nowhere to get a token from.
+        [name for name in names if name and name.startswith("http") and "{" not in name],
+        table.scopes,
+        sources.methods,
+    )
 
 
 def _asks_for(view: RequestView, resource: ProtectedResource) -> bool:

@@ -75,10 +75,10 @@ def coverage(guard: Guard, app: Any) -> Coverage:
     :raises ConfigurationError: if its routes cannot be read.
     """
     routes = list(routes_of(app))
-    analysis = RouteAnalysis(guard.rule_table, _application(app))
+    analysis = RouteAnalysis(guard.integration.rule_table, _application(app))
     covered = [line for route in routes for line in _covered(analysis, route)]
     used = {rule for line in covered for rule in line.rules}
-    unused = tuple(rule for rule in guard.rule_table.rules if rule not in used)
+    unused = tuple(rule for rule in guard.integration.rule_table.rules if rule not in used)
     return Coverage(tuple(covered), unused)
 
 

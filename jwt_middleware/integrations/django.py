@@ -32,8 +32,7 @@ from jwt_middleware.integrations.django_settings import Configured, JWTConfig, U
 from jwt_middleware.integrations.django_streams import stream_as
 from jwt_middleware.principal import ANONYMOUS, Principal, reset_current, set_current
 from jwt_middleware.request.view import ASGIView, Sent, WSGIView
-from jwt_middleware.responses.headers import private
-from jwt_middleware.verdict import Allow, Deny, Reply
+from jwt_middleware.verdict import Allow, Reply
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 
 __all__ = ["JWTConfig", "JWTMiddleware", "JWTUser", "principal_of", "vary_on_caller"]
@@ -118,6 +117,15 @@ class DjangoView:
     def client(self) -> str | None:
         return self._sent.client
 
+    def needs_no_login(self) -> bool:
+        """Return whether the view is one of ``login_not_required``."""
+        try:
+            urlconf = getattr(self._request, "urlconf", None)
+            view = resolve(self._request.path_info, urlconf).func
+        except Resolver404:
+            return False
+        return not getattr(view, "login_required", True)
+
     def headers(self, name: str) -> list[str]:
         return self._sent.headers(name)
 
@@ -135,8 +143,6 @@ class _Passage:
     judged: tuple[str | None, str]
     """The method and the path that were judged."""
     allow: Allow
-    refusal: Deny | None
-    """What it is refused with unless it comes to a view that asks for no login."""
     is_guarded: bool
     """Whether its answer is for its caller alone."""
 
@@ -162,7 +168,7 @@ class JWTMiddleware:
         settings = configured()
         step = settings.guard.decide(DjangoView(request))
         verdict = step if isinstance(step, (Allow, Reply)) else run(step)
-        passage = _passage(settings, request, verdict)
+        passage = _passage(request, verdict)
         if isinstance(passage, Reply):
             return _as_response(request, passage)
         token = _attach(request, settings, passage)
@@ -184,8 +190,10 @@ class JWTMiddleware:
         if answer is not None:
             return _as_response(request, answer)
         passage: _Passage = getattr(request, _PASSAGE)
-        if passage.refusal is not None and getattr(view, "login_required", True):
-            return _as_response(request, passage.refusal)
+        if getattr(view, "login_required", True):
+            refusal = settings.guard.integration.refuse_after_all(passage.allow)
+            if refusal is not None:
+                return _as_response(request, refusal)
         may_be_kept(request, view, settings.guard)
         _claim_auser(request, settings, passage.allow.principal)
         watch(request, partial(_judge_again, request, settings, may_block=False))
@@ -195,7 +203,7 @@ class JWTMiddleware:
         settings = configured()
         step = settings.guard.decide(DjangoView(request))
         verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
-        passage = _passage(settings, request, verdict)
+        passage = _passage(request, verdict)
         if isinstance(passage, Reply):
             return _as_response(request, passage)
         token = _attach(request, settings, passage)
@@ -234,42 +242,24 @@ def _judge_again(
         if loop_is_running() and not may_block:
             # An async view sets another method at the very moment when keys must be asked for.
             step.close()
-            return settings.guard.missing_token()
+            return settings.guard.integration.missing_token()
         step = run(step)
-    passage = _passage(settings, request, step)
+    passage = _passage(request, step)
     if isinstance(passage, Reply):
         return passage
     _attach(request, settings, passage)
     return None
 
 
-def _passage(
-    settings: Configured, request: HttpRequest, verdict: Allow | Reply
-) -> _Passage | Reply:
+def _passage(request: HttpRequest, verdict: Allow | Reply) -> _Passage | Reply:
     """Return what a request passes by, or the answer it gets instead."""
-    refusal = None
     if isinstance(verdict, Reply):
-        if not isinstance(verdict, Deny) or not _is_exempt(settings.guard, request, verdict):
-            return verdict
-        refusal = verdict
-        vary = ", ".join(settings.guard.varies_with)
-        verdict = Allow(ANONYMOUS, "login_not_required", private(vary))
+        return verdict
     # A ``public`` rule alone lets pass whom it did not look at, and adds nothing to the answer.
     is_guarded = verdict.principal.is_authenticated or bool(verdict.response_headers)
     before: _Passage | None = getattr(request, _PASSAGE, None)
     was_guarded = before is not None and before.is_guarded
-    return _Passage(_judged(request), verdict, refusal, is_guarded or was_guarded)
-
-
-def _is_exempt(guard: Guard, request: HttpRequest, refusal: Deny) -> bool:
-    """Return whether a view of ``login_not_required`` is reached that no rule speaks of."""
-    if refusal.status != 401 or guard.has_rule(DjangoView(request)):
-        return False
-    try:
-        view = resolve(request.path_info, getattr(request, "urlconf", None)).func
-    except Resolver404:
-        return False
-    return not getattr(view, "login_required", True)
+    return _Passage(_judged(request), verdict, is_guarded or was_guarded)
 
 
 def _attach(request: Any, settings: Configured, passage: _Passage) -> Any:
@@ -334,7 +324,7 @@ def _finished(request: Any, response: HttpResponseBase, guard: Guard) -> HttpRes
         if "no-store" not in response.get("Cache-Control", "").lower():
             # Whatever else the view or ``cache_page`` says of how long: for this caller.
             patch_cache_control(response, private=True)
-        if names := guard.varies_with:
+        if names := guard.integration.varies_with:
             patch_vary_headers(response, names)
     principal = passage.allow.principal
     if principal is not ANONYMOUS and getattr(response, "streaming", False):

@@ -69,7 +69,9 @@ def keep_apart(request: HttpRequest) -> None:
 def may_be_kept(request: HttpRequest, view: Any, guard: Guard) -> None:
     """Have the page of a request stored where its view asks for that."""
     # RFC 6750 §2.3: no cache may keep an answer to a token in the query.
-    in_query = any(isinstance(each, QueryToken) and each.http for each in guard.token_sources)
+    in_query = any(
+        isinstance(each, QueryToken) and each.http for each in guard.integration.token_sources
+    )
     request.__dict__[_MAY_BE_KEPT] = getattr(view, _MARK, False) and not in_query
 
 

@@ -52,7 +52,7 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
     # What the base class returns is all that pyright knows of these two.
     def authenticate_header(self, request: Any) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the challenge, without which the framework answers 403 in place of 401."""
-        return _challenge(configured().guard.missing_token())
+        return _challenge(configured().guard.integration.missing_token())
 
 
 class Denied(APIException):  # type: ignore[misc]
@@ -76,7 +76,7 @@ def _check_user(request: Any) -> None:
     settings = configured()
     # Where nothing is mapped, every token is a user: there is nobody to look up.
     if settings.user_of is not None and not request._cached_user.is_authenticated:
-        raise Denied(settings.guard.unknown_user())
+        raise Denied(settings.guard.integration.unknown_user())
 
 
 class Requires(BasePermission):  # type: ignore[misc]
@@ -95,7 +95,7 @@ class Requires(BasePermission):  # type: ignore[misc]
         principal = principal_of(whole)
         if principal.is_authenticated:
             _check_user(whole)
-        deny = configured().guard.hold(principal, self.asked_of(view), captures)
+        deny = configured().guard.integration.hold(principal, self.asked_of(view), captures)
         if deny is not None:
             raise Denied(deny)
         return True

@@ -263,8 +263,8 @@ def _lock(
     document: dict[str, Any], app: FastAPI, guard: Guard, locks: Locks, prefix: tuple[str, ...]
 ) -> None:
     own: set[str] = set()
-    application = guard.application if prefix else described(app, paths_are_whole=True)
-    analysis = RouteAnalysis(guard.rule_table, application)
+    application = guard.integration.application if prefix else described(app, paths_are_whole=True)
+    analysis = RouteAnalysis(guard.integration.rule_table, application)
     for route in routes_of(app):
         # What is mounted has a document of its own.
         is_mounted = route.template.text != getattr(route.source, "path", None)

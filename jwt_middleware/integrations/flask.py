@@ -179,4 +179,4 @@ def _refusal(requirement: Requirement) -> Deny | None:
             f"{requirement} is asked for where no guard stands in front: JWT(app, guard=guard)"
         )
     captures = {name: str(value) for name, value in (request.view_args or {}).items()}
-    return guard.hold(request.environ[PRINCIPAL_KEY], requirement, captures)
+    return guard.integration.hold(request.environ[PRINCIPAL_KEY], requirement, captures)

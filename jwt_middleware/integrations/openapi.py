@@ -161,10 +161,11 @@ class Locks:
         :param name: what the bearer scheme is called.
         :raises ConfigurationError: if OpenAPI has no words for the guard's token sources.
         """
-        self.schemes = schemes_of(guard.token_sources, name)
-        self.schema, self._responses = refusals_of(guard.error_body)
+        self.schemes = schemes_of(guard.integration.token_sources, name)
+        self.schema, self._responses = refusals_of(guard.integration.error_body)
         self._proves_origin = any(
-            isinstance(source, CookieToken) and source.csrf for source in guard.token_sources
+            isinstance(source, CookieToken) and source.csrf
+            for source in guard.integration.token_sources
         )
 
     def put(

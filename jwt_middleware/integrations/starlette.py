@@ -129,7 +129,7 @@ def judged(
     if admits_anonymous and not principal.is_authenticated:
         return principal, None
     captures = {name: str(value) for name, value in scope.get("path_params", {}).items()}
-    return principal, guard.hold(principal, requirement, captures)
+    return principal, guard.integration.hold(principal, requirement, captures)
 
 
 def as_response(deny: Deny) -> Response:

@@ -60,6 +60,8 @@ class Decider:
 
     rule: Rule
     match: Match
+    pattern: str = ""
+    """The pattern that matched; empty where none did."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +78,11 @@ class Ruling:
     """What a principal must meet beyond a valid token."""
     names_options: bool
     """Whether a deciding rule speaks of OPTIONS by name."""
+
+    @property
+    def pattern(self) -> str:
+        """The pattern that the path as sent falls under; empty where no rule decides it."""
+        return self.deciders[0].pattern
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -305,7 +312,7 @@ def _decide(tree: PatternTree[Entry], method: Method, path: tuple[str, ...]) -> 
 def _decided(deciding: Entry, path: tuple[str, ...]) -> Decider:
     pattern = deciding.pattern
     match = Match(pattern.captures(path)) if pattern.holes else NO_CAPTURES
-    return Decider(deciding.rule, match)
+    return Decider(deciding.rule, match, pattern.text)
 
 
 def _first(tree: PatternTree[Entry], method: Method, path: Segments) -> Entry | None:

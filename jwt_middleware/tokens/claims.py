@@ -143,26 +143,31 @@ class ClaimPolicy:
             return
         # RFC 7519 §4.1.3: whoever is not named must refuse; with no audience configured, nobody is.
         if self.audience is None or self.audience.isdisjoint(named):
-            raise AudienceMismatch
+            raise AudienceMismatch(expected=self.audience or "no audience", found=named)
 
     def _check_times(self, claims: Mapping[str, Any], now: float) -> None:
         if "exp" in claims:
             # RFC 7519 §4.1.4: not on or after exp. A fraction is cut off, to the sooner side.
             if _numeric_date(claims, "exp") // 1 <= now - self.leeway:
-                raise TokenExpired
+                raise TokenExpired(
+                    expected=f"exp after {now - self.leeway:.0f}", found=claims["exp"]
+                )
         elif self.require_exp:
             raise ClaimMissing("exp")
         if "nbf" in claims and math.ceil(_numeric_date(claims, "nbf")) > now + self.leeway:
-            raise TokenNotYetValid
+            raise TokenNotYetValid(expected=f"nbf by {now + self.leeway:.0f}", found=claims["nbf"])
         if "iat" in claims and math.ceil(_numeric_date(claims, "iat")) > now + self.leeway:
-            raise TokenIssuedInFuture
+            raise TokenIssuedInFuture(
+                expected=f"iat by {now + self.leeway:.0f}", found=claims["iat"]
+            )
 
     def _check_lifetime(self, claims: Mapping[str, Any], at_most: float) -> None:
         for name in ("iat", "exp"):
             if name not in claims:
                 raise ClaimMissing(name)
         if claims["exp"] - claims["iat"] > at_most:
-            raise LifetimeTooLong
+            lifetime = claims["exp"] - claims["iat"]
+            raise LifetimeTooLong(expected=f"at most {at_most} seconds", found=lifetime)
 
     def _check_kind(self, claims: Mapping[str, Any]) -> None:
         values = ((name, claims.get(name)) for name in self.kind_claims)

@@ -148,7 +148,7 @@ def test_a_key_set_that_changes_meanwhile_leaves_nothing_behind(calls: int, age:
 
         assert guard.verify(known).subject == "alice"
 
-        entry = guard._owners._tokens.get(known)
+        entry = guard._authenticator._tokens.get(known)
         assert entry is None or entry.snapshot is not trust.source.snapshot
         assert guard.verify(known).subject == "alice"
         guard.close()
@@ -187,9 +187,9 @@ def test_the_cache_is_bounded_by_count_and_by_bytes(clock: Clock) -> None:
         for guard in (small, tight, none):
             guard.verify(token(clock, sub=str(number)))
 
-    assert len(small._owners._tokens) == 10
-    assert 0 < tight._owners._tokens.bytes <= 9_000
-    assert len(none._owners._tokens) == 0
+    assert len(small._authenticator._tokens) == 10
+    assert 0 < tight._authenticator._tokens.bytes <= 9_000
+    assert len(none._authenticator._tokens) == 0
 
 
 def test_many_threads_agree(clock: Clock) -> None:
@@ -209,7 +209,7 @@ def test_many_threads_agree(clock: Clock) -> None:
         thread.join()
 
     assert wrong == []
-    assert len(guard._owners._tokens) <= 4
+    assert len(guard._authenticator._tokens) <= 4
 
 
 def test_a_cached_token_falls_when_its_key_goes_and_no_later(
@@ -236,7 +236,7 @@ def test_a_known_token_is_renewed_again_and_again(issuer: FakeIssuer, clock: Clo
     for _ in range(3):
         clock.tick(601)
         assert guard.verify(known) is first
-        entry = guard._owners._tokens.get(known)
+        entry = guard._authenticator._tokens.get(known)
         assert entry is not None
         assert entry.snapshot is trust.source.snapshot
 

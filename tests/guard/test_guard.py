@@ -5,7 +5,7 @@ import logging
 import pickle
 from collections.abc import Generator
 from copy import copy, deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -35,15 +35,15 @@ from jwt_middleware import (
     public,
 )
 from jwt_middleware.effects import run
-from jwt_middleware.events import Event, RequestRefused
+from jwt_middleware.events import Event, RequestAllowed, RequestRefused
 from jwt_middleware.guard.authenticator import AwaitKeys
 from jwt_middleware.guard.explain import Question
 from jwt_middleware.principal import ANONYMOUS
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.requirements import Match
-from jwt_middleware.testing import Clock, FakeIssuer
-from jwt_middleware.verdict import Deny
+from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
+from jwt_middleware.verdict import Allow, Deny
 from tests.faces.calls import InProcess, http_scope, through_asgi
 from tests.support.short_form import SECRET, bearer, short_guard, token
 
@@ -104,6 +104,30 @@ async def test_an_outage_without_keys_is_a_503_and_is_never_forgiven(
     assert (answer.status, answer.json()["code"]) == (503, "keys_unavailable")
     assert int(answer.header("retry-after") or 0) >= 1
     assert answer.header("www-authenticate") is None
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_what_nobody_asked_about_is_never_forgiven(
+    face: str, issuer: FakeIssuer, clock: Clock
+) -> None:
+    """Over the budget of unknown keys nobody can tell; an issuer that was asked can."""
+    rules = [optional("/**", on_invalid="anonymous")]
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), rules=rules, clock=clock)
+    await guard.awarm(required=True)
+    faces = InProcess(guard)
+
+    answers = [
+        await faces.ask(face, "GET", "/", bearer(with_kid(clock, issuer.url, f"invented-{number}")))
+        for number in range(3)
+    ]
+
+    assert [answer.status for answer in answers] == [200, 200, 401]
+    assert [answer.header("retry-after") for answer in answers] == [None, None, "10"]
+
+
+def with_kid(clock: Clock, issuer: str, kid: str) -> str:
+    claims = {"iss": issuer, "aud": "o", "sub": "alice", "exp": clock.now() + 600}
+    return KeyPair.generate("ES256", kid).sign(claims)
 
 
 async def test_averify_awaits_and_verify_refuses_to_block_a_loop(
@@ -306,14 +330,14 @@ def test_a_view_may_ask_for_more_than_its_rule(clock: Clock) -> None:
     elsewhere = replace(ANONYMOUS, refusal="a_code_of_a_users_own_source")
     owns = has_claim("tenant", capture("tenant"))
 
-    assert guard.hold(alice, has_scope("a")) is None
-    assert guard.hold(alice, owns, {"tenant": "acme"}) is None
+    assert guard.integration.hold(alice, has_scope("a")) is None
+    assert guard.integration.hold(alice, owns, {"tenant": "acme"}) is None
     refusals = [
-        guard.hold(alice, has_scope("b")),
-        guard.hold(alice, owns, {"tenant": "other"}),
-        guard.hold(nobody, has_scope("a")),
-        guard.hold(forgiven, has_scope("a")),
-        guard.hold(elsewhere, has_scope("a")),
+        guard.integration.hold(alice, has_scope("b")),
+        guard.integration.hold(alice, owns, {"tenant": "other"}),
+        guard.integration.hold(nobody, has_scope("a")),
+        guard.integration.hold(forgiven, has_scope("a")),
+        guard.integration.hold(elsewhere, has_scope("a")),
     ]
 
     assert [(deny.status, deny.code) for deny in refusals if deny is not None] == [
@@ -327,16 +351,112 @@ def test_a_view_may_ask_for_more_than_its_rule(clock: Clock) -> None:
     assert [event.rule for event in seen if isinstance(event, RequestRefused)] == ["a view"] * 5
 
 
-def test_a_guard_knows_whether_a_rule_speaks_of_a_request() -> None:
-    """In any reading of its path; what cannot be read is nobody's to open."""
-    guard = short_guard(rules=[public("/a")])
+@dataclass(frozen=True)
+class Exempt(Question):
+    """A request to a view that needs no login, as Django's may say."""
 
-    assert guard.has_rule(Question("GET", "/a"))
-    assert guard.has_rule(Question("GET", "/a;x"))
-    assert not guard.has_rule(Question("GET", "/b"))
-    assert guard.has_rule(Question("GET", "/b/../a"))
-    assert guard.varies_with == ["Authorization"]
-    assert short_guard(token_sources=[QueryToken("t", http=True)]).varies_with == []
+    exempt: bool = True
+
+    def needs_no_login(self) -> bool:
+        return self.exempt
+
+
+def test_a_view_may_need_no_login_where_no_rule_speaks(clock: Clock) -> None:
+    """In any reading of its path; and it is still refused if it comes to another view."""
+    seen: list[Event] = []
+    rules = [protect("/a"), protect("/admin", requires=has_scope("x"))]
+    guard = short_guard(clock=clock, rules=rules, observers=[seen.append])
+    expired, known = token(clock, exp=1), token(clock)
+
+    for sent in (None, expired):
+        passed = guard.decide(Exempt("GET", "/b", sent))
+        assert isinstance(passed, Allow)
+        assert not passed.principal.is_authenticated
+        assert passed.response_headers
+        assert not seen
+        refused = guard.integration.refuse_after_all(passed)
+        assert refused is not None
+        assert refused.status == 401
+        assert isinstance(seen.pop(), RequestRefused)
+    statuses = [
+        str(guard.decide(Exempt("GET", path, sent, exempt=exempt)))[:3]
+        for path, sent, exempt in [
+            ("/a", None, True),
+            ("/a;x", None, True),
+            ("/b", None, False),
+            ("/b/../a", None, True),
+            ("/admin", known, True),
+        ]
+    ]
+    assert statuses == ["401", "401", "401", "400", "403"]
+    settled = guard.decide(Exempt("GET", "/b", known))
+    assert isinstance(settled, Allow)
+    assert guard.integration.refuse_after_all(settled) is None
+    assert settled.principal.is_authenticated
+
+
+def test_an_answer_varies_with_what_a_token_may_stand_in() -> None:
+    """A token of the query stands in the address, which every cache goes by."""
+    assert short_guard().integration.varies_with == ["Authorization"]
+    assert short_guard(token_sources=[QueryToken("t", http=True)]).integration.varies_with == []
+
+
+EVIDENCE = [
+    ({"exp": 1_234_567}, "token_expired", "exp after", "1234567"),
+    ({"nbf": 4_000_000_000}, "token_not_yet_valid", "nbf by", "4000000000"),
+    ({"iat": 4_000_000_000}, "token_issued_in_future", "iat by", "4000000000"),
+    ({"aud": ["b", "a"]}, "audience_mismatch", "us", "a, b"),
+    ({"aud": "x\n" + "y" * 500}, "audience_mismatch", "us", "'x\\n" + "y" * 116 + "..."),
+    ({"iat": 1_000, "exp": 9_000_000_000}, "lifetime_too_long", "at most 90", "8999999000"),
+]
+
+
+@pytest.mark.parametrize(("claims", "code", "expected", "found"), EVIDENCE)
+def test_a_refusal_says_what_was_expected_and_found(
+    claims: dict[str, Any], code: str, expected: str, found: str, clock: Clock
+) -> None:
+    """To observers and the log, cut and escaped; and never to the client."""
+    seen: list[Event] = []
+    issuer = Issuer(
+        "https://a/", audience="us", keys=SECRET, algorithms=["HS256"], max_lifetime=90_000_000
+    )
+    guard = Guard(issuers=issuer, clock=clock, observers=[seen.append])
+    text = token(clock, **{"aud": "us", "iat": int(clock.now()), **claims})
+
+    verdict = guard.decide(Question("GET", "/", text))
+
+    (event,) = seen
+    assert isinstance(event, RequestRefused)
+    assert (event.code, event.found) == (code, found)
+    assert event.expected.startswith(expected)
+    assert isinstance(verdict, Deny)
+    assert found not in verdict.body.decode() + str(verdict.headers)
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_what_passes_is_told_too(face: str, clock: Clock) -> None:
+    """By method, pattern, issuer and a digest that is the same for the same token."""
+    told: list[Any] = []
+    rules = [public("/open"), protect("/orders/{id}")]
+    guard = short_guard(clock=clock, rules=rules, observers=[told.append])
+    faces, known = InProcess(guard), token(clock)
+
+    await faces.ask(face, "GET", "/orders/7", bearer(known))
+    await faces.ask(face, "PUT", "/orders/8", bearer(known))
+    await faces.ask(face, "BREW", "/orders/8", bearer(known + "x"))
+    await faces.ask(face, "GET", "/open")
+    await faces.ask(face, "GET", "/orders/9")
+    guard.explain("GET", "/orders/9")
+
+    kinds = [type(event) for event in told]
+    assert kinds == [*[RequestAllowed] * 2, RequestRefused, RequestAllowed, RequestRefused]
+    assert [event.method for event in told] == ["GET", "PUT", "other", "GET", "GET"]
+    assert [event.pattern for event in told] == [*["/orders/{id}"] * 3, "/open", "/orders/{id}"]
+    assert [event.issuer for event in told] == ["https://a/", "https://a/", None, None, None]
+    digests = [event.token for event in told]
+    assert digests[0] == digests[1] != digests[2]
+    assert digests[3:] == [None, None]
+    assert known not in str(told)
 
 
 def test_a_request_waits_once_for_the_same_keys(issuer: FakeIssuer, clock: Clock) -> None:
@@ -424,6 +544,19 @@ def test_a_cookie_is_cleared_for_what_is_wrong_with_it_alone(
 
     assert isinstance(refused, Deny)
     assert ("Set-Cookie" in dict(refused.headers)) is is_cleared
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+def test_a_token_that_will_be_good_keeps_its_cookie(claim: str, clock: Clock) -> None:
+    """A clock of ours that went back logs nobody out."""
+    source = CookieToken("__Host-token", clear_on_invalid=True)
+    guard = short_guard(clock=clock, token_sources=[source])
+
+    refused = guard.decide(Question("GET", "/", token(clock, **{claim: int(clock.now()) + 400})))
+
+    assert isinstance(refused, Deny)
+    assert refused.status == 401
+    assert "Set-Cookie" not in dict(refused.headers)
 
 
 def test_a_challenge_names_a_scope_only_where_a_scope_is_what_it_misses(clock: Clock) -> None:

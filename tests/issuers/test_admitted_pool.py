@@ -239,7 +239,7 @@ def test_a_rule_that_is_overtaken_changes_nothing(world: World) -> None:
 
     assert guard.verify(world.token(name, sub="43")).issuer == name
     assert world.web.asked == [f"{name}/keys"]
-    assert guard._owners._tokens.get(known) is not None
+    assert guard._authenticator._tokens.get(known) is not None
 
 
 def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent(world: World) -> None:
@@ -367,8 +367,8 @@ def test_a_cached_token_goes_with_its_issuer(world: World) -> None:
     for text in texts:
         guard.verify(text)
 
-    assert guard._owners._tokens.get(texts[0]) is None
-    assert guard._owners._tokens.get(texts[1]) is not None
+    assert guard._authenticator._tokens.get(texts[0]) is None
+    assert guard._authenticator._tokens.get(texts[1]) is not None
     assert guard.verify(texts[0]).issuer == names[0]
     assert world.seen.count(names[0]) == 2
 
@@ -401,7 +401,7 @@ def test_an_issuer_that_is_no_longer_admitted_ends(world: World) -> None:
     with pytest.raises(IssuerUntrusted):
         guard.verify(known)
     assert guard.health() == {}
-    assert guard._owners._tokens.get(known) is None
+    assert guard._authenticator._tokens.get(known) is None
 
 
 def test_an_issuer_that_is_still_admitted_stays_as_it_is(world: World) -> None:
@@ -689,12 +689,12 @@ def test_a_flood_takes_nothing_from_an_issuer_that_has_shown_a_good_token(world:
     known = [world.token(name) for name in names]
     for text in known:
         guard.verify(text)
-    cached = [guard._owners._tokens.get(text) for text in known]
+    cached = [guard._authenticator._tokens.get(text) for text in known]
     for number in range(UNPROVEN_BURST + 20):
         code_of(guard, crafted(world, number))
 
     assert set(guard.health()) == set(names)
-    assert [guard._owners._tokens.get(text) for text in known] == cached
+    assert [guard._authenticator._tokens.get(text) for text in known] == cached
     world.clock.tick(700)
     asked = len(world.web.asked)
     # No place of the strangers' is free, and their budget is spent.

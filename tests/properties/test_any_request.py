@@ -220,8 +220,8 @@ class AnyRequests(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "guard"))
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert len(self.guard._owners._tokens) <= CACHED
-        assert len(self.guard._table._memo) <= MEMO_ENTRIES
+        assert len(self.guard._authenticator._tokens) <= CACHED
+        assert len(self.guard.integration.rule_table._memo) <= MEMO_ENTRIES
 
 
 def put(

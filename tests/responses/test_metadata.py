@@ -106,11 +106,11 @@ def test_what_has_no_elements_is_left_out() -> None:
     )
     several = guard(token_sources=[BearerHeader(), QueryToken("t", http=True), QueryToken("u")])
 
-    assert nameless.resource is not None
-    assert nameless.resource.path == "/.well-known/oauth-protected-resource"
-    assert json.loads(nameless.resource.reply.body) == {"resource": "https://api.example"}
-    assert several.resource is not None
-    assert several.resource.document["bearer_methods_supported"] == ["header", "query"]
+    assert nameless._resource is not None
+    assert nameless._resource.path == "/.well-known/oauth-protected-resource"
+    assert json.loads(nameless._resource.reply.body) == {"resource": "https://api.example"}
+    assert several._resource is not None
+    assert several._resource.document["bearer_methods_supported"] == ["header", "query"]
 
 
 def test_it_can_be_explained() -> None:

@@ -298,9 +298,9 @@ def test_a_reading_of_ones_own_must_hold_as_well() -> None:
         readings=[lambda path: path.replace("/~", "/")],
     )
 
-    assert not guard.rule_table.ruling("GET", "/~admin").is_public
-    assert not guard.rule_table.ruling("GET", "/%7Eadmin").is_public
-    assert guard.rule_table.ruling("GET", "/~open").is_public
+    assert not guard.integration.rule_table.ruling("GET", "/~admin").is_public
+    assert not guard.integration.rule_table.ruling("GET", "/%7Eadmin").is_public
+    assert guard.integration.rule_table.ruling("GET", "/~open").is_public
 
 
 @pytest.mark.parametrize("read", [lambda path: 1 / 0, lambda path: None, lambda path: "no slash"])
@@ -311,5 +311,5 @@ def test_a_reading_that_fails_refuses_the_path(
     guard = Guard(key="k" * 32, algorithms=["HS256"], rules=[public("/**")], readings=[read])  # type: ignore[list-item]
 
     with pytest.raises(PathInvalid):
-        guard.rule_table.ruling("GET", "/a")
+        guard.integration.rule_table.ruling("GET", "/a")
     assert "reading_failed" in caplog.text

@@ -62,7 +62,7 @@ def test_tokens_weigh_no_more_than_they_are_counted_for(kind: str, clock: Clock)
         for n in range(12)
     ]
     guard.verify(HMAC.sign({"iss": "https://a/", "exp": 4_000_000_000, "sub": "first"}))
-    cache: TokenCache = guard._owners._tokens
+    cache: TokenCache = guard._authenticator._tokens
     counted = cache.bytes
     _split.cache_clear()
     gc.collect()
@@ -89,7 +89,7 @@ def test_ten_thousand_ordinary_tokens_fit_the_default(clock: Clock) -> None:
     token = HMAC.sign({"iss": "https://a/", "exp": 4_000_000_000, **claims, **more})
     guard.verify(token)
 
-    assert 10_000 * guard._owners._tokens.bytes < 64 * 1024 * 1024
+    assert 10_000 * guard._authenticator._tokens.bytes < 64 * 1024 * 1024
 
 
 def test_long_headers_are_read_each_time() -> None:

@@ -1,0 +1,321 @@
+"""The decision.
+
+The order of checks, and it matters:
+
+1. method and path: what cannot be read with certainty           400
+2. the rule of every reading of the path; ``public`` passes
+3. the token sources: not one token 400, none where one is due   401
+4. size, shape, algorithm, type, issuer, audience, times         401
+5. a token known from before, or key and signature               401, 503
+6. for a cookie, proof of where the request comes from           403
+7. what the rule asks of the principal                           403
+
+``Judge.judge`` goes through them once and never waits. What memory cannot answer it names as a
+gap; whoever asked has it filled and asks again.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from jwt_middleware.effects import Answers, Gap
+from jwt_middleware.errors import (
+    CSRFRefused,
+    PathInvalid,
+    Refused,
+    RequirementNotMet,
+    TokenMalformed,
+    TokenMissing,
+    TokenTooLarge,
+    UserUnknown,
+)
+from jwt_middleware.events import Observer, RequestAllowed, RequestRefused, tell
+from jwt_middleware.guard.authenticator import Authenticator
+from jwt_middleware.guard.explain import explanation
+from jwt_middleware.principal import ANONYMOUS, Principal
+from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.overrides import inner_root, refuse_other_method
+from jwt_middleware.request.preflight import Preflights
+from jwt_middleware.request.sources import CookieToken, Sources, TokenSource, check_form
+from jwt_middleware.request.view import RequestView, asks_for_socket
+from jwt_middleware.responses.headers import private, with_header
+from jwt_middleware.responses.render import Renderer
+from jwt_middleware.rules.applications import Application
+from jwt_middleware.rules.methods import SOCKET, Method
+from jwt_middleware.rules.requirements import Match, Requirement, curing_scopes
+from jwt_middleware.rules.table import RuleTable, Ruling, together
+from jwt_middleware.verdict import Allow, Deny, Headers, Refusal, Reply
+
+_log = logging.getLogger("jwt_middleware")
+
+# What an event calls a method. Anybody can send others, and a metric must not grow with them.
+_METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Everything that a decision goes by, but for the request."""
+
+    table: RuleTable
+    sources: Sources
+    authenticator: Authenticator
+    origins: OriginProof
+    preflights: Preflights | None
+    renderer: Renderer
+    closes_on_expiry: bool
+    observers: tuple[Observer, ...]
+
+    def ruling(self, view: RequestView, application: Application) -> Ruling:
+        """Return what the table says of a request.
+
+        :raises PathInvalid: if its path or method cannot be read with certainty.
+        """
+        # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
+        if view.is_websocket:
+            return self._ruling_of(SOCKET, view, application)
+        plain = self._ruling_of(view.method, view, application)
+        if not getattr(view, "may_tunnel", False) or not asks_for_socket(view):
+            return plain
+        # The application alone knows whether it answers or opens a socket: it must be free to.
+        return together(plain, self._ruling_of(SOCKET, view, application))
+
+    def _ruling_of(self, method: Method, view: RequestView, application: Application) -> Ruling:
+        path, mount_point, raw_path = view.sent
+        if not application.reads_more:
+            return self.table.ruling(method, path, mount_point, raw_path, application)
+        refuse_other_method(view, application)
+        root = inner_root(view, application)
+        return self.table.ruling(method, path, mount_point, raw_path, application, inner_root=root)
+
+    def judge(
+        self, view: RequestView, application: Application, answers: Answers
+    ) -> Allow | Reply | Gap:
+        """Return the verdict on a request, or what must be asked first.
+
+        :param answers: what was asked so far has told.
+        """
+        try:
+            ruling = self.ruling(view, application)
+        except PathInvalid as problem:
+            return self._refuse(problem, view)
+        if ruling.is_public or self.preflights is not None:
+            verdict = self._without_looking(view, ruling)
+            if verdict is not None:
+                return verdict
+        token = None
+        try:
+            found = self.sources.find(view)
+            if found is None:
+                return self._without_token(view, ruling)
+            token, source = found
+            try:
+                principal = self.authenticator.find(token, answers)
+            except (TokenMalformed, TokenTooLarge):
+                # What verifies has the form of a token; only of what does not it is asked.
+                check_form(token)
+                raise
+            if isinstance(principal, Gap):
+                return principal
+            if isinstance(source, CookieToken):
+                self._check_origin(view, source, principal)
+            return self._hold_against(view, ruling, principal, source, token)
+        except Refused as problem:
+            return self._with_bad_token(view, ruling, problem, token)
+
+    def _without_looking(self, view: RequestView, ruling: Ruling) -> Allow | Reply | None:
+        """Return the verdict where no token is looked at; ``None`` where one is."""
+        if ruling.is_public:
+            return self._pass(view, ruling, ANONYMOUS)
+        if self.preflights is None or ruling.names_options:
+            return None
+        return self.preflights.answer(view)
+
+    def _without_token(self, view: RequestView, ruling: Ruling) -> Allow | Deny:
+        if ruling.admits_anonymous:
+            return self._pass(view, ruling, ANONYMOUS, private(self.sources.vary))
+        return self._refuse_unless_exempt(TokenMissing(), view, ruling, None)
+
+    def _with_bad_token(
+        self, view: RequestView, ruling: Ruling, problem: Refused, token: str | None
+    ) -> Allow | Deny:
+        # What could not be told is no verdict on the token, and never forgiven.
+        if ruling.forgives_invalid and problem.is_verdict:
+            nobody = replace(ANONYMOUS, refusal=problem.code)
+            return self._pass(view, ruling, nobody, private(self.sources.vary))
+        return self._refuse_unless_exempt(problem, view, ruling, token)
+
+    def _refuse_unless_exempt(
+        self, problem: Refused, view: RequestView, ruling: Ruling, token: str | None
+    ) -> Allow | Deny:
+        """Refuse, or let pass where no rule speaks and the application asks for no login itself."""
+        if problem.status == 401 and ruling.is_default:
+            needs_no_login = getattr(view, "needs_no_login", None)
+            if needs_no_login is not None and needs_no_login():
+                headers = private(self.sources.vary)
+                deny = self._denied(problem, view)
+                return Allow(ANONYMOUS, "login_not_required", headers, otherwise=deny)
+        return self._refuse(problem, view, ruling, token)
+
+    def _check_origin(self, view: RequestView, source: CookieToken, principal: Principal) -> None:
+        if not self.origins.is_given(view, source, principal):
+            raise CSRFRefused("the request does not prove that it comes from a trusted origin")
+
+    def _hold_against(
+        self,
+        view: RequestView,
+        ruling: Ruling,
+        principal: Principal,
+        source: TokenSource,
+        token: str,
+    ) -> Allow | Deny:
+        for requirement, match in ruling.demands:
+            refusal = requirement.judge(principal, match)
+            if refusal is not None:
+                problem = _unmet(requirement, principal, refusal)
+                deny = self._unmet_as_deny(requirement, principal, match, refusal)
+                return self._tell(deny, problem, view, ruling, token)
+        if ruling.admits_anonymous:
+            return self._pass(view, ruling, principal, private(self.sources.vary), token)
+        # RFC 9111 §3.5 keeps shared caches away from what a bearer header opened; from anywhere
+        # else the answer has to say so itself, from the query by RFC 6750 §2.3.
+        if source.vary != "Authorization":
+            return self._pass(view, ruling, principal, private(source.vary), token)
+        return self._pass(view, ruling, principal, token=token)
+
+    def _pass(
+        self,
+        view: RequestView,
+        ruling: Ruling,
+        principal: Principal,
+        headers: Headers = (),
+        token: str | None = None,
+    ) -> Allow:
+        if self.observers:
+            tell(self.observers, _allowed(view, ruling, principal, token))
+        if not view.is_websocket:
+            return Allow(principal, ruling.rule, headers)
+        subprotocol = self.sources.subprotocol(view)
+        return Allow(principal, ruling.rule, headers, subprotocol, self._closes_in(principal))
+
+    def _closes_in(self, principal: Principal) -> float | None:
+        if not self.closes_on_expiry or principal.expires_at is None:
+            return None
+        return self.authenticator.seconds_left(principal)
+
+    def _unmet_as_deny(
+        self, requirement: Requirement, principal: Principal, match: Match, refusal: Refusal
+    ) -> Deny:
+        scopes: Iterable[str] = ()
+        if refusal.error == "insufficient_scope":
+            scopes = curing_scopes(requirement, principal, match)
+        return self.renderer.refuse_requirement(refusal, scopes)
+
+    def hold(
+        self, principal: Principal, requirement: Requirement, captures: Mapping[str, str]
+    ) -> Deny | None:
+        """Hold a principal against more than its rule asked; ``None`` if that is met."""
+        if not principal.is_authenticated:
+            # An ``optional`` rule may have let a bad token pass: then that is what was wrong.
+            return self.told(self.renderer.refuse_code(principal.refusal or TokenMissing.code))
+        match = Match(captures)
+        refusal = requirement.judge(principal, match)
+        if refusal is None:
+            return None
+        deny = self._unmet_as_deny(requirement, principal, match, refusal)
+        return self.told(deny, _unmet(requirement, principal, refusal))
+
+    def unknown_user(self) -> Deny:
+        """Return the refusal of a caller for whom the application has no active user."""
+        return self.told(self.renderer.refuse_code(UserUnknown.code))
+
+    def told(self, deny: Deny, problem: Refused | None = None) -> Deny:
+        """Tell of a refusal that a view asked for, and return it."""
+        if self.observers:
+            tell(self.observers, _refused(deny, "a view", problem))
+        return deny
+
+    def _refuse(
+        self,
+        problem: Refused,
+        view: RequestView,
+        ruling: Ruling | None = None,
+        token: str | None = None,
+    ) -> Deny:
+        return self._tell(self._denied(problem, view), problem, view, ruling, token)
+
+    def _tell(
+        self,
+        deny: Deny,
+        problem: Refused,
+        view: RequestView,
+        ruling: Ruling | None,
+        token: str | None,
+    ) -> Deny:
+        """Tell of the refusal of a request and return it: the one road for all of them."""
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "refused: %s\n  because     %s", explanation(view, ruling, deny), problem.evidence
+            )
+        if self.observers:
+            rule = "" if ruling is None else ruling.rule
+            event = _refused(deny, rule, problem)
+            tell(
+                self.observers,
+                replace(
+                    event,
+                    method=_method(view),
+                    pattern="" if ruling is None else ruling.pattern,
+                    token=None if token is None else _digest(token),
+                ),
+            )
+        return deny
+
+    def _denied(self, problem: Refused, view: RequestView) -> Deny:
+        deny = self.renderer.refuse(problem)
+        if problem.condemns_token and (expiry := self.sources.expiry(view)):
+            return with_header(deny, "Set-Cookie", expiry)
+        return deny
+
+
+def _unmet(requirement: Requirement, principal: Principal, refusal: Refusal) -> RequirementNotMet:
+    return RequirementNotMet(refusal.detail, expected=str(requirement), issuer=principal.issuer)
+
+
+def _allowed(
+    view: RequestView, ruling: Ruling, principal: Principal, token: str | None
+) -> RequestAllowed:
+    return RequestAllowed(
+        _method(view),
+        ruling.rule,
+        ruling.pattern,
+        principal.issuer,
+        None if token is None else _digest(token),
+    )
+
+
+def _refused(deny: Deny, rule: str, problem: Refused | None) -> RequestRefused:
+    if problem is None:
+        return RequestRefused(deny.code, deny.status, rule, "")
+    return RequestRefused(
+        deny.code,
+        deny.status,
+        rule,
+        problem.detail,
+        issuer=problem.issuer,
+        expected=problem.expected,
+        found=problem.found,
+    )
+
+
+def _method(view: RequestView) -> str:
+    if view.is_websocket:
+        return "WEBSOCKET"
+    return view.method if view.method in _METHODS else "other"
+
+
+def _digest(token: str) -> str:
+    # Enough to find the same token again, and nothing to use it by.
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:16]
