@@ -53,7 +53,6 @@ from jwt_middleware.guard.options import (
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.registry import Registry
-from jwt_middleware.issuers.trusted import Trust
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.principal import ANONYMOUS, Principal
 from jwt_middleware.request.csrf import OriginProof
@@ -474,7 +473,12 @@ class Guard:
         :raises ConfigurationError: if no such issuer is configured, or admitted.
         :raises KeysUnavailable: if the rule that may admit it cannot tell.
         """
-        self._named("distrust", issuer).source.distrust(kid)
+        try:
+            self._issuers.distrust(issuer, kid)
+        except KeyError:
+            raise ConfigurationError(
+                f"distrust({issuer!r}): no such issuer is configured"
+            ) from None
         self._owners.forget()
 
     def export_keys(self, issuer: str | None) -> dict[str, Any] | None:
@@ -484,14 +488,13 @@ class Guard:
 
         :raises ConfigurationError: if no such issuer is configured.
         """
-        source = self._named("export_keys", issuer).remote
-        return None if source is None else source.export()
-
-    def _named(self, call: str, issuer: str | None) -> Trust:
         try:
-            return self._issuers.named(issuer)
+            source = self._issuers.named(issuer).remote
         except KeyError:
-            raise ConfigurationError(f"{call}({issuer!r}): no such issuer is configured") from None
+            raise ConfigurationError(
+                f"export_keys({issuer!r}): no such issuer is configured"
+            ) from None
+        return None if source is None else source.export()
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
         """Fetch every issuer's keys now, so that the first request need not wait.

@@ -14,13 +14,11 @@ from jwt_middleware.errors import (
 )
 from jwt_middleware.events import Observer
 from jwt_middleware.issuers.admitted import AdmittedIssuers
-from jwt_middleware.issuers.admitted_pool import Admissions
+from jwt_middleware.issuers.admitted_pool import AdmittedPool
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.issuers.trusted import Trust, source_of
-
-# Of a set in one of these states nobody waits for a renewal.
-_CURRENT = frozenset({"static", "fresh", "ahead"})
+from jwt_middleware.keys.snapshot import CURRENT
 
 
 class Registry:
@@ -52,7 +50,7 @@ class Registry:
         self._exact = {
             name: trust for name, trust in self._by_name.items() if not trust.settings.is_template
         }
-        self._admissions = [Admissions(rule, clock, observers, forget) for rule in rules]
+        self._pools = [AdmittedPool(rule, clock, observers, forget) for rule in rules]
         self.admits = bool(rules)
         """Whether a rule may bring more of them into service."""
         self._unnamed = self._by_name.get(None)
@@ -64,8 +62,8 @@ class Registry:
 
     def __iter__(self) -> Iterator[Trust]:
         yield from self._fixed
-        for admissions in self._admissions:
-            yield from admissions.live()
+        for pool in self._pools:
+            yield from pool.in_service()
 
     def named(self, issuer: str | None) -> Trust:
         """Return the issuer of that name.
@@ -111,8 +109,8 @@ class Registry:
         return self._admitted(issuer)
 
     def _admitted(self, issuer: str) -> Trust | None:
-        for admissions in self._admissions:
-            trust = admissions.get(issuer)
+        for pool in self._pools:
+            trust = pool.get(issuer)
             if trust is not None:
                 return trust
         return None
@@ -122,7 +120,7 @@ class Registry:
 
         :raises KeysUnavailable: if the rule that admitted it cannot tell.
         """
-        if not self._admissions or trust in self._fixed:
+        if not self._pools or trust in self._fixed:
             return True
         return self._admitted(trust.issuer or "") is trust
 
@@ -130,7 +128,20 @@ class Registry:
         """Take note that a token of this issuer was good; return whether it is in service."""
         if trust in self._fixed:
             return True
-        return any(admissions.proved(trust) for admissions in self._admissions)
+        return any(pool.proved(trust) for pool in self._pools)
+
+    def distrust(self, issuer: str | None, kid: str | None) -> None:
+        """Withdraw one key of an issuer, or all, for good.
+
+        :raises KeyError: if there is no such issuer.
+        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        :raises ConfigurationError: if there is nothing to withdraw.
+        """
+        fixed = self._by_name.get(issuer)
+        if fixed is not None:
+            fixed.source.distrust(kid)
+        elif issuer is None or not any(pool.distrust(issuer, kid) for pool in self._pools):
+            raise KeyError(issuer)
 
     def warm(self, timeout: float | None, required: bool) -> None:
         """Fetch every issuer's keys, all at once.
@@ -139,7 +150,7 @@ class Registry:
         :param required: raise where keys cannot be had, after all were tried.
         :raises KeysUnavailable: if ``required`` and an issuer's keys cannot be had.
         """
-        if not all(trust.source.health().state in _CURRENT for trust in self):
+        if not all(trust.source.health().state in CURRENT for trust in self):
             refuse_to_block("Guard.warm", "Guard.awarm")
         run(self._warming(required), REQUEST_PATIENCE if timeout is None else timeout)
 
@@ -149,8 +160,8 @@ class Registry:
 
     def _warming(self, required: bool) -> Steps[None]:
         """Have every issuer fetch at once, then wait for each in turn."""
-        for admissions in self._admissions:
-            admissions.open()
+        for pool in self._pools:
+            pool.open()
         sources = [trust.remote for trust in self if trust.remote is not None]
         waiters = [source.start_warming() for source in sources]
         for waiter in waiters:
@@ -164,8 +175,8 @@ class Registry:
         for trust in self._fixed:
             if trust.remote is not None:
                 trust.remote.close()
-        for admissions in self._admissions:
-            admissions.close()
+        for pool in self._pools:
+            pool.close()
 
 
 class _Template:

@@ -19,8 +19,8 @@ from jwt_middleware.events import Observer
 from jwt_middleware.issuers.issuer import ClaimValue, Issuer
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.keys.distrust import Distrusted
+from jwt_middleware.keys.remote.pool_limits import PoolShare
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.keys.remote.shared_fetch import Share
 from jwt_middleware.keys.snapshot import Snapshot
 from jwt_middleware.keys.source import KeySource, RemoteKeySource
 from jwt_middleware.keys.static import StaticKeys
@@ -184,7 +184,7 @@ def source_of(
     issuer: Issuer,
     clock: Clock,
     observers: tuple[Observer, ...],
-    share: Share | None = None,
+    share: PoolShare | None = None,
     distrusted: Distrusted | None = None,
 ) -> KeySource:
     """Return where the keys of an issuer come from, ready to be asked.

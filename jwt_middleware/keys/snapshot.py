@@ -14,6 +14,9 @@ MAX_CANDIDATES = 4
 State = Literal["static", "empty", "fresh", "ahead", "expired", "dead", "closed"]
 Keys = tuple[VerificationKey, ...]
 
+CURRENT: frozenset[State] = frozenset({"static", "fresh", "ahead"})
+"""In these states nobody waits for a renewal."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -125,11 +125,30 @@ class HTTPFetcher:
             "proxy": proxy,
             "trust_env": trust_env,
         }
+        self._given_verify = verify
         self._headers = headers
         self._public_only = public_only
         self._calls: set[_Call] = set()
         self._lock = TinyLock()
         renew_after_fork(self)
+
+    @property
+    def value(self) -> tuple[Hashable, ...]:
+        """What it asks with, to be compared: objects are the same only if they are the very one."""
+        headers = self._headers
+        if isinstance(headers, Mapping):
+            shown: Hashable = frozenset(headers.items())
+        else:
+            shown = id(headers)
+        verify = self._given_verify
+        return (
+            id(self._client),
+            verify if isinstance(verify, bool | str) else id(verify),
+            self._settings["proxy"],
+            self._settings["trust_env"],
+            shown,
+            self._public_only,
+        )
 
     def fetch(self, request: Request) -> Response:
         """Return the answer, whatever its status; a broken connection is tried once more.
