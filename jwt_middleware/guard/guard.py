@@ -465,7 +465,7 @@ class Guard:
 
     def health(self) -> dict[str | None, KeyHealth]:
         """Return how each issuer's keys stand, without asking anybody."""
-        return {trust.issuer: trust.source.health() for trust in self._issuers}
+        return {issuer.name: issuer.keys.health() for issuer in self._issuers}
 
     def distrust(self, issuer: str | None, kid: str | None = None) -> None:
         """Stop trusting one key of an issuer, or all of them, at once and for good.

@@ -19,7 +19,7 @@ from jwt_middleware.events import Observer
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.issuers.trusted import Trust, source_of
+from jwt_middleware.issuers.trusted import TrustedIssuer, source_of
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.remote.pool_limits import (
     RETURNING_BURST,
@@ -52,7 +52,7 @@ class AdmittedPool:
         policy: AdmittedIssuers,
         clock: Clock,
         observers: tuple[Observer, ...],
-        forget: Callable[[Trust], None],
+        forget: Callable[[TrustedIssuer], None],
     ) -> None:
         """:param forget: told of an issuer that is no longer in service."""
         self._policy = policy
@@ -64,7 +64,7 @@ class AdmittedPool:
         self._limit = PoolLimit(policy.max_flights, budget)
         self._log_budget = RateLimit(LOG_BURST, LOG_INTERVAL, now)
         self._is_closed = False
-        self._issuers: OrderedDict[str, Trust] = OrderedDict()
+        self._issuers: OrderedDict[str, TrustedIssuer] = OrderedDict()
         """By name; of those that have shown a good token, the latest to do so stands last."""
         self._proven: set[str] = set()
         self._returning: OrderedDict[str, RateLimit] = OrderedDict()
@@ -80,12 +80,12 @@ class AdmittedPool:
         self._lock = TinyLock()
         renew_after_fork(self)
 
-    def in_service(self) -> list[Trust]:
+    def in_service(self) -> list[TrustedIssuer]:
         """Return the issuers in service."""
         with self._lock:
             return list(self._issuers.values())
 
-    def get(self, name: str) -> Trust | None:
+    def get(self, name: str) -> TrustedIssuer | None:
         """Return the issuer of that name; ``None`` if the rule does not admit it.
 
         :raises KeysUnavailable: if the rule cannot tell, or this is closed.
@@ -102,7 +102,7 @@ class AdmittedPool:
             raise self._undecided(problem) from None
         return self._exchange(name, known, made)
 
-    def _is_recent(self, known: Trust) -> bool:
+    def _is_recent(self, known: TrustedIssuer) -> bool:
         # The greater of both ages counts: for so long an issuer is trusted that no longer is one.
         return (
             self._clock.monotonic() < known.admitted_until
@@ -120,11 +120,11 @@ class AdmittedPool:
             raise ValueError("the rule returned an Issuer of another name")
         return settings.admitted_with(self._policy.grants)
 
-    def _made(self, settings: Issuer, known: Trust | None) -> Trust:
-        if known is None or known.settings.key_settings != settings.key_settings:
-            return Trust(settings, self._source(settings))
-        if known.settings.token_settings != settings.token_settings:
-            return Trust(settings, known.source)
+    def _made(self, settings: Issuer, known: TrustedIssuer | None) -> TrustedIssuer:
+        if known is None or known.issuer.key_settings != settings.key_settings:
+            return TrustedIssuer(settings, self._source(settings))
+        if known.issuer.token_settings != settings.token_settings:
+            return TrustedIssuer(settings, known.keys)
         return known
 
     def _source(self, settings: Issuer) -> KeySource:
@@ -155,9 +155,11 @@ class AdmittedPool:
         if share.returning is not None:
             self._returning.move_to_end(name)
 
-    def _exchange(self, name: str, known: Trust | None, made: Trust | None) -> Trust | None:
+    def _exchange(
+        self, name: str, known: TrustedIssuer | None, made: TrustedIssuer | None
+    ) -> TrustedIssuer | None:
         """Put what the rule said in the place of what was known, unless another was faster."""
-        gone: list[Trust] = []
+        gone: list[TrustedIssuer] = []
         with self._lock:
             current = self._issuers.get(name)
             if current is not known and current is not None:
@@ -166,18 +168,20 @@ class AdmittedPool:
             if made is None:
                 gone = [] if current is None else self._retire(name)
             elif is_refused:
-                self._sources.pop(made.settings.key_settings, None)
+                self._sources.pop(made.issuer.key_settings, None)
             else:
                 gone = self._put(name, current, made)
         for each in gone:
             self._forget(each)
         if is_refused and made is not None:
             # Closed while the rule made up its mind: nothing of it stays open.
-            _close(made.source)
+            _close(made.keys)
             raise KeysUnavailable("the guard is closed")
         return made
 
-    def _put(self, name: str, current: Trust | None, made: Trust) -> list[Trust]:
+    def _put(
+        self, name: str, current: TrustedIssuer | None, made: TrustedIssuer
+    ) -> list[TrustedIssuer]:
         """Have an issuer in service; return those of which there may be tokens to forget."""
         made.admitted_until = self._clock.monotonic() + self._policy.readmit_after
         made.admitted_before = self._clock.now() + self._policy.readmit_after
@@ -186,7 +190,7 @@ class AdmittedPool:
             return self._make_room(name)
         return [current] if current is not made and name in self._proven else []
 
-    def _make_room(self, newest: str) -> list[Trust]:
+    def _make_room(self, newest: str) -> list[TrustedIssuer]:
         if len(self._issuers) <= self._policy.most:
             return []
         # Without one the newest has no place until a token of it was good. A request that waits for
@@ -196,22 +200,22 @@ class AdmittedPool:
     def _unproven_and_idle(self, keep: str) -> str | None:
         """Return an issuer that may go first: anybody can write a name, but not a good token."""
         for name, issuer in self._issuers.items():
-            if name == keep or name in self._proven or issuer.source.health().is_fetching:
+            if name == keep or name in self._proven or issuer.keys.health().is_fetching:
                 continue
             return name
         return None
 
-    def _retire(self, name: str) -> list[Trust]:
+    def _retire(self, name: str) -> list[TrustedIssuer]:
         """Take an issuer out of service; return it if there may be tokens to forget."""
         issuer = self._issuers.pop(name)
         # For good means for good: the next time this issuer is in service, too.
-        if issuer.source.distrusted:
-            self._withdrawn[name] = issuer.source.distrusted
+        if issuer.keys.distrusted:
+            self._withdrawn[name] = issuer.keys.distrusted
         if name not in self._proven:
             # No token of it was ever good, and to look for one would cost whoever comes next.
             return []
         self._proven.discard(name)
-        self._remember(name, self._shares.get(issuer.source))
+        self._remember(name, self._shares.get(issuer.keys))
         return [issuer]
 
     def _remember(self, name: str, share: PoolShare | None) -> None:
@@ -227,15 +231,15 @@ class AdmittedPool:
         if len(self._returning) > MAX_RETURNING:
             self._returning.popitem(last=False)
 
-    def proved(self, issuer: Trust) -> bool:
+    def proved(self, issuer: TrustedIssuer) -> bool:
         """Take note of a good token: its issuer keeps its place the longest.
 
         :return: whether it is in service.
         """
-        name = issuer.issuer or ""
-        gone: list[Trust] = []
+        name = issuer.name or ""
+        gone: list[TrustedIssuer] = []
         with self._lock:
-            share = self._shares.get(issuer.source)
+            share = self._shares.get(issuer.keys)
             if share is None or self._issuers.setdefault(name, issuer) is not issuer:
                 return False
             share.is_proven = True
@@ -259,10 +263,10 @@ class AdmittedPool:
             return False
         with self._lock:
             # Before anything is in it: an issuer without a place is held by nobody else.
-            self._withdrawn[name] = issuer.source.distrusted
+            self._withdrawn[name] = issuer.keys.distrusted
             sources = [source for source, owner in self._names.items() if owner == name]
         holders = [each for each in sources if kid is not None or each.snapshot is not None]
-        for source in holders or [issuer.source]:
+        for source in holders or [issuer.keys]:
             source.distrust(kid)
         return True
 
@@ -276,7 +280,7 @@ class AdmittedPool:
             self._is_closed = True
             sources = list(self._names)
             self._sources = WeakValueDictionary(
-                {each.settings.key_settings: each.source for each in self._issuers.values()}
+                {each.issuer.key_settings: each.keys for each in self._issuers.values()}
             )
         for source in sources:
             _close(source)

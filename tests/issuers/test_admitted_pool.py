@@ -391,7 +391,7 @@ def test_what_is_evicted_is_freed(world: World) -> None:
     guard = world.guard(most=2, max_flights=1)
     names = [world.name(number) for number in range(3)]
     guard.verify(world.token(names[0]))
-    source = weakref.ref(next(iter(guard._issuers)).source)
+    source = weakref.ref(next(iter(guard._issuers)).keys)
     for name in names[1:]:
         guard.verify(world.token(name))
     landed()
@@ -624,7 +624,7 @@ def test_a_source_that_was_put_aside_brings_no_withdrawn_key_back(world: World) 
     guard = world.guard(rule, readmit_after=60)
     known = world.token(name)
     guard.verify(known)
-    first = next(iter(guard._issuers)).source
+    first = next(iter(guard._issuers)).keys
     del addresses[0]
     world.clock.tick(61)
     assert code_of(guard, known) == "passed"
@@ -632,7 +632,7 @@ def test_a_source_that_was_put_aside_brings_no_withdrawn_key_back(world: World) 
     del addresses[0]
     world.clock.tick(61)
     assert code_of(guard, known) == "key_unknown"
-    assert next(iter(guard._issuers)).settings.jwks_uri == f"{name}/keys"
+    assert next(iter(guard._issuers)).issuer.jwks_uri == f"{name}/keys"
 
     assert first.snapshot is not None
     assert code_of(guard, world.token(name, sub="43")) == "key_unknown"
@@ -877,7 +877,7 @@ def test_all_keys_of_a_name_share_what_was_withdrawn(world: World) -> None:
 
     guard = world.guard(rule, readmit_after=60)
     guard.verify(world.token(name))
-    first = next(iter(guard._issuers)).source
+    first = next(iter(guard._issuers)).keys
     del addresses[0]
     world.clock.tick(61)
     guard.verify(world.token(name))
@@ -888,7 +888,7 @@ def test_all_keys_of_a_name_share_what_was_withdrawn(world: World) -> None:
     del addresses[0]
     world.clock.tick(61)
     assert code_of(guard, world.token(name, sub="43")) == "key_unknown"
-    assert next(iter(guard._issuers)).source.distrusted is first.distrusted
+    assert next(iter(guard._issuers)).keys.distrusted is first.distrusted
 
 
 class Interrupted(Clock):
@@ -921,7 +921,7 @@ def test_two_first_requests_share_keys_and_what_was_withdrawn() -> None:
     first = pool.get(name)
 
     assert first is not None
-    assert first.source is faster[0].source
+    assert first.keys is faster[0].keys
 
 
 def test_an_issuer_admitted_while_the_guard_is_closed_stays_closed(world: World) -> None:

@@ -26,7 +26,7 @@ LEASE_GRACE = 1.0
 class Fetches:
     """Begins fetches, and lets callers wait for the one under way.
 
-    All but :meth:`is_busy` and :meth:`abandon` are called with :attr:`lock` held.
+    All but :meth:`is_busy`, :meth:`send_off` and :meth:`abandon` are called with :attr:`lock` held.
     """
 
     def __init__(
@@ -157,6 +157,22 @@ class Fetches:
             self.current = None
             if self._share is not None:
                 self._share.give_back()
+
+    def send_off(self, fetch: SharedFetch | None, now: float) -> None:
+        """Have a fetch carried out for nobody in particular. Called without the lock."""
+        if fetch is not None and fetch.claim() and not fetch.fetch_in_background():
+            # No thread to be had. A request that has to wait will fetch by itself; until then, not
+            # every request need try.
+            with self.lock:
+                self._limits.backoff.pause(now)
+
+    def close(self) -> SharedFetch | None:
+        """Begin nothing any more; return what was under way, to be finished."""
+        fetch = self.current
+        if fetch is not None:
+            self.free(fetch)
+        self._limits.is_closed = True
+        return fetch
 
     def abandon(self, fetch: SharedFetch) -> None:
         """Make room, since nobody will carry a fetch out any more."""

@@ -135,18 +135,16 @@ class HTTPFetcher:
     @property
     def value(self) -> tuple[Hashable, ...]:
         """What it asks with, to be compared: objects are the same only if they are the very one."""
-        headers = self._headers
-        if isinstance(headers, Mapping):
-            shown: Hashable = frozenset(headers.items())
-        else:
-            shown = id(headers)
-        verify = self._given_verify
+        headers, verify = self._headers, self._given_verify
+        fields: Hashable = id(headers)
+        if isinstance(headers, Mapping) and all(isinstance(each, str) for each in headers.values()):
+            fields = frozenset(headers.items())
         return (
             id(self._client),
             verify if isinstance(verify, bool | str) else id(verify),
             self._settings["proxy"],
             self._settings["trust_env"],
-            shown,
+            fields,
             self._public_only,
         )
 

@@ -20,19 +20,16 @@ lock: they read one attribute.
 
 import random
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
-from jwt_middleware.checks import check_kind, listed, mapped
-from jwt_middleware.clock import Clock, SystemClock, check_clock
-from jwt_middleware.crypto.algorithms import ASYMMETRIC, Algorithm, select
+from jwt_middleware.checks import listed
+from jwt_middleware.clock import Clock, SystemClock
+from jwt_middleware.crypto.algorithms import ASYMMETRIC, Algorithm
 from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
 from jwt_middleware.effects import REQUEST_PATIENCE, Steps, arun, refuse_to_block, run
-from jwt_middleware.errors import ConfigurationError, KeysUnavailable, KeyUnknown
+from jwt_middleware.errors import KeysUnavailable, KeyUnknown
 from jwt_middleware.events import (
     Event,
-    KeyDocumentRejected,
-    KeyFetchesPaused,
     KeyFetchFinished,
     KeyFetchStarted,
     KeysWaitedFor,
@@ -45,11 +42,12 @@ from jwt_middleware.events import (
 from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.remote.discovery import Location
-from jwt_middleware.keys.remote.download import Download, Failed, Outcome
+from jwt_middleware.keys.remote.download import Download
 from jwt_middleware.keys.remote.fetch_limits import FetchLimits, Suppressed
 from jwt_middleware.keys.remote.fetches import Fetches
+from jwt_middleware.keys.remote.held_keys import HeldKeys
 from jwt_middleware.keys.remote.http import Fetcher, HTTPFetcher
-from jwt_middleware.keys.remote.options import ResolverOptions
+from jwt_middleware.keys.remote.options import ResolverOptions, asymmetric, check_resolver
 from jwt_middleware.keys.remote.pool_limits import PoolShare
 from jwt_middleware.keys.remote.shared_fetch import (
     CROWD_PATIENCE,
@@ -58,9 +56,9 @@ from jwt_middleware.keys.remote.shared_fetch import (
     Waiter,
     with_old_keys,
 )
-from jwt_middleware.keys.remote.state import KeySetState, Terms, absorb, removals
+from jwt_middleware.keys.remote.state import Terms
 from jwt_middleware.keys.seed import export, snapshot_from_seed
-from jwt_middleware.keys.snapshot import CURRENT, KeyHealth, Keys, Snapshot, State, state_of
+from jwt_middleware.keys.snapshot import CURRENT, KeyHealth, Keys, Snapshot, state_of
 
 _DEFAULTS = ResolverOptions()
 
@@ -100,32 +98,35 @@ class JWKSResolver:
         :raises ConfigurationError: for an address that keys must not come from, an algorithm that
             is no signature with a public key, or a seed that is none.
         """
-        _check_options(options, fetcher, clock, rng, seed)
+        check_resolver(options, fetcher, clock, rng, seed)
         self._name = issuer or jwks_uri or ""
         self._options = options
         self._clock = clock
         self._monotonic = clock.monotonic
         self._wall = clock.now
         self._observers = listed("observers", observers, "[log_event]")
-        self._allowed = _asymmetric(algorithms)
+        self._allowed = asymmetric(algorithms)
         self.distrusted = Distrusted() if distrusted is None else distrusted
         """What was withdrawn of it."""
         rng = rng or random.SystemRandom()
-        self._terms = Terms(self._name, options, rng, self.distrusted)
         self._own_fetcher = HTTPFetcher()
         location = Location(
             jwks_uri, issuer, options, fetcher or self._own_fetcher, clock, discovery=discovery
         )
         self._download = Download(location, options.max_keys, clock)
         self._limits = FetchLimits(options, rng, clock.monotonic())
+        self._held = HeldKeys(Terms(self._name, options, rng, self.distrusted), self._limits, clock)
+        self.current = self._held.current
+        """The current set; read without a lock."""
         self._fetches = Fetches(self._carry_out, self._limits, share, options.timeout)
-        self._empty_since: float | None = None
-        self._last_success_at: float | None = None
-        self.snapshot: Snapshot | None = None
-        """The current set, replaced by one assignment; read without a lock."""
         if seed is not None:
-            self.snapshot = snapshot_from_seed(seed, options, clock, self.distrusted)
+            self.current.snapshot = snapshot_from_seed(seed, options, clock, self.distrusted)
         renew_after_fork(self)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The set that is held now."""
+        return self.current.snapshot
 
     def after_fork(self) -> None:
         """Start over in a forked child, with the keys of its parent."""
@@ -139,7 +140,7 @@ class JWKSResolver:
         :raises KeyUnknown: if no key fits and asking would not help, or must wait.
         :raises KeysUnavailable: if there is no telling.
         """
-        snapshot = self.snapshot
+        snapshot = self.current.snapshot
         if snapshot is not None:
             keys = self._find(snapshot, kid, algorithm)
             is_fresh = self._monotonic() < snapshot.soft_at and self._wall() < snapshot.soft_until
@@ -149,19 +150,15 @@ class JWKSResolver:
 
     def has(self, kid: str | None, algorithm: Algorithm) -> bool:
         """Return whether :meth:`plan` would name keys from memory."""
-        return self._state in CURRENT and bool(self._find(self.snapshot, kid, algorithm))
+        return self._held.state in CURRENT and bool(self._find(self.snapshot, kid, algorithm))
 
     def _find(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
         """Return the keys of a set that a token may be verified with."""
         if snapshot is None or algorithm.name not in self._allowed:
             return ()
-        if kid is not None:
-            return snapshot.named(kid, algorithm)
-        # RFC 7515 §4.1.4 leaves kid open; without one, only what leaves no choice is safe to guess.
-        serving = snapshot.all_serving(algorithm)
-        if self._options.kidless == "try" or len(serving) == 1:
-            return () if self._options.kidless == "reject" else serving
-        return ()
+        if kid is None:
+            return snapshot.unnamed(algorithm, self._options.kidless)
+        return snapshot.named(kid, algorithm)
 
     def _plan_with_care(
         self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm
@@ -217,11 +214,12 @@ class JWKSResolver:
             # A set that arrived since we looked is the answer: to ask again would be a second fetch
             # for the same question.
             waiter = self._fetches.wait_for_unknown_kid(kid, now) if current is snapshot else None
-        if waiter is None:
-            return self._found(current, kid, algorithm)
-        if isinstance(waiter, Waiter):
-            return waiter
-        raise self._suppressed(waiter, now)
+        if isinstance(waiter, Suppressed):
+            raise self._suppressed(waiter, now)
+        found = waiter or self._find(current, kid, algorithm)
+        if not found:
+            raise KeyUnknown("no key fits the header")
+        return found
 
     def _suppressed(self, suppressed: Suppressed, now: float) -> KeyUnknown | KeysUnavailable:
         """Return the refusal of a token whose kid nobody is asked for."""
@@ -233,24 +231,12 @@ class JWKSResolver:
         # that this instance is ill, nor have a good cookie deleted.
         return KeyUnknown(f"no key fits the header ({suppressed.cause})", suppressed.seconds)
 
-    def _found(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
-        if keys := self._find(snapshot, kid, algorithm):
-            return keys
-        raise KeyUnknown("no key fits the header")
-
     def _refresh_in_background(self, now: float) -> None:
         if self._fetches.is_busy(now):
             return
         with self._fetches.lock:
             fetch = self._fetches.in_background(now)
-        self._send_off(fetch, now)
-
-    def _send_off(self, fetch: SharedFetch | None, now: float) -> None:
-        if fetch is not None and fetch.claim() and not fetch.fetch_in_background():
-            # No thread to be had. A request that has to wait will fetch by itself; until then, not
-            # every request need try.
-            with self._fetches.lock:
-                self._limits.backoff.pause(now)
+        self._fetches.send_off(fetch, now)
 
     def settle(self, kid: str | None, algorithm: Algorithm, waited: Waited) -> Keys:
         """Return the keys to try after waiting; never asks for another fetch.
@@ -307,70 +293,33 @@ class JWKSResolver:
         """Fetch, take in, wake who waits, and tell: in this order, so that nobody waits for us."""
         began = self._monotonic()
         self._tell(KeyFetchStarted(self._name, fetch.reason))
-        outcome = self._download.fetch(self.snapshot)
+        outcome = self._download.fetch(self.current.snapshot)
         with self._fetches.lock:
-            word, events = self._take_in(fetch, outcome)
+            is_given_up = self._fetches.current is not fetch
+            word, events = self._held.take_in(fetch, outcome, is_given_up=is_given_up)
             self._fetches.free(fetch)
         fetch.finish()
         seconds = self._monotonic() - began
         for event in (KeyFetchFinished(self._name, fetch.reason, word, seconds), *events):
             self._tell(event)
 
-    def _take_in(self, fetch: SharedFetch, outcome: Outcome) -> tuple[str, list[Event]]:
-        """Put what a fetch brought in place; return what came of it, in a word and in events."""
-        if self._limits.is_closed or self._is_late(fetch, outcome):
-            return "ignored", []
-        known = KeySetState(self.snapshot, self._empty_since)
-        change = absorb(known, outcome, fetch.number, self._terms, self._monotonic())
-        self._empty_since = change.state.empty_since
-        if change.failure is not None:
-            return change.word, self._pause(change.failure)
-        if change.word != "ignored":
-            self._exchange(fetch, change.state.snapshot)
-        return change.word, list(change.events)
-
-    def _is_late(self, fetch: SharedFetch, outcome: Outcome) -> bool:
-        """Return whether a fetch was given up and there is no use for what it brings."""
-        if self._fetches.current is fetch:
-            return False
-        snapshot = self.snapshot
-        has_newer = snapshot is not None and snapshot.generation >= fetch.number
-        return has_newer or isinstance(outcome, Failed)
-
-    def _pause(self, failure: Failed) -> list[Event]:
-        backoff = self._limits.backoff
-        seconds = backoff.failed(failure.reason, failure.retry_after, self._monotonic())
-        paused = KeyFetchesPaused(self._name, seconds, backoff.failures, failure.reason)
-        if failure.is_rejected:
-            return [KeyDocumentRejected(self._name, failure.reason), paused]
-        return [paused]
-
-    def _exchange(self, fetch: SharedFetch, snapshot: Snapshot | None) -> None:
-        """Put a set in place of the one before. This assignment is what readers see."""
-        known, self.snapshot = self.snapshot, snapshot
-        before = frozenset[str]() if known is None else known.kids
-        self._limits.succeeded(frozenset[str]() if snapshot is None else snapshot.kids, before)
-        self._last_success_at = self._wall()
-        fetch.succeeded = True
-
     def signature_failed(self) -> None:
         """Look, in the background, whether a known key was replaced under its name.
 
-        To be called when a signature does not verify. Does nothing unless
-        ``ResolverOptions(replaced_kid_interval=...)`` allows it, and then at most so often.
+        Only where ``ResolverOptions(replaced_kid_interval=...)`` allows it, and only so often.
         """
         if self._options.replaced_kid_interval is None:
             return
         now = self._monotonic()
         with self._fetches.lock:
             fetch = self._fetches.for_replaced_kid(now)
-        self._send_off(fetch, now)
+        self._fetches.send_off(fetch, now)
 
     def start_warming(self) -> Waiter | None:
         """Begin to fetch as :meth:`warm` does; return what to wait for, if there is anything."""
         with self._fetches.lock:
             self._limits.is_closed = False
-        if self._state in CURRENT:
+        if self._held.state in CURRENT:
             return None
         with self._fetches.lock:
             waiter = self._fetches.wait(self._monotonic(), "warm")
@@ -389,7 +338,7 @@ class JWKSResolver:
         :raises KeysUnavailable: if ``required`` and there are none.
         :raises ConfigurationError: if it would block a running event loop.
         """
-        if self._state not in CURRENT:
+        if self._held.state not in CURRENT:
             refuse_to_block("warm", "awarm")
         run(self._warming(), REQUEST_PATIENCE if timeout is None else timeout)
         self.check_warm(required)
@@ -405,10 +354,7 @@ class JWKSResolver:
             yield waiter
 
     def check_warm(self, required: bool) -> None:
-        """Refuse to start without keys.
-
-        :raises KeysUnavailable: if they are ``required`` and there are none.
-        """
+        """Refuse to start without keys; raises ``KeysUnavailable`` where they are required."""
         if required and not self.health().is_ready:
             raise self._unavailable(self._monotonic())
 
@@ -420,62 +366,30 @@ class JWKSResolver:
         :raises ConfigurationError: if all are to be withdrawn and none was fetched yet.
         """
         with self._fetches.lock:
-            known = self.snapshot
-            if known is None and kid is None:
-                raise ConfigurationError(
-                    f"distrust({self._name!r}): no keys were fetched yet: name the key with kid=, "
-                    "or call warm() first"
-                )
-            self.distrusted.add(kid, known.keys if known is not None else ())
+            self._held.withdraw(kid)
         self.apply_withdrawals()
 
     def apply_withdrawals(self) -> None:
         """Take out of the current set what was withdrawn, here or by another source."""
         with self._fetches.lock:
-            known = self.snapshot
-            if known is None:
-                return
-            fresh = self.snapshot = replace(known, keys=self.distrusted.without(known.keys))
-        for event in removals(known, fresh, self._name):
+            events = self._held.apply_withdrawals()
+        for event in events:
             self._tell(event)
-
-    @property
-    def _state(self) -> State:
-        return state_of(self.snapshot, self._monotonic(), self._wall())
 
     def health(self) -> KeyHealth:
         """Return how it stands, without asking anybody."""
-        snapshot, now, backoff = self.snapshot, self._monotonic(), self._limits.backoff
-        wall = self._wall()
-        state = "closed" if self._limits.is_closed else state_of(snapshot, now, wall)
-        keys = len(snapshot.keys) if snapshot is not None else 0
-        return KeyHealth(
-            state,
-            is_ready=keys > 0 and state != "dead",
-            keys=keys,
-            failures=backoff.failures,
-            last_failure=backoff.last_failure,
-            is_degraded=keys > 0 and state == "expired",
-            is_fetching=self._fetches.current is not None,
-            age=None if snapshot is None else snapshot.instant(now, wall) - snapshot.fetched_at,
-            generation=0 if snapshot is None else snapshot.generation,
-            last_success_at=self._last_success_at,
-            next_attempt_in=max(0.0, backoff.ends_at - now),
-        )
+        return self._held.health(is_fetching=self._fetches.current is not None)
 
     def export(self) -> dict[str, Any] | None:
         """Return the set as JSON can carry it, to be a ``seed`` elsewhere; ``None`` without one."""
-        snapshot = self.snapshot
+        snapshot = self.current.snapshot
         return None if snapshot is None else export(snapshot, self._clock, self.distrusted)
 
     def close(self) -> None:
         """Forget the keys, wake who waits, give up what is under way. ``warm`` opens it again."""
         with self._fetches.lock:
-            fetch = self._fetches.current
-            if fetch is not None:
-                self._fetches.free(fetch)
-            self._limits.is_closed = True
-            self.snapshot = None
+            fetch = self._fetches.close()
+            self.current.snapshot = None
         if fetch is not None:
             fetch.finish()
         self._own_fetcher.close()
@@ -483,26 +397,3 @@ class JWKSResolver:
     async def aclose(self) -> None:
         """Do the same; nothing of it waits."""
         self.close()
-
-
-def _check_options(
-    options: object, fetcher: object, clock: Clock, rng: object, seed: object
-) -> None:
-    check_kind("options", options, ResolverOptions, "ResolverOptions(timeout=3)")
-    check_clock(clock)
-    if fetcher is not None and not callable(getattr(fetcher, "fetch", None)):
-        raise ConfigurationError(f"fetcher={fetcher!r} has no fetch(request): write HTTPFetcher()")
-    if rng is not None:
-        check_kind("rng", rng, random.Random, "random.Random()")
-    if seed is not None:
-        mapped("seed", seed, "what export() returned")
-
-
-def _asymmetric(algorithms: Collection[str]) -> frozenset[str]:
-    chosen = select(algorithms)
-    if chosen[0].is_symmetric:
-        raise ConfigurationError(
-            f"algorithms={[row.name for row in chosen]!r} need a shared secret, and what a key set "
-            "publishes is none"
-        )
-    return frozenset(row.name for row in chosen)
