@@ -35,7 +35,6 @@ from jwt_middleware.guard.options import (
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.registry import Registry
-from jwt_middleware.issuers.trusted import Trust
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.csrf import OriginProof
@@ -244,7 +243,7 @@ class Guard:
 
     def health(self) -> dict[str | None, KeyHealth]:
         """Return how each issuer's keys stand, without asking anybody."""
-        return {trust.issuer: trust.source.health() for trust in self._issuers}
+        return {issuer.name: issuer.keys.health() for issuer in self._issuers}
 
     def distrust(self, issuer: str | None, kid: str | None = None) -> None:
         """Stop trusting one key of an issuer, or all of them, at once and for good.
@@ -252,7 +251,12 @@ class Guard:
         :raises ConfigurationError: if no such issuer is configured, or admitted.
         :raises KeysUnavailable: if the rule that may admit it cannot tell.
         """
-        self._named("distrust", issuer).source.distrust(kid)
+        try:
+            self._issuers.distrust(issuer, kid)
+        except KeyError:
+            raise ConfigurationError(
+                f"distrust({issuer!r}): no such issuer is configured"
+            ) from None
         self._authenticator.forget()
 
     def export_keys(self, issuer: str | None) -> dict[str, Any] | None:
@@ -262,14 +266,13 @@ class Guard:
 
         :raises ConfigurationError: if no such issuer is configured.
         """
-        source = self._named("export_keys", issuer).remote
-        return None if source is None else source.export()
-
-    def _named(self, call: str, issuer: str | None) -> Trust:
         try:
-            return self._issuers.named(issuer)
+            source = self._issuers.named(issuer).remote
         except KeyError:
-            raise ConfigurationError(f"{call}({issuer!r}): no such issuer is configured") from None
+            raise ConfigurationError(
+                f"export_keys({issuer!r}): no such issuer is configured"
+            ) from None
+        return None if source is None else source.export()
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
         """Fetch every issuer's keys now, so that the first request need not wait.

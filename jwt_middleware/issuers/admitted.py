@@ -9,7 +9,7 @@ from inspect import iscoroutinefunction
 from jwt_middleware.checks import check_count, check_seconds
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.keys.remote.shared_fetch import MAX_FLIGHTS
+from jwt_middleware.keys.remote.pool_limits import MAX_FETCHES
 from jwt_middleware.tokens.grants import (
     GrantsOption,
     checked_grants,
@@ -27,7 +27,7 @@ class AdmittedIssuers:
         admit: Callable[[str], Issuer | None],
         *,
         most: int = MAX_ISSUERS,
-        max_flights: int = MAX_FLIGHTS,
+        max_flights: int = MAX_FETCHES,
         readmit_after: float = 300,
         grants: GrantsOption = None,
     ) -> None:

@@ -15,7 +15,7 @@ from jwt_middleware.crypto.algorithms import ASYMMETRIC, select
 from jwt_middleware.crypto.key_options import KeyOption, read_keys
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.tenants import TENANT, Tenants, checked_tenants
-from jwt_middleware.keys.remote.http import Fetcher
+from jwt_middleware.keys.remote.http import Fetcher, HTTPFetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.principal import ClaimPath, claim_path
 from jwt_middleware.tokens.claims import SAYS_ITS_KIND, AnyAudience, ClaimPolicy
@@ -210,7 +210,10 @@ class Issuer:
     @property
     def key_settings(self) -> tuple[Any, ...]:
         """Where its keys come from, as a value that can be compared and hashed."""
-        fetcher = None if self.fetcher is None else id(self.fetcher)
+        fetcher: object = None if self.fetcher is None else id(self.fetcher)
+        if type(self.fetcher) is HTTPFetcher:
+            # A rule may make one each time it is asked.
+            fetcher = self.fetcher.value
         algorithms = tuple(self.algorithms)
         place = (self.issuer, self.jwks_uri, self.discovery, algorithms, self.resolver)
         return (*place, fetcher, self.keys)

@@ -2,13 +2,17 @@
 
 import gc
 import logging
+import os
+import signal
 import socket
+import ssl
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from jwt_middleware import (
@@ -25,8 +29,15 @@ from jwt_middleware.forks import _after_fork
 from jwt_middleware.guard.explain import Question
 from jwt_middleware.issuers import admitted_pool
 from jwt_middleware.issuers.admitted_pool import LOG_BURST, LOG_INTERVAL
-from jwt_middleware.keys.remote.http import Request, Response
-from jwt_middleware.keys.remote.shared_fetch import UNPROVEN_BURST, UNPROVEN_INTERVAL
+from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
+from jwt_middleware.keys.remote.pool_limits import (
+    MAX_PATIENT_WAITERS,
+    RETURNING_BURST,
+    RETURNING_INTERVAL,
+    UNPROVEN_BURST,
+    UNPROVEN_INTERVAL,
+)
+from jwt_middleware.keys.remote.shared_fetch import CROWD_PATIENCE, Waiter
 from jwt_middleware.testing import Clock, KeyPair
 from tests.faces.calls import InProcess
 from tests.keys.publisher import SOON, in_threads, landed
@@ -124,13 +135,13 @@ def test_a_stranger_leaves_nothing_behind(world: World, monkeypatch: pytest.Monk
         text = key.sign({"iss": f"https://{number}.example", "aud": "api"})
         assert code_of(guard, text) == "issuer_untrusted"
 
-    (admissions,) = guard._issuers._admissions
+    (pool,) = guard._issuers._pools
     assert world.web.asked == []
     assert guard.health() == {}
-    assert not admissions._trusts
-    assert not admissions._sources
-    assert not admissions._withdrawn
-    assert not admissions._proven
+    assert not pool._issuers
+    assert not pool._sources
+    assert not pool._withdrawn
+    assert not pool._proven
 
 
 def test_a_fixed_issuer_wins_by_its_exact_name(world: World) -> None:
@@ -246,8 +257,8 @@ def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent(world: World) -> 
     """Another thread of the parent may have held it at that moment (P51)."""
     name = world.name("a")
     guard = world.guard()
-    (admissions,) = guard._issuers._admissions
-    admissions._lock.acquire()
+    (pool,) = guard._issuers._pools
+    pool._lock.acquire()
     _after_fork()
 
     assert guard.verify(world.token(name)).issuer == name
@@ -282,7 +293,7 @@ def test_names_without_a_good_token_never_drive_out_one_with(world: World) -> No
     """Anybody can write an admitted name into a token; the places of others are safe (P61)."""
     guard = world.guard(most=4, max_flights=2)
     forgotten: list[Any] = []
-    guard._issuers._admissions[0]._forget = forgotten.append
+    guard._issuers._pools[0]._forget = forgotten.append
     proven = [world.name(f"good-{number}") for number in range(3)]
     for name in proven:
         guard.verify(world.token(name))
@@ -312,7 +323,7 @@ def test_an_issuer_whose_keys_are_being_fetched_keeps_its_place(world: World) ->
     waiting.start()
     assert world.arrived.acquire(timeout=SOON)
     for name in idle[2:]:
-        assert code_of(guard, world.token(name)) == "keys_unavailable"
+        assert code_of(guard, world.token(name)) == "key_unknown"
 
     assert busy in guard.health()
     world.gate.set()
@@ -333,7 +344,9 @@ def test_fetches_are_limited_over_all_of_them(world: World) -> None:
         thread.start()
         assert world.arrived.acquire(timeout=SOON)
 
-    assert code_of(guard, world.token(names[2])) == "keys_unavailable"
+    with pytest.raises(KeyUnknown) as refused:
+        guard.verify(world.token(names[2]))
+    assert not refused.value.condemns_token
     assert len(world.web.asked) == 2
     world.gate.set()
     for thread in threads:
@@ -378,7 +391,7 @@ def test_what_is_evicted_is_freed(world: World) -> None:
     guard = world.guard(most=2, max_flights=1)
     names = [world.name(number) for number in range(3)]
     guard.verify(world.token(names[0]))
-    source = weakref.ref(next(iter(guard._issuers)).source)
+    source = weakref.ref(next(iter(guard._issuers)).keys)
     for name in names[1:]:
         guard.verify(world.token(name))
     landed()
@@ -611,7 +624,7 @@ def test_a_source_that_was_put_aside_brings_no_withdrawn_key_back(world: World) 
     guard = world.guard(rule, readmit_after=60)
     known = world.token(name)
     guard.verify(known)
-    first = next(iter(guard._issuers)).source
+    first = next(iter(guard._issuers)).keys
     del addresses[0]
     world.clock.tick(61)
     assert code_of(guard, known) == "passed"
@@ -619,7 +632,7 @@ def test_a_source_that_was_put_aside_brings_no_withdrawn_key_back(world: World) 
     del addresses[0]
     world.clock.tick(61)
     assert code_of(guard, known) == "key_unknown"
-    assert next(iter(guard._issuers)).settings.jwks_uri == f"{name}/keys"
+    assert next(iter(guard._issuers)).issuer.jwks_uri == f"{name}/keys"
 
     assert first.snapshot is not None
     assert code_of(guard, world.token(name, sub="43")) == "key_unknown"
@@ -720,8 +733,8 @@ def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> Non
     for thread in threads:
         thread.start()
         assert world.arrived.acquire(timeout=SOON)
-    # Within the budget, but all places are taken: nobody can tell.
-    assert code_of(guard, strangers[2]) == "keys_unavailable"
+    # Within the budget, but all places are taken: no verdict, and no sign that anything is ill.
+    assert code_of(guard, strangers[2]) == "key_unknown"
 
     steps: Any = guard.decide(Question("GET", "/", world.token(proven, sub="43")))
 
@@ -750,15 +763,15 @@ def test_only_so_many_proven_names_are_remembered(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names that are too long to be addresses not at all."""
-    monkeypatch.setattr(admitted_pool, "MAX_PROVEN_BEFORE", 2)
+    monkeypatch.setattr(admitted_pool, "MAX_RETURNING", 2)
     guard = world.guard(most=2, max_flights=1)
     for name in [*(world.name(number) for number in range(5)), world.name("x" * 600)]:
         guard.verify(world.token(name))
     guard.verify(world.token(world.name(6)))
     guard.verify(world.token(world.name(7)))
 
-    (pool,) = guard._issuers._admissions
-    assert list(pool._proven_before) == [world.name(3), world.name(4)]
+    (pool,) = guard._issuers._pools
+    assert list(pool._returning) == [world.name(3), world.name(4)]
 
 
 def test_a_rule_that_fails_fills_no_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -784,3 +797,407 @@ def test_a_rule_is_asked_again_after_a_sleep(world: World) -> None:
     world.clock.suspend(61)
 
     assert code_of(guard, known) == "issuer_untrusted"
+
+
+def full(world: World, **options: Any) -> tuple[Guard, list[str]]:
+    """Return a guard all of whose places belong to proven issuers, and their names."""
+    guard = world.guard(most=2, max_flights=1, **options)
+    names = [world.name(f"proven-{number}") for number in range(2)]
+    for name in names:
+        guard.verify(world.token(name))
+    return guard, names
+
+
+def test_a_key_of_an_issuer_without_a_place_is_withdrawn_for_good(world: World) -> None:
+    """All places are taken by proven issuers, and nobody else holds what was withdrawn."""
+    guard, _ = full(world)
+    name = world.name("newcomer")
+    guard.distrust(name, "k")
+    gc.collect()
+
+    assert code_of(guard, world.token(name)) == "key_unknown"
+    assert name not in guard.health()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_withdrawal_without_a_place_holds_in_a_forked_child(world: World) -> None:
+    """It is known by the name of the issuer, which the child knows as well."""
+    guard, _ = full(world)
+    name = world.name("newcomer")
+    guard.distrust(name, "k")
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if code_of(guard, world.token(name)) == "key_unknown" else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_withdrawal_reaches_the_keys_that_a_request_waits_with(world: World) -> None:
+    """Its issuer has no place: the request holds keys that nobody else finds."""
+    guard, _ = full(world)
+    name = world.name("waiting")
+    steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+    waited = next(steps).perform(time.monotonic() + SOON)
+    guard.distrust(name, "k")
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(waited)
+
+    assert end.value.value.code == "key_unknown"
+
+
+def test_all_keys_that_a_request_waits_with_are_withdrawn_without_naming_them(
+    world: World,
+) -> None:
+    """There are some, although the issuer has no place."""
+    guard, _ = full(world)
+    name = world.name("waiting")
+    steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+    waited = next(steps).perform(time.monotonic() + SOON)
+    guard.distrust(name)
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(waited)
+
+    assert end.value.value.code == "key_unknown"
+    assert code_of(guard, world.token(name)) == "key_unknown"
+
+
+def test_all_keys_of_a_name_share_what_was_withdrawn(world: World) -> None:
+    """Also those of other settings, in service and put aside, and those to come."""
+    name = world.name("a")
+    addresses = [f"{name}/keys", f"{name}/keys?2", f"{name}/keys?3"]
+    for address in addresses:
+        world.web.put(address, {"keys": [world.keys[name].jwk]})
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(asked, audience="api", jwks_uri=addresses[0], fetcher=world)
+
+    guard = world.guard(rule, readmit_after=60)
+    guard.verify(world.token(name))
+    first = next(iter(guard._issuers)).keys
+    del addresses[0]
+    world.clock.tick(61)
+    guard.verify(world.token(name))
+    guard.distrust(name, "k")
+
+    assert first.snapshot is not None
+    assert first.snapshot.keys == ()
+    del addresses[0]
+    world.clock.tick(61)
+    assert code_of(guard, world.token(name, sub="43")) == "key_unknown"
+    assert next(iter(guard._issuers)).keys.distrusted is first.distrusted
+
+
+class Interrupted(Clock):
+    """A clock at whose next reading another thread comes between."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def monotonic(self) -> float:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().monotonic()
+
+
+def test_two_first_requests_share_keys_and_what_was_withdrawn() -> None:
+    """The second comes and goes while the first makes its source: there is one in the end."""
+    clock = Interrupted()
+    world = World(clock)
+    guard = world.guard()
+    (pool,) = guard._issuers._pools
+    name = world.name("a")
+    faster: list[Any] = []
+
+    def come_between() -> None:
+        faster.append(pool.get(name))
+        # Its place is taken by others before the first goes on.
+        pool._issuers.clear()
+
+    clock.meanwhile = come_between
+    first = pool.get(name)
+
+    assert first is not None
+    assert first.keys is faster[0].keys
+
+
+def test_an_issuer_admitted_while_the_guard_is_closed_stays_closed(world: World) -> None:
+    """The rule was asked before, and answers after: nothing is left open, and nobody is served."""
+    name = world.name("a")
+    is_asked = False
+
+    def rule(asked: str) -> Issuer | None:
+        nonlocal is_asked
+        if not is_asked:
+            is_asked = True
+            guard.close()
+        return world.admit(asked)
+
+    guard = world.guard(rule)
+
+    assert code_of(guard, world.token(name)) == "keys_unavailable"
+    assert guard.health() == {}
+    assert world.web.asked == []
+    guard.warm()
+    assert code_of(guard, world.token(name)) == "passed"
+
+
+def test_keys_that_a_request_waits_for_are_closed_with_the_guard(world: World) -> None:
+    """They have no place, and are found all the same; after ``warm`` there are new ones."""
+    guard, _ = full(world)
+    name = world.name("waiting")
+    steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+    effect = next(steps)
+    guard.close()
+
+    assert effect.waiter.fetch.future.done()
+    guard.warm()
+    assert code_of(guard, world.token(name, sub="43")) == "passed"
+    steps.close()
+
+
+class Fetching(HTTPFetcher):
+    """A fetcher of one's own class, made each time."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def fetch(self, request: Request) -> Response:
+        return self._world.fetch(request)
+
+
+def test_a_rule_that_makes_a_fetcher_each_time_serves_a_newcomer(world: World) -> None:
+    """All places are taken: whoever waited is held against the issuer whose keys it waited for."""
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(asked, audience="api", jwks_uri=f"{asked}/keys", fetcher=Fetching(world))
+
+    guard, _ = full(world, rule=rule)
+    name = world.name("newcomer")
+
+    assert code_of(guard, world.token(name)) == "passed"
+    assert world.web.asked.count(f"{name}/keys") == 1
+    assert code_of(guard, world.token(name, sub="43")) == "passed"
+    assert world.web.asked.count(f"{name}/keys") == 1
+
+
+def test_fetchers_of_the_same_settings_are_the_same_settings() -> None:
+    """A rule that makes one each time it is asked does not have the keys fetched anew."""
+
+    def keys_of(**settings: Any) -> object:
+        fetcher = HTTPFetcher(**settings)
+        return Issuer("https://a/", audience=None, fetcher=fetcher).key_settings
+
+    assert keys_of(public_only=True) == keys_of(public_only=True)
+    assert keys_of(headers={"X": "1"}) == keys_of(headers={"X": "1"})
+    kept = [HTTPFetcher(headers=dict), HTTPFetcher(verify=ssl.create_default_context())]
+    others: list[dict[str, Any]] = [
+        {},
+        {"public_only": True},
+        {"trust_env": False},
+        {"verify": False},
+        {"proxy": "http://p:1"},
+        {"headers": {"X": "1"}},
+        {"headers": {"X": "2"}},
+        {"client": httpx.Client()},
+    ]
+    values = [keys_of(**each) for each in others]
+    values += [Issuer("https://a/", audience=None, fetcher=each).key_settings for each in kept]
+    assert len(set(values)) == len(values)
+
+
+def test_what_finds_no_place_spends_nothing(world: World) -> None:
+    """Forty tenants at once: those that found all places taken come in when there is one again."""
+    guard = world.guard(max_flights=2)
+    names = [world.name(number) for number in range(UNPROVEN_BURST)]
+    world.gate.clear()
+    threads = [
+        threading.Thread(target=code_of, args=(guard, world.token(name))) for name in names[:2]
+    ]
+    for thread in threads:
+        thread.start()
+        assert world.arrived.acquire(timeout=SOON)
+    assert {code_of(guard, world.token(name)) for name in names[2:]} == {"key_unknown"}
+    world.gate.set()
+    for thread in threads:
+        thread.join(SOON)
+
+    assert [code_of(guard, world.token(name)) for name in names] == ["passed"] * UNPROVEN_BURST
+
+
+def forged(world: World, name: str) -> str:
+    """Return a token that somebody else signed."""
+    good = {"iss": name, "aud": "api", "sub": "1", "exp": int(world.clock.now()) + 60}
+    return KeyPair.generate("ES256", "k").sign(good)
+
+
+def test_a_returning_issuer_has_a_small_budget_that_outlives_its_keys(world: World) -> None:
+    """Its name is known, so anybody can have it fetched for: twice, and once in ten seconds."""
+    guard, names = full(world)
+    returning = world.name("returning")
+    guard.verify(world.token(returning))
+    for name in names:
+        guard.verify(world.token(name, sub="43"))
+    world.web.asked.clear()
+    gc.collect()
+    outcomes = []
+    for _ in range(5):
+        outcomes.append(code_of(guard, forged(world, returning)))
+        landed()
+        gc.collect()
+
+    assert returning not in guard.health()
+    assert outcomes == ["signature_invalid"] * RETURNING_BURST + ["key_unknown"] * 3
+    assert len(world.web.asked) == RETURNING_BURST
+    with pytest.raises(KeyUnknown) as refused:
+        guard.verify(world.token(returning))
+    assert refused.value.retry_after == RETURNING_INTERVAL
+    world.clock.tick(RETURNING_INTERVAL)
+    assert code_of(guard, world.token(returning)) == "passed"
+
+
+def test_that_budget_is_not_renewed_by_coming_and_going(world: World) -> None:
+    """It is of the name, not of the time in between."""
+    guard, names = full(world)
+    returning = world.name("returning")
+
+    def come_and_go() -> None:
+        guard.verify(world.token(returning))
+        for name in names:
+            world.clock.tick(RETURNING_INTERVAL)
+            guard.verify(world.token(name, sub="43"))
+        gc.collect()
+
+    come_and_go()
+    for _ in range(RETURNING_BURST):
+        code_of(guard, forged(world, returning))
+        gc.collect()
+    world.clock.tick(RETURNING_INTERVAL)
+    guard.verify(world.token(returning))
+    for name in names:
+        guard.verify(world.token(name, sub="43"))
+    gc.collect()
+    assert returning not in guard.health()
+
+    assert code_of(guard, forged(world, returning)) == "key_unknown"
+
+
+def test_returning_issuers_take_no_place_of_those_in_service(world: World) -> None:
+    """Their publishers hang, and a proven issuer's keys are renewed all the same."""
+    guard, names = full(world)
+    returning = world.name("returning")
+    guard.verify(world.token(returning))
+    for name in names:
+        guard.verify(world.token(name, sub="43"))
+    world.clock.tick(700)
+    world.gate.clear()
+    world.arrived = threading.Semaphore(0)
+    hanging = threading.Thread(target=code_of, args=(guard, forged(world, returning)))
+    hanging.start()
+    assert world.arrived.acquire(timeout=SOON)
+
+    steps: Any = guard.decide(Question("GET", "/", world.token(names[1], sub="44")))
+
+    assert next(steps).waiter.fetch.reason == "expired"
+    steps.close()
+    world.gate.set()
+    hanging.join(SOON)
+
+
+def test_a_place_ends_by_itself(world: World) -> None:
+    """Whoever took it went away, and so did the keys: a newcomer finds it free after some time."""
+    guard, _ = full(world)
+    steps: Any = guard.decide(Question("GET", "/", crafted(world, 1)))
+    next(steps)
+    del steps
+    gc.collect()
+    assert code_of(guard, world.token(world.name("newcomer"))) == "key_unknown"
+    world.clock.tick(7)
+
+    assert code_of(guard, world.token(world.name("newcomer"))) == "passed"
+
+
+def test_an_issuer_in_a_full_pool_makes_room_among_the_unproven_first(world: World) -> None:
+    """Although the unproven one came later, and one that is proven was not seen for long."""
+    guard = world.guard(most=3, max_flights=2)
+    proven = [world.name(number) for number in range(2)]
+    for name in proven:
+        guard.verify(world.token(name))
+    late = world.name("late")
+    steps: Any = guard.decide(Question("GET", "/", world.token(late)))
+    waited = next(steps).perform(time.monotonic() + SOON)
+    (pool,) = guard._issuers._pools
+    pool._issuers.pop(late)
+    code_of(guard, crafted(world, 1))
+
+    with pytest.raises(StopIteration):
+        steps.send(waited)
+
+    assert set(guard.health()) == {*proven, late}
+
+
+def test_few_wait_patiently_for_issuers_that_are_not_proven(world: World) -> None:
+    """Eight over all of them; the others a second from the start of the fetch, and then no more."""
+    guard = world.guard(max_flights=4)
+    names = [world.name(number) for number in range(3)]
+
+    def patience(name: str) -> float:
+        steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+        waiter = next(steps).waiter
+        steps.close()
+        assert isinstance(waiter, Waiter)
+        return waiter.patience
+
+    patient = [patience(names[number % 2]) for number in range(MAX_PATIENT_WAITERS)]
+    assert set(patient) == {5.5}
+    assert {patience(name) for name in names} == {CROWD_PATIENCE}
+    world.clock.tick(0.75)
+    assert {patience(name) for name in names} == {CROWD_PATIENCE - 0.75}
+    world.clock.tick(0.25)
+    with pytest.raises(KeyUnknown) as refused:
+        guard.verify(world.token(names[0]))
+    assert refused.value.retry_after == CROWD_PATIENCE
+    assert not refused.value.condemns_token
+
+
+def test_whoever_waits_for_a_proven_issuer_is_patient(world: World) -> None:
+    """However many they are, and however many wait for others: its name cannot be invented."""
+    guard = world.guard()
+    name = world.name("proven")
+    guard.verify(world.token(name))
+    world.clock.tick(5_000)
+    waiters = []
+    for _ in range(MAX_PATIENT_WAITERS):
+        unproven: Any = guard.decide(Question("GET", "/", world.token(world.name("other"))))
+        assert next(unproven).waiter.patience == 5.5
+        unproven.close()
+    for number in range(3 * MAX_PATIENT_WAITERS):
+        steps: Any = guard.decide(Question("GET", "/", world.token(name, sub=str(number))))
+        waiters.append(next(steps).waiter)
+        steps.close()
+
+    assert {waiter.patience for waiter in waiters} == {5.5}
+
+
+def test_what_waited_for_keys_that_are_no_longer_in_service_is_not_remembered(
+    world: World,
+) -> None:
+    """It was held against the settings of its time, and the next time it is held against the new."""
+    guard, _ = full(world)
+    name = world.name("newcomer")
+    known = world.token(name)
+    steps: Any = guard.decide(Question("GET", "/", known))
+    waited = next(steps).perform(time.monotonic() + SOON)
+    world.audience = "new"
+    assert code_of(guard, world.token(name, aud="new")) == "passed"
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(waited)
+
+    assert end.value.value.principal.subject == "42"
+    assert guard._authenticator._tokens.get(known) is None
+    assert code_of(guard, known) == "audience_mismatch"

@@ -110,7 +110,7 @@ def resolver_of(
         fetcher=publisher,
         clock=clock or Clock(),
         observers=observers,
-        spread=Steady(),
+        rng=Steady(),
     )
 
 

@@ -1,6 +1,6 @@
 """From "we need keys" to an outcome: ask, read, and decide nothing about who is served.
 
-Runs on the thread that flies, without any lock.
+Runs on the thread that fetches, without any lock.
 """
 
 import re
@@ -58,7 +58,7 @@ class Failed:
 Outcome = Arrived | Unchanged | Failed
 
 
-class Intake:
+class Download:
     """Brings the key set of one issuer, again and again."""
 
     def __init__(self, location: Location, max_keys: int, clock: Clock) -> None:

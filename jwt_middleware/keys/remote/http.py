@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -125,11 +125,28 @@ class HTTPFetcher:
             "proxy": proxy,
             "trust_env": trust_env,
         }
+        self._given_verify = verify
         self._headers = headers
         self._public_only = public_only
         self._calls: set[_Call] = set()
         self._lock = TinyLock()
         renew_after_fork(self)
+
+    @property
+    def value(self) -> tuple[Hashable, ...]:
+        """What it asks with, to be compared: objects are the same only if they are the very one."""
+        headers, verify = self._headers, self._given_verify
+        fields: Hashable = id(headers)
+        if isinstance(headers, Mapping) and all(isinstance(each, str) for each in headers.values()):
+            fields = frozenset(headers.items())
+        return (
+            id(self._client),
+            verify if isinstance(verify, bool | str) else id(verify),
+            self._settings["proxy"],
+            self._settings["trust_env"],
+            fields,
+            self._public_only,
+        )
 
     def fetch(self, request: Request) -> Response:
         """Return the answer, whatever its status; a broken connection is tried once more.

@@ -13,8 +13,9 @@ import pytest
 
 from jwt_middleware import forks
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
+from jwt_middleware.keys.remote.pool_limits import PoolLimit, PoolShare
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.keys.remote.shared_fetch import FlightLimit, Share, Waited, Waiter
+from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 from jwt_middleware.testing import Clock, FakeIssuer
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.keys.publisher import (
@@ -100,7 +101,7 @@ def test_a_forked_child_keeps_the_keys_and_not_the_flight(
     gap.fetch.claim()
     gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
-    with warm._ledger.lock:
+    with warm._fetches.lock:
         child = os.fork()
         if child == 0:
             signal.alarm(8)
@@ -118,7 +119,7 @@ def test_a_forked_child_keeps_the_keys_and_not_the_flight(
 def test_a_forked_child_fetches_over_http_while_its_parent_hangs() -> None:
     """A preloading server's child is not held up by what its parent was doing (P51)."""
     with FakeIssuer(["ES256"]) as issuer:
-        share = Share(FlightLimit(1))
+        share = PoolShare(PoolLimit(1))
         source = JWKSResolver(issuer.jwks_uri, share=share)
         issuer.gate.clear()
         gap = source.plan("x", ES256)
@@ -206,7 +207,7 @@ async def test_close_wakes_who_waits(source: JWKSResolver, publisher: Publisher)
     publisher.hold()
     tasks = [asyncio.create_task(aoutcome(source, "a")) for _ in range(10)]
     assert await asyncio.to_thread(publisher.arrived.wait, SOON)
-    flight = source._ledger.fetch
+    flight = source._fetches.current
     await source.aclose()
 
     assert flight is not None
@@ -301,7 +302,7 @@ def test_a_source_that_is_gone_is_not_kept_for_forks(publisher: Publisher) -> No
     """The fork hook holds sources weakly."""
     import gc
 
-    source = JWKSResolver(URI, fetcher=publisher, spread=Steady())
+    source = JWKSResolver(URI, fetcher=publisher, rng=Steady())
     assert source in forks._forkables
     before = len(forks._forkables)
     del source

@@ -44,7 +44,7 @@ def issuer() -> Iterator[FakeIssuer]:
 
 @pytest.fixture
 def remote(issuer: FakeIssuer, clock: Clock) -> Iterator[JWKSResolver]:
-    resolver = JWKSResolver(issuer.jwks_uri, clock=clock, spread=Steady())
+    resolver = JWKSResolver(issuer.jwks_uri, clock=clock, rng=Steady())
     yield resolver
     resolver.close()
 
@@ -629,7 +629,7 @@ def test_a_set_that_has_moved_is_found_whatever_encoding_is_named(
     issuer: FakeIssuer, clock: Clock, status: int
 ) -> None:
     """Of an answer that there is nothing, nothing is decoded: where to is looked up again."""
-    source = JWKSResolver(issuer=issuer.url, clock=clock, spread=Steady())
+    source = JWKSResolver(issuer=issuer.url, clock=clock, rng=Steady())
     resolve(source, kid_of(issuer))
     document = json.dumps({"issuer": issuer.url, "jwks_uri": f"{issuer.url}/moved"}).encode()
     issuer.answers[OIDC_PATH] = Answer(200, document)

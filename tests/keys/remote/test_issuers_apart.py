@@ -137,7 +137,7 @@ def test_discovery_must_name_the_issuer_exactly(key: KeyPair, named: Any) -> Non
 def test_a_bad_discovery_keeps_the_last_good_address(key: KeyPair, clock: Clock) -> None:
     """When discovery goes bad after half a day, the address that was found still serves (P58)."""
     web = web_of(key)
-    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, spread=Steady())
+    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, rng=Steady())
     assert outcome(source, "k") == "found"
     web.put(discovery_urls(NAME)[0], {"issuer": "https://evil.example", "jwks_uri": "https://e/"})
     clock.tick(43_201)
@@ -158,7 +158,7 @@ def test_a_discovery_that_hangs_leaves_time_for_the_keys(key: KeyPair, clock: Cl
 
     web = Slow()
     web.answers = web_of(key).answers
-    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, spread=Steady())
+    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, rng=Steady())
     assert outcome(source, "k") == "found"
     oidc, _ = discovery_urls(NAME)
     assert seconds[oidc] == pytest.approx(5, abs=0.5)
@@ -172,7 +172,7 @@ def test_discovery_is_read_again_when_the_set_has_moved(key: KeyPair, clock: Clo
     """A key set that answers 404 or 410 has moved: its address is looked up at once (P58)."""
     for status in (404, 410):
         web = web_of(key)
-        source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, spread=Steady())
+        source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, rng=Steady())
         assert outcome(source, "k") == "found"
         web.put(f"{NAME}/keys", {}, status)
         web.put(discovery_urls(NAME)[0], {"issuer": NAME, "jwks_uri": f"{NAME}/moved"})
@@ -187,7 +187,7 @@ def test_a_set_that_is_nowhere_is_not_looked_for_twice(key: KeyPair, clock: Cloc
     """An address that was found just now and answers 404 is a failure (P58)."""
     web = web_of(key)
     web.put(f"{NAME}/keys", {}, 404)
-    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, spread=Steady())
+    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, rng=Steady())
 
     assert outcome(source, "k") == "keys_unavailable"
     assert len(web.asked) == 2
@@ -229,7 +229,7 @@ def test_a_publisher_that_flaps_loses_nobody(clock: Clock) -> None:
         full = Answer(200, json.dumps(issuer.jwks()).encode())
         part = Answer(200, json.dumps({"keys": issuer.jwks()["keys"][:1]}).encode())
         issuer.answers[JWKS_PATH] = flapping(full, part, full, part, full)
-        source = JWKSResolver(issuer.jwks_uri, clock=clock, spread=Steady())
+        source = JWKSResolver(issuer.jwks_uri, clock=clock, rng=Steady())
         lost = issuer.keys[1].kid
         assert outcome(source, lost) == "found"
         for _ in range(2):

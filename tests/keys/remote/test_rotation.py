@@ -385,7 +385,7 @@ def test_an_unchanged_answer_to_a_set_that_is_gone_is_ignored(
     clock.tick(301)
     resolve(warm, "a")
     assert publisher.arrived.wait(SOON)
-    warm.snapshot = None
+    warm.current.snapshot = None
     publisher.gate.set()
     landed()
 
