@@ -12,7 +12,7 @@ from jwt_middleware.request.applications import described
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import WSGIView
-from jwt_middleware.responses.headers import missing_from
+from jwt_middleware.responses.headers import headers_to_add
 from jwt_middleware.verdict import Allow, Headers, Reply
 
 Environ = dict[str, Any]
@@ -130,7 +130,7 @@ def _adding(wanted: Headers, start_response: StartResponse) -> StartResponse:
     def start_with_headers(
         status: str, headers: list[tuple[str, str]], *exc_info: Any
     ) -> Callable[[bytes], object]:
-        added = missing_from(headers, wanted)
+        added = headers_to_add(headers, wanted)
         return start_response(status, [*headers, *added], *exc_info)
 
     return start_with_headers

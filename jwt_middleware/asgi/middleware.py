@@ -20,7 +20,7 @@ from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import ASGIView
-from jwt_middleware.responses.headers import as_raw, missing_from
+from jwt_middleware.responses.headers import as_raw, headers_to_add
 from jwt_middleware.verdict import Allow, Headers, Reply
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
@@ -169,7 +169,7 @@ def _adding(wanted: Headers, send: Send) -> Send:
         if message["type"] == "http.response.start":
             present = [(bytes(k), bytes(v)) for k, v in message.get("headers", ())]
             texts = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in present]
-            added = as_raw(missing_from(texts, wanted))
+            added = as_raw(headers_to_add(texts, wanted))
             message = {**message, "headers": [*present, *added]}
         await send(message)
 

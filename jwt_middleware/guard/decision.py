@@ -34,16 +34,16 @@ from jwt_middleware.events import Observer, RequestAllowed, RequestRefused, tell
 from jwt_middleware.guard.authenticator import Authenticator
 from jwt_middleware.guard.explain import explanation
 from jwt_middleware.principal import ANONYMOUS, Principal
-from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.overrides import inner_root, refuse_other_method
 from jwt_middleware.request.preflight import Preflights
 from jwt_middleware.request.sources import CookieToken, Sources, TokenSource, check_form
 from jwt_middleware.request.view import RequestView, asks_for_socket
-from jwt_middleware.responses.headers import private, with_header
+from jwt_middleware.responses.headers import private_headers, with_header
 from jwt_middleware.responses.render import Renderer
 from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.methods import SOCKET, Method
-from jwt_middleware.rules.requirements import Match, Requirement, curing_scopes
+from jwt_middleware.rules.requirements import Match, Requirement, missing_scopes
 from jwt_middleware.rules.table import RuleTable, Ruling, together
 from jwt_middleware.verdict import Allow, Deny, Headers, Refusal, Reply
 
@@ -62,7 +62,7 @@ class Judge:
     table: RuleTable
     sources: Sources
     authenticator: Authenticator
-    origins: OriginProof
+    origins: OriginCheck
     preflights: Preflights | None
     renderer: Renderer
     closes_on_expiry: bool
@@ -135,7 +135,7 @@ class Judge:
 
     def _without_token(self, view: RequestView, ruling: Ruling) -> Allow | Deny:
         if ruling.admits_anonymous:
-            return self._pass(view, ruling, ANONYMOUS, private(self.sources.vary))
+            return self._pass(view, ruling, ANONYMOUS, private_headers(self.sources.vary))
         return self._refuse_unless_exempt(TokenMissing(), view, ruling, None)
 
     def _with_bad_token(
@@ -144,7 +144,7 @@ class Judge:
         # What could not be told is no verdict on the token, and never forgiven.
         if ruling.forgives_invalid and problem.is_verdict:
             nobody = replace(ANONYMOUS, refusal=problem.code)
-            return self._pass(view, ruling, nobody, private(self.sources.vary))
+            return self._pass(view, ruling, nobody, private_headers(self.sources.vary))
         return self._refuse_unless_exempt(problem, view, ruling, token)
 
     def _refuse_unless_exempt(
@@ -154,13 +154,13 @@ class Judge:
         if problem.status == 401 and ruling.is_default:
             needs_no_login = getattr(view, "needs_no_login", None)
             if needs_no_login is not None and needs_no_login():
-                headers = private(self.sources.vary)
+                headers = private_headers(self.sources.vary)
                 deny = self._denied(problem, view)
                 return Allow(ANONYMOUS, "login_not_required", headers, otherwise=deny)
         return self._refuse(problem, view, ruling, token)
 
     def _check_origin(self, view: RequestView, source: CookieToken, principal: Principal) -> None:
-        if not self.origins.is_given(view, source, principal):
+        if not self.origins.passes(view, source, principal):
             raise CSRFRefused("the request does not prove that it comes from a trusted origin")
 
     def _hold_against(
@@ -175,14 +175,14 @@ class Judge:
             refusal = requirement.judge(principal, match)
             if refusal is not None:
                 problem = _unmet(requirement, principal, refusal)
-                deny = self._unmet_as_deny(requirement, principal, match, refusal)
+                deny = self._refusal_of(requirement, principal, match, refusal)
                 return self._tell(deny, problem, view, ruling, token)
         if ruling.admits_anonymous:
-            return self._pass(view, ruling, principal, private(self.sources.vary), token)
+            return self._pass(view, ruling, principal, private_headers(self.sources.vary), token)
         # RFC 9111 §3.5 keeps shared caches away from what a bearer header opened; from anywhere
         # else the answer has to say so itself, from the query by RFC 6750 §2.3.
         if source.vary != "Authorization":
-            return self._pass(view, ruling, principal, private(source.vary), token)
+            return self._pass(view, ruling, principal, private_headers(source.vary), token)
         return self._pass(view, ruling, principal, token=token)
 
     def _pass(
@@ -205,12 +205,12 @@ class Judge:
             return None
         return self.authenticator.seconds_left(principal)
 
-    def _unmet_as_deny(
+    def _refusal_of(
         self, requirement: Requirement, principal: Principal, match: Match, refusal: Refusal
     ) -> Deny:
         scopes: Iterable[str] = ()
         if refusal.error == "insufficient_scope":
-            scopes = curing_scopes(requirement, principal, match)
+            scopes = missing_scopes(requirement, principal, match)
         return self.renderer.refuse_requirement(refusal, scopes)
 
     def hold(
@@ -224,7 +224,7 @@ class Judge:
         refusal = requirement.judge(principal, match)
         if refusal is None:
             return None
-        deny = self._unmet_as_deny(requirement, principal, match, refusal)
+        deny = self._refusal_of(requirement, principal, match, refusal)
         return self.told(deny, _unmet(requirement, principal, refusal))
 
     def unknown_user(self) -> Deny:

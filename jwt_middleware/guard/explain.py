@@ -22,7 +22,7 @@ _FAILS_AT = {kind.code: kind.check for kind in refusals()}
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SampleRequest:
     """The view of a method, a path and maybe a token, as an honest page of ours would send it."""
 
     method: str

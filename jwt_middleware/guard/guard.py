@@ -18,7 +18,7 @@ from jwt_middleware.errors import (
 from jwt_middleware.events import Observer
 from jwt_middleware.guard.authenticator import BLOCKING, Authenticator
 from jwt_middleware.guard.decision import Judge
-from jwt_middleware.guard.explain import Explanation, Question, explanation
+from jwt_middleware.guard.explain import Explanation, SampleRequest, explanation
 from jwt_middleware.guard.integration import Integration
 from jwt_middleware.guard.options import (
     GuardOptions,
@@ -37,7 +37,7 @@ from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.registry import Registry
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.principal import Principal
-from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.preflight import Preflights
 from jwt_middleware.request.sources import (
     BearerHeader,
@@ -149,7 +149,7 @@ class Guard:
             case_sensitive=case_sensitive,
         )
         sources = Sources(token_sources)
-        origins = OriginProof(trusted_origins)
+        origins = OriginCheck(trusted_origins)
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
         self._issuers = Registry(chosen, clock, observers, tokens.forget)
@@ -227,7 +227,7 @@ class Guard:
         :raises ConfigurationError: if it would block a running event loop.
         """
         meant = "WEBSOCKET" if method.upper() == "WEBSOCKET" else method
-        view = Question(meant, path, token, mount_point=mounted_at)
+        view = SampleRequest(meant, path, token, mount_point=mounted_at)
         application = self.integration.application
         # Nobody sent it, and so nobody is told.
         judge = replace(self._judge, observers=())

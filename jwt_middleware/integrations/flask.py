@@ -24,7 +24,7 @@ from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.integrations.flask_caches import keep_apart
 from jwt_middleware.principal import current_principal, set_current
 from jwt_middleware.request.view import WSGIView
-from jwt_middleware.responses.headers import missing_from
+from jwt_middleware.responses.headers import headers_to_add
 from jwt_middleware.rules.requirements import Requirement, authenticated
 from jwt_middleware.verdict import (
     Allow,
@@ -117,7 +117,7 @@ class JWT:
 
 
 def _with_headers(wanted: Headers, response: Response) -> Response:
-    for name, value in missing_from(response.headers, wanted):
+    for name, value in headers_to_add(response.headers, wanted):
         response.headers.add(name, value)
     return response
 

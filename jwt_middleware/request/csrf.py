@@ -27,7 +27,7 @@ CLAIM = "csrf"
 """The claim that the CSRF header has to repeat."""
 
 
-class OriginProof:
+class OriginCheck:
     """Judges whether a request with a cookie comes from a page that may send it."""
 
     def __init__(self, trusted_origins: Collection[str] = ()) -> None:
@@ -38,7 +38,7 @@ class OriginProof:
         origins = listed("trusted_origins", trusted_origins, "['https://app.example']")
         self.trusted = frozenset(map(_checked, origins))
 
-    def is_given(self, view: RequestView, source: CookieToken, principal: Principal) -> bool:
+    def passes(self, view: RequestView, source: CookieToken, principal: Principal) -> bool:
         """Return whether the request may act with the cookie.
 
         :param source: where its token was.

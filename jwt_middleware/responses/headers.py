@@ -6,7 +6,7 @@ from dataclasses import replace
 from jwt_middleware.verdict import Deny, Headers
 
 
-def private(vary: str) -> Headers:
+def private_headers(vary: str) -> Headers:
     """Return the headers of an answer that is for one caller only.
 
     :param vary: the request headers that it depends on; ``""`` where the address itself tells.
@@ -15,7 +15,7 @@ def private(vary: str) -> Headers:
     return (("Vary", vary), *own) if vary else own
 
 
-def missing_from(present: Iterable[tuple[str, str]], wanted: Headers) -> Headers:
+def headers_to_add(present: Iterable[tuple[str, str]], wanted: Headers) -> Headers:
     """Return the headers that an application's response still needs.
 
     ``Vary`` lists add up over several lines (RFC 9110 §5.3), each name once; of all other headers

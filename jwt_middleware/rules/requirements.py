@@ -341,7 +341,7 @@ def captures_of(requirement: Requirement) -> Iterable[Capture]:
             yield part.value
 
 
-def curing_scopes(requirement: Requirement, principal: Principal, match: Match) -> frozenset[str]:
+def missing_scopes(requirement: Requirement, principal: Principal, match: Match) -> frozenset[str]:
     """Return the scopes whose addition would meet the requirement; none if more is missing."""
     for scopes in _ways(requirement):
         richer = replace(principal, scopes=principal.scopes | scopes)

@@ -26,7 +26,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.errors import ConfigurationError, IssuerUntrusted, KeyUnknown
 from jwt_middleware.forks import _after_fork
-from jwt_middleware.guard.explain import Question
+from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.issuers import admitted_pool
 from jwt_middleware.issuers.admitted_pool import LOG_BURST, LOG_INTERVAL
 from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
@@ -358,7 +358,7 @@ def test_whoever_waits_is_served_though_the_issuer_lost_its_place(world: World) 
     """The keys arrive, others take the place before the request goes on: no 503, no second fetch."""
     guard = world.guard(most=2, max_flights=1)
     waiting, *others = (world.name(number) for number in range(4))
-    steps: Any = guard.decide(Question("GET", "/", world.token(waiting)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(waiting)))
     effect = next(steps)
     waited = effect.perform(time.monotonic() + SOON)
     for name in others:
@@ -736,7 +736,7 @@ def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> Non
     # Within the budget, but all places are taken: no verdict, and no sign that anything is ill.
     assert code_of(guard, strangers[2]) == "key_unknown"
 
-    steps: Any = guard.decide(Question("GET", "/", world.token(proven, sub="43")))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(proven, sub="43")))
 
     effect = next(steps)
     assert effect.waiter.fetch.reason == "expired"
@@ -838,7 +838,7 @@ def test_a_withdrawal_reaches_the_keys_that_a_request_waits_with(world: World) -
     """Its issuer has no place: the request holds keys that nobody else finds."""
     guard, _ = full(world)
     name = world.name("waiting")
-    steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
     waited = next(steps).perform(time.monotonic() + SOON)
     guard.distrust(name, "k")
 
@@ -854,7 +854,7 @@ def test_all_keys_that_a_request_waits_with_are_withdrawn_without_naming_them(
     """There are some, although the issuer has no place."""
     guard, _ = full(world)
     name = world.name("waiting")
-    steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
     waited = next(steps).perform(time.monotonic() + SOON)
     guard.distrust(name)
 
@@ -949,7 +949,7 @@ def test_keys_that_a_request_waits_for_are_closed_with_the_guard(world: World) -
     """They have no place, and are found all the same; after ``warm`` there are new ones."""
     guard, _ = full(world)
     name = world.name("waiting")
-    steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
     effect = next(steps)
     guard.close()
 
@@ -1100,7 +1100,7 @@ def test_returning_issuers_take_no_place_of_those_in_service(world: World) -> No
     hanging.start()
     assert world.arrived.acquire(timeout=SOON)
 
-    steps: Any = guard.decide(Question("GET", "/", world.token(names[1], sub="44")))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(names[1], sub="44")))
 
     assert next(steps).waiter.fetch.reason == "expired"
     steps.close()
@@ -1111,7 +1111,7 @@ def test_returning_issuers_take_no_place_of_those_in_service(world: World) -> No
 def test_a_place_ends_by_itself(world: World) -> None:
     """Whoever took it went away, and so did the keys: a newcomer finds it free after some time."""
     guard, _ = full(world)
-    steps: Any = guard.decide(Question("GET", "/", crafted(world, 1)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", crafted(world, 1)))
     next(steps)
     del steps
     gc.collect()
@@ -1128,7 +1128,7 @@ def test_an_issuer_in_a_full_pool_makes_room_among_the_unproven_first(world: Wor
     for name in proven:
         guard.verify(world.token(name))
     late = world.name("late")
-    steps: Any = guard.decide(Question("GET", "/", world.token(late)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(late)))
     waited = next(steps).perform(time.monotonic() + SOON)
     (pool,) = guard._issuers._pools
     pool._issuers.pop(late)
@@ -1146,7 +1146,7 @@ def test_few_wait_patiently_for_issuers_that_are_not_proven(world: World) -> Non
     names = [world.name(number) for number in range(3)]
 
     def patience(name: str) -> float:
-        steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+        steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
         waiter = next(steps).waiter
         steps.close()
         assert isinstance(waiter, Waiter)
@@ -1172,11 +1172,11 @@ def test_whoever_waits_for_a_proven_issuer_is_patient(world: World) -> None:
     world.clock.tick(5_000)
     waiters = []
     for _ in range(MAX_PATIENT_WAITERS):
-        unproven: Any = guard.decide(Question("GET", "/", world.token(world.name("other"))))
+        unproven: Any = guard.decide(SampleRequest("GET", "/", world.token(world.name("other"))))
         assert next(unproven).waiter.patience == 5.5
         unproven.close()
     for number in range(3 * MAX_PATIENT_WAITERS):
-        steps: Any = guard.decide(Question("GET", "/", world.token(name, sub=str(number))))
+        steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name, sub=str(number))))
         waiters.append(next(steps).waiter)
         steps.close()
 
@@ -1190,7 +1190,7 @@ def test_what_waited_for_keys_that_are_no_longer_in_service_is_not_remembered(
     guard, _ = full(world)
     name = world.name("newcomer")
     known = world.token(name)
-    steps: Any = guard.decide(Question("GET", "/", known))
+    steps: Any = guard.decide(SampleRequest("GET", "/", known))
     waited = next(steps).perform(time.monotonic() + SOON)
     world.audience = "new"
     assert code_of(guard, world.token(name, aud="new")) == "passed"
