@@ -126,7 +126,9 @@ def test_the_rule_is_given_the_exact_name_and_nothing_else(world: World) -> None
     assert world.seen == ["https://A.example/", "https://a.example", " ", "", "x" * 5_000]
 
 
-def test_a_stranger_leaves_nothing_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_not_admitted_leaves_nothing_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No fetch, no look-up of a name, no memory (P55)."""
     guard = world.guard()
     monkeypatch.setattr(socket, "getaddrinfo", None)
@@ -297,11 +299,11 @@ def test_names_without_a_good_token_never_drive_out_one_with(world: World) -> No
     proven = [world.name(f"good-{number}") for number in range(3)]
     for name in proven:
         guard.verify(world.token(name))
-    stranger = KeyPair.generate("ES256", "k")
+    somebody = KeyPair.generate("ES256", "k")
     for number in range(30):
         name = world.name(f"crafted-{number}")
         good = {"iss": name, "aud": "api", "exp": int(world.clock.now()) + 60}
-        assert code_of(guard, stranger.sign(good)) == "signature_invalid"
+        assert code_of(guard, somebody.sign(good)) == "signature_invalid"
 
     assert len(guard.health()) == 4
     assert set(proven) < set(guard.health())
@@ -710,7 +712,7 @@ def test_a_flood_takes_nothing_from_an_issuer_that_has_shown_a_good_token(world:
     assert [guard._owners._tokens.get(text) for text in known] == cached
     world.clock.tick(700)
     asked = len(world.web.asked)
-    # No place of the strangers' is free, and their budget is spent.
+    # No place for new names is free, and their budget is spent.
     for number in range(20):
         code_of(guard, crafted(world, 100 + number))
     for text in known:
@@ -720,7 +722,7 @@ def test_a_flood_takes_nothing_from_an_issuer_that_has_shown_a_good_token(world:
     assert {health.state for health in guard.health().values()} == {"fresh"}
 
 
-def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> None:
+def test_hanging_new_names_hold_no_place_of_a_proven_issuer(world: World) -> None:
     """All their places are taken; a proven issuer's keys are renewed all the same."""
     guard = world.guard(max_flights=2)
     proven = world.name("proven")
@@ -728,13 +730,13 @@ def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> Non
     world.clock.tick(700)
     world.arrived = threading.Semaphore(0)
     world.gate.clear()
-    strangers = [crafted(world, number) for number in range(3)]
-    threads = [threading.Thread(target=code_of, args=(guard, text)) for text in strangers[:2]]
+    invented = [crafted(world, number) for number in range(3)]
+    threads = [threading.Thread(target=code_of, args=(guard, text)) for text in invented[:2]]
     for thread in threads:
         thread.start()
         assert world.arrived.acquire(timeout=SOON)
     # Within the budget, but all places are taken: no verdict, and no sign that anything is ill.
-    assert code_of(guard, strangers[2]) == "key_unknown"
+    assert code_of(guard, invented[2]) == "key_unknown"
 
     steps: Any = guard.decide(Question("GET", "/", world.token(proven, sub="43")))
 
