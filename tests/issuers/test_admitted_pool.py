@@ -1203,3 +1203,57 @@ def test_what_waited_for_keys_that_are_no_longer_in_service_is_not_remembered(
     assert end.value.value.principal.subject == "42"
     assert guard._owners._tokens.get(known) is None
     assert code_of(guard, known) == "audience_mismatch"
+
+
+def test_a_proven_issuer_without_a_place_to_fetch_is_unavailable(world: World) -> None:
+    """Its keys are too old and another's fetch hangs: that is an outage, and no invented name."""
+    guard, names = full(world)
+    world.clock.tick(5_000)
+    world.gate.clear()
+    world.arrived = threading.Semaphore(0)
+    hanging = threading.Thread(target=code_of, args=(guard, world.token(names[0], sub="43")))
+    hanging.start()
+    assert world.arrived.acquire(timeout=SOON)
+
+    assert code_of(guard, world.token(names[1], sub="43")) == "keys_unavailable"
+    world.gate.set()
+    hanging.join(SOON)
+
+
+def test_whoever_joins_a_fetch_of_an_issuer_that_is_not_proven_is_in_the_crowd(
+    world: World,
+) -> None:
+    """Where eight wait patiently for such issuers already: for an unknown kid, too."""
+    guard = world.guard()
+    name = world.name("a")
+    assert code_of(guard, forged(world, name)) == "signature_invalid"
+    for _ in range(MAX_PATIENT_WAITERS):
+        cold: Any = guard.decide(Question("GET", "/", world.token(world.name("cold"))))
+        next(cold).waiter.fetch.claim()
+        cold.close()
+    claims = {"iss": name, "aud": "api", "sub": "1", "exp": int(world.clock.now()) + 60}
+    unknown = KeyPair.generate("ES256", "unknown").sign(claims)
+    patience = []
+    for _ in range(2):
+        steps: Any = guard.decide(Question("GET", "/", unknown))
+        patience.append(next(steps).waiter.patience)
+        steps.close()
+
+    assert patience == [5.5, CROWD_PATIENCE]
+
+
+def test_the_names_that_come_back_are_remembered_longest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is asked for again is not the next to be forgotten."""
+    monkeypatch.setattr(admitted_pool, "MAX_RETURNING", 2)
+    guard = world.guard(most=2, max_flights=1)
+    names = [world.name(number) for number in range(5)]
+    for name in names[:4]:
+        guard.verify(world.token(name))
+    gc.collect()
+    code_of(guard, forged(world, names[0]))
+    guard.verify(world.token(names[4]))
+
+    (pool,) = guard._issuers._pools
+    assert list(pool._returning) == [names[0], names[2]]
