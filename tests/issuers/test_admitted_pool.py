@@ -1257,3 +1257,67 @@ def test_the_names_that_come_back_are_remembered_longest(
 
     (pool,) = guard._issuers._pools
     assert list(pool._returning) == [names[0], names[2]]
+
+
+def test_a_known_token_that_waited_is_held_against_the_issuer_it_waited_for(world: World) -> None:
+    """Although another has remembered it by newer settings, which are to be asked for again."""
+    name = world.name("a")
+    places = ["roles"]
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(
+            asked,
+            audience="api",
+            jwks_uri=f"{asked}/keys",
+            fetcher=world,
+            roles_claim=places[-1],
+        )
+
+    guard = world.guard(rule, readmit_after=60, grants=ANY_GRANTS)
+    known = world.token(name, roles=["admin"], groups=["reader"])
+    guard.verify(known)
+    world.clock.tick(700)
+    steps: Any = guard.decide(Question("GET", "/", known))
+    waited = next(steps).perform(time.monotonic() + SOON)
+    places.append("groups")
+    world.clock.tick(61)
+    assert guard.verify(known).roles == {"reader"}
+    world.clock.tick(301)
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(waited)
+
+    assert end.value.value.principal.roles == {"admin"}
+    assert guard.verify(known).roles == {"reader"}
+
+
+def test_an_unknown_kid_that_finds_no_place_keeps_its_budget(world: World) -> None:
+    """Another's fetch hangs: both kids of the burst may be asked for when that is over."""
+    guard = world.guard(most=3, max_flights=1)
+    names = [world.name(number) for number in range(2)]
+    for name in names:
+        guard.verify(world.token(name))
+
+    def with_kid(kid: str) -> str:
+        claims = {"iss": names[1], "aud": "api", "sub": "1", "exp": int(world.clock.now()) + 9_000}
+        return KeyPair.generate("ES256", kid).sign(claims)
+
+    world.clock.tick(601)
+    guard.verify(world.token(names[1], sub="43"))
+    world.gate.clear()
+    world.arrived = threading.Semaphore(0)
+    hanging = threading.Thread(target=code_of, args=(guard, world.token(names[0], sub="43")))
+    hanging.start()
+    assert world.arrived.acquire(timeout=SOON)
+    for number in range(3):
+        with pytest.raises(KeyUnknown) as refused:
+            guard.verify(with_kid(f"hindered-{number}"))
+        assert not refused.value.condemns_token
+    world.gate.set()
+    hanging.join(SOON)
+    landed()
+    asked = len(world.web.asked)
+
+    for number in range(3):
+        code_of(guard, with_kid(f"free-{number}"))
+    assert len(world.web.asked) == asked + 2
