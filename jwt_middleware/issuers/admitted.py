@@ -39,7 +39,8 @@ class AdmittedIssuers:
             ``keys_unavailable`` and the log says where.
         :param most: issuers whose keys are kept; the least recently used make room, those of whom
             no token was ever good first.
-        :param max_flights: key fetches that may be under way at once, over all of them.
+        :param max_flights: key fetches that may be under way at once of issuers that have shown a
+            good token, as many of those that lost their place since, and of all others.
         :param readmit_after: seconds after which the rule is asked again; for so long an issuer
             stays trusted that the rule no longer admits.
         :param grants: the names that their tokens may grant, see ``Issuer``. Left out, they grant

@@ -208,9 +208,6 @@ class AdmittedPool:
     def _retire(self, name: str) -> list[TrustedIssuer]:
         """Take an issuer out of service; return it if there may be tokens to forget."""
         issuer = self._issuers.pop(name)
-        # For good means for good: the next time this issuer is in service, too.
-        if issuer.keys.distrusted:
-            self._withdrawn[name] = issuer.keys.distrusted
         if name not in self._proven:
             # No token of it was ever good, and to look for one would cost whoever comes next.
             return []
@@ -262,7 +259,7 @@ class AdmittedPool:
         if issuer is None:
             return False
         with self._lock:
-            # Before anything is in it: an issuer without a place is held by nobody else.
+            # For good means for good: an issuer without a place is held by nobody else.
             self._withdrawn[name] = issuer.keys.distrusted
             sources = [source for source, owner in self._names.items() if owner == name]
         holders = [each for each in sources if kid is not None or each.snapshot is not None]

@@ -126,7 +126,9 @@ def test_the_rule_is_given_the_exact_name_and_nothing_else(world: World) -> None
     assert world.seen == ["https://A.example/", "https://a.example", " ", "", "x" * 5_000]
 
 
-def test_a_stranger_leaves_nothing_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_not_admitted_leaves_nothing_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No fetch, no look-up of a name, no memory (P55)."""
     guard = world.guard()
     monkeypatch.setattr(socket, "getaddrinfo", None)
@@ -297,11 +299,11 @@ def test_names_without_a_good_token_never_drive_out_one_with(world: World) -> No
     proven = [world.name(f"good-{number}") for number in range(3)]
     for name in proven:
         guard.verify(world.token(name))
-    stranger = KeyPair.generate("ES256", "k")
+    somebody = KeyPair.generate("ES256", "k")
     for number in range(30):
         name = world.name(f"crafted-{number}")
         good = {"iss": name, "aud": "api", "exp": int(world.clock.now()) + 60}
-        assert code_of(guard, stranger.sign(good)) == "signature_invalid"
+        assert code_of(guard, somebody.sign(good)) == "signature_invalid"
 
     assert len(guard.health()) == 4
     assert set(proven) < set(guard.health())
@@ -710,7 +712,7 @@ def test_a_flood_takes_nothing_from_an_issuer_that_has_shown_a_good_token(world:
     assert [guard._authenticator._tokens.get(text) for text in known] == cached
     world.clock.tick(700)
     asked = len(world.web.asked)
-    # No place of the strangers' is free, and their budget is spent.
+    # No place for new names is free, and their budget is spent.
     for number in range(20):
         code_of(guard, crafted(world, 100 + number))
     for text in known:
@@ -720,7 +722,7 @@ def test_a_flood_takes_nothing_from_an_issuer_that_has_shown_a_good_token(world:
     assert {health.state for health in guard.health().values()} == {"fresh"}
 
 
-def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> None:
+def test_hanging_new_names_hold_no_place_of_a_proven_issuer(world: World) -> None:
     """All their places are taken; a proven issuer's keys are renewed all the same."""
     guard = world.guard(max_flights=2)
     proven = world.name("proven")
@@ -728,13 +730,13 @@ def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> Non
     world.clock.tick(700)
     world.arrived = threading.Semaphore(0)
     world.gate.clear()
-    strangers = [crafted(world, number) for number in range(3)]
-    threads = [threading.Thread(target=code_of, args=(guard, text)) for text in strangers[:2]]
+    invented = [crafted(world, number) for number in range(3)]
+    threads = [threading.Thread(target=code_of, args=(guard, text)) for text in invented[:2]]
     for thread in threads:
         thread.start()
         assert world.arrived.acquire(timeout=SOON)
     # Within the budget, but all places are taken: no verdict, and no sign that anything is ill.
-    assert code_of(guard, strangers[2]) == "key_unknown"
+    assert code_of(guard, invented[2]) == "key_unknown"
 
     steps: Any = guard.decide(SampleRequest("GET", "/", world.token(proven, sub="43")))
 
@@ -1201,3 +1203,121 @@ def test_what_waited_for_keys_that_are_no_longer_in_service_is_not_remembered(
     assert end.value.value.principal.subject == "42"
     assert guard._authenticator._tokens.get(known) is None
     assert code_of(guard, known) == "audience_mismatch"
+
+
+def test_a_proven_issuer_without_a_place_to_fetch_is_unavailable(world: World) -> None:
+    """Its keys are too old and another's fetch hangs: that is an outage, and no invented name."""
+    guard, names = full(world)
+    world.clock.tick(5_000)
+    world.gate.clear()
+    world.arrived = threading.Semaphore(0)
+    hanging = threading.Thread(target=code_of, args=(guard, world.token(names[0], sub="43")))
+    hanging.start()
+    assert world.arrived.acquire(timeout=SOON)
+
+    assert code_of(guard, world.token(names[1], sub="43")) == "keys_unavailable"
+    world.gate.set()
+    hanging.join(SOON)
+
+
+def test_whoever_joins_a_fetch_of_an_issuer_that_is_not_proven_is_in_the_crowd(
+    world: World,
+) -> None:
+    """Where eight wait patiently for such issuers already: for an unknown kid, too."""
+    guard = world.guard()
+    name = world.name("a")
+    assert code_of(guard, forged(world, name)) == "signature_invalid"
+    for _ in range(MAX_PATIENT_WAITERS):
+        cold: Any = guard.decide(SampleRequest("GET", "/", world.token(world.name("cold"))))
+        next(cold).waiter.fetch.claim()
+        cold.close()
+    claims = {"iss": name, "aud": "api", "sub": "1", "exp": int(world.clock.now()) + 60}
+    unknown = KeyPair.generate("ES256", "unknown").sign(claims)
+    patience = []
+    for _ in range(2):
+        steps: Any = guard.decide(SampleRequest("GET", "/", unknown))
+        patience.append(next(steps).waiter.patience)
+        steps.close()
+
+    assert patience == [5.5, CROWD_PATIENCE]
+
+
+def test_the_names_that_come_back_are_remembered_longest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is asked for again is not the next to be forgotten."""
+    monkeypatch.setattr(admitted_pool, "MAX_RETURNING", 2)
+    guard = world.guard(most=2, max_flights=1)
+    names = [world.name(number) for number in range(5)]
+    for name in names[:4]:
+        guard.verify(world.token(name))
+    gc.collect()
+    code_of(guard, forged(world, names[0]))
+    guard.verify(world.token(names[4]))
+
+    (pool,) = guard._issuers._pools
+    assert list(pool._returning) == [names[0], names[2]]
+
+
+def test_a_known_token_that_waited_is_held_against_the_issuer_it_waited_for(world: World) -> None:
+    """Although another has remembered it by newer settings, which are to be asked for again."""
+    name = world.name("a")
+    places = ["roles"]
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(
+            asked,
+            audience="api",
+            jwks_uri=f"{asked}/keys",
+            fetcher=world,
+            roles_claim=places[-1],
+        )
+
+    guard = world.guard(rule, readmit_after=60, grants=ANY_GRANTS)
+    known = world.token(name, roles=["admin"], groups=["reader"])
+    guard.verify(known)
+    world.clock.tick(700)
+    steps: Any = guard.decide(SampleRequest("GET", "/", known))
+    waited = next(steps).perform(time.monotonic() + SOON)
+    places.append("groups")
+    world.clock.tick(61)
+    assert guard.verify(known).roles == {"reader"}
+    world.clock.tick(301)
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(waited)
+
+    assert end.value.value.principal.roles == {"admin"}
+    assert guard.verify(known).roles == {"reader"}
+
+
+def test_an_unknown_kid_that_finds_no_place_keeps_its_budget(world: World) -> None:
+    """Another's fetch hangs: both kids of the burst may be asked for when that is over."""
+    guard = world.guard(most=3, max_flights=1)
+    names = [world.name(number) for number in range(2)]
+    for name in names:
+        guard.verify(world.token(name))
+
+    def with_kid(kid: str) -> str:
+        claims = {"iss": names[1], "aud": "api", "sub": "1", "exp": int(world.clock.now()) + 9_000}
+        return KeyPair.generate("ES256", kid).sign(claims)
+
+    world.clock.tick(601)
+    guard.verify(world.token(names[1], sub="43"))
+    world.gate.clear()
+    world.arrived = threading.Semaphore(0)
+    hanging = threading.Thread(target=code_of, args=(guard, world.token(names[0], sub="43")))
+    hanging.start()
+    assert world.arrived.acquire(timeout=SOON)
+    for number in range(3):
+        with pytest.raises(KeyUnknown) as refused:
+            guard.verify(with_kid(f"hindered-{number}"))
+        assert not refused.value.condemns_token
+    world.gate.set()
+    hanging.join(SOON)
+    landed()
+    asked = len(world.web.asked)
+
+    for number in range(3):
+        code_of(guard, with_kid(f"free-{number}"))
+    assert len(world.web.asked) == asked + 2

@@ -325,6 +325,21 @@ def test_twenty_issuers_that_hang_cost_one_timeout(clock: Clock) -> None:
     landed()
 
 
+async def test_warming_beside_a_running_loop_names_its_twin(clock: Clock) -> None:
+    """Unless there is nothing to wait for: fixed keys, or a set that is good."""
+    publisher = Publisher("a")
+    fetched = Issuer("https://a/", audience=None, jwks_uri="https://a.example/k", fetcher=publisher)
+    held = Issuer("https://b/", audience=None, keys=publisher.pairs[0].jwk)
+    guard = Guard(issuers=[fetched, held], clock=clock)
+    with pytest.raises(ConfigurationError, match=r"await Guard\.awarm"):
+        guard.warm()
+    assert publisher.fetches == 0
+
+    await guard.awarm(required=True)
+    guard.warm(required=True)
+    Guard(issuers=held, clock=clock).warm(required=True)
+
+
 async def test_all_issuers_are_warmed_by_awaiting_too(clock: Clock) -> None:
     """The failure of one is told after the others were tried."""
     with FakeIssuer(["ES256"]) as down, FakeIssuer(["ES256"]) as up:

@@ -109,10 +109,11 @@ class Fetches:
         if isinstance(reason, Suppressed):
             return reason
         begun = self._begin(now, reason, kid)
-        if isinstance(begun, SharedFetch):
-            self._limits.spend(kid, now)
-        # Other issuers' fetches take all the places: that is a flood, too.
-        return begun or Suppressed("over budget", FIRST_PAUSE)
+        if not isinstance(begun, SharedFetch):
+            # Other issuers' fetches take all the places: that is a flood, too.
+            return begun or Suppressed("over budget", FIRST_PAUSE)
+        self._limits.spend(kid, now)
+        return begun
 
     def in_background(self, now: float) -> SharedFetch | None:
         """Return a new fetch that nobody waits for; ``None`` if there is one or must not be."""

@@ -76,10 +76,8 @@ def _unchanged(state: KeySetState, outcome: Unchanged, number: int, terms: Terms
     if known is None or known.document != outcome.document:
         return Change("ignored", state)
     empty_since = None if known.imported else state.empty_since
-    renewed = _aged(
-        replace(known, keys=terms.distrusted.without(known.keys)), outcome, number, terms
-    )
-    return Change("unchanged", KeySetState(renewed, empty_since))
+    kept = replace(known, keys=terms.distrusted.without(known.keys))
+    return Change("unchanged", KeySetState(_aged(kept, outcome, number, terms), empty_since))
 
 
 def _arrived(state: KeySetState, outcome: Arrived, number: int, terms: Terms, now: float) -> Change:

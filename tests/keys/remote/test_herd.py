@@ -123,7 +123,7 @@ def test_a_known_kid_never_waits_for_a_fetch_that_hangs(
     """A known kid of a set that is good is answered while a fetch hangs (P5)."""
     publisher.hold()
     clock.tick(age)
-    assert isinstance(warm.plan("stranger", ES256), Waiter)
+    assert isinstance(warm.plan("unknown", ES256), Waiter)
     assert warm._fetches.current is not None
 
     assert resolve(warm, "a")[0].kid == "a"
@@ -258,7 +258,7 @@ async def test_cancelling_the_leader_costs_nobody_anything(
     assert publisher.fetches == 1
 
 
-async def test_a_callers_own_timeout_fires_while_the_flight_goes_on(
+async def test_a_callers_own_timeout_fires_while_the_fetch_goes_on(
     source: JWKSResolver, publisher: Publisher
 ) -> None:
     """A caller's own timeout fires on time although the fetch goes on (P10)."""
@@ -266,9 +266,9 @@ async def test_a_callers_own_timeout_fires_while_the_flight_goes_on(
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await aresolve(source, "a")
-    flight = source._fetches.current
-    assert flight is not None
-    assert not flight.future.done()
+    fetch = source._fetches.current
+    assert fetch is not None
+    assert not fetch.future.done()
 
     publisher.gate.set()
     assert await aoutcome(source, "a") == "found"
@@ -426,7 +426,7 @@ def test_a_set_that_arrived_meanwhile_is_not_asked_for_again(
 def test_a_renewal_that_began_meanwhile_is_the_only_one(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
-    """Between a look at the sky and the lock, another thread may launch (P7)."""
+    """Between a look without the lock and one with it, another thread may begin one (P7)."""
     clock.tick(301)
     publisher.hold()
     Overtaken(warm, lambda: resolve(warm, "a"))

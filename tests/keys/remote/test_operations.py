@@ -384,7 +384,7 @@ def test_a_fetch_sets_the_clocks_right_again(warm: JWKSResolver, clock: Clock) -
 def test_an_exported_set_is_as_old_as_it_is_after_a_sleep(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
-    """A seed tells the greater age, and one that is planted ages while the machine sleeps (P63)."""
+    """A seed tells the greater age, and a set from one ages while the machine sleeps (P63)."""
     clock.suspend(400)
     seed = carried(warm.export())
     assert seed["fetched_at"] == clock.now() - 400

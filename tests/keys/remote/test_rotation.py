@@ -265,7 +265,7 @@ def test_all_keys_cannot_be_withdrawn_before_there_are_any(source: JWKSResolver)
         source.distrust()
 
 
-def planted(seed: Any, publisher: Publisher, clock: Clock) -> JWKSResolver:
+def seeded(seed: Any, publisher: Publisher, clock: Clock) -> JWKSResolver:
     return JWKSResolver(URI, fetcher=publisher, clock=clock, seed=json.loads(json.dumps(seed)))
 
 
@@ -277,7 +277,7 @@ def test_a_seed_carries_no_withdrawn_key_and_keeps_it_out_elsewhere(
     seed = warm.export()
     assert seed is not None
     assert publisher.pairs[0].jwk["x"] not in json.dumps(seed)
-    other = planted(seed, publisher, clock)
+    other = seeded(seed, publisher, clock)
 
     assert outcome(other, "b") == "found"
     assert publisher.fetches == 0
@@ -286,7 +286,7 @@ def test_a_seed_carries_no_withdrawn_key_and_keeps_it_out_elsewhere(
     clock.tick(601)
     assert {outcome(other, "a"), outcome(other, "renamed")} == {"key_unknown"}
     assert other.export() is not None
-    assert outcome(planted(other.export(), publisher, clock), "a") == "key_unknown"
+    assert outcome(seeded(other.export(), publisher, clock), "a") == "key_unknown"
 
 
 def test_a_seed_from_before_brings_nothing_back(
@@ -308,7 +308,7 @@ def test_a_seed_of_which_all_was_withdrawn_is_an_empty_one(
     """It starts, and trusts nothing of what was there."""
     warm.distrust()
 
-    empty = planted(warm.export(), publisher, clock)
+    empty = seeded(warm.export(), publisher, clock)
 
     assert {outcome(empty, "a"), outcome(empty, "b")} == {"key_unknown"}
     assert empty.health().keys == 0
@@ -328,7 +328,7 @@ def test_a_seed_without_any_key_left_loads(
     assert seed is not None
     assert json.loads(seed["document"]) == ({} if is_map else {"keys": [{"kty": "AKP"}]})
 
-    empty = planted(seed, publisher, clock)
+    empty = seeded(seed, publisher, clock)
 
     assert empty.health().keys == 0
     assert outcome(empty, "a") == "key_unknown"
@@ -357,6 +357,24 @@ def test_a_map_of_certificates_is_exported_without_a_withdrawn_key() -> None:
     odd = json.dumps({"keys": [{"kty": "AKP"}, None, pair("c").jwk], "more": 1}).encode()
     kept = json.loads(without_members(odd, lambda key: True))
     assert kept == {"keys": [{"kty": "AKP"}, None], "more": 1}
+
+
+@pytest.mark.parametrize("answer", ["the same", 304])
+def test_an_unchanged_answer_brings_no_withdrawn_key_back(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock, answer: Any
+) -> None:
+    """It was withdrawn elsewhere, of the same issuer (P69)."""
+    other = JWKSResolver(URI, fetcher=publisher, clock=clock, distrusted=warm.distrusted)
+    other.warm(required=True)
+    warm.distrust("a")
+    if answer == 304:
+        publisher.response = Response(304)
+    clock.tick(601)
+
+    assert outcome(other, "a") == "key_unknown"
+    assert outcome(other, "b") == "found"
+    assert other.snapshot is not None
+    assert other.snapshot.kids == {"b"}
 
 
 def test_distrust_during_a_fetch_holds(

@@ -172,11 +172,11 @@ def test_a_fetch_for_another_kid_is_no_verdict_on_this_one(
 
     with pytest.raises(KeyUnknown) as answered:
         warm.settle("x", ES256, Waited(plan, True))
-    with pytest.raises(KeyUnknown) as rode_along:
+    with pytest.raises(KeyUnknown) as joined:
         warm.settle("y", ES256, Waited(other, True))
 
     assert answered.value.condemns_token
-    assert not rode_along.value.condemns_token
+    assert not joined.value.condemns_token
 
 
 def test_the_first_fetch_does_not_spend_the_budget_of_unknown_kids(
@@ -398,7 +398,7 @@ def test_a_bad_signature_asks_nobody(warm: JWKSResolver, publisher: Publisher) -
 def test_a_replaced_key_is_found_within_a_budget_of_its_own(
     publisher: Publisher, clock: Clock
 ) -> None:
-    """Where it is wanted, bad signatures cause one fetch a minute, behind the requests (P20)."""
+    """Where it is wanted, bad signatures cause one fetch a minute, in the background (P20)."""
     source = resolver_of(publisher, clock, replaced_kid_interval=60)
     source.warm()
     (old,) = resolve(source, "a")
