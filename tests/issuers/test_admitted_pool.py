@@ -2,17 +2,12 @@
 
 import gc
 import logging
-import os
-import signal
 import socket
-import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
 from jwt_middleware import (
@@ -22,84 +17,22 @@ from jwt_middleware import (
     Issuer,
     KeysUnavailable,
     Secret,
-    TokenError,
 )
 from jwt_middleware.errors import ConfigurationError, IssuerUntrusted, KeyUnknown
 from jwt_middleware.forks import _after_fork
 from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.issuers import admitted_pool
 from jwt_middleware.issuers.admitted_pool import LOG_BURST, LOG_INTERVAL
-from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
 from jwt_middleware.keys.remote.pool_limits import (
-    MAX_PATIENT_WAITERS,
-    RETURNING_BURST,
-    RETURNING_INTERVAL,
     UNPROVEN_BURST,
     UNPROVEN_INTERVAL,
 )
-from jwt_middleware.keys.remote.shared_fetch import CROWD_PATIENCE, Waiter
 from jwt_middleware.testing import Clock, KeyPair
 from tests.faces.calls import InProcess
+from tests.issuers.pool_world import World, code_of, crafted
 from tests.keys.publisher import SOON, in_threads, landed
-from tests.keys.web import Web
 
 HMAC = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
-
-
-class World:
-    """Many issuers with a key each, in memory, and a rule that admits those with a tenant's name."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.web = Web()
-        self.keys: dict[str, KeyPair] = {}
-        self.seen: list[Any] = []
-        self.audience = "api"
-        self.gate = threading.Event()
-        self.gate.set()
-        self.arrived = threading.Semaphore(0)
-
-    def name(self, number: int | str) -> str:
-        name = f"https://{number}.tenants.example"
-        if name not in self.keys:
-            self.keys[name] = KeyPair.generate("ES256", "k")
-            self.web.put(f"{name}/keys", {"keys": [self.keys[name].jwk]})
-        return name
-
-    def fetch(self, request: Request) -> Response:
-        answer = self.web.fetch(request)
-        self.arrived.release()
-        assert self.gate.wait(SOON)
-        return answer
-
-    def admit(self, name: str) -> Issuer | None:
-        self.seen.append(name)
-        if name not in self.keys:
-            return None
-        return Issuer(name, audience=self.audience, jwks_uri=f"{name}/keys", fetcher=self)
-
-    def token(self, name: str, **claims: Any) -> str:
-        good = {"iss": name, "aud": "api", "sub": "42", "exp": int(self.clock.now()) + 9_000}
-        return self.keys[name].sign(good | claims)
-
-    def guard(self, rule: Callable[[str], Any] | None = None, **options: Any) -> Guard:
-        return Guard(issuers=AdmittedIssuers(rule or self.admit, **options), clock=self.clock)
-
-
-@pytest.fixture
-def world(clock: Clock) -> Any:
-    world = World(clock)
-    yield world
-    world.gate.set()
-    landed()
-
-
-def code_of(guard: Guard, text: str) -> str:
-    try:
-        guard.verify(text)
-    except (TokenError, KeysUnavailable) as refused:
-        return refused.code
-    return "passed"
 
 
 def test_an_admitted_issuer_is_trusted_like_any_other(world: World) -> None:
@@ -657,12 +590,6 @@ def test_a_closed_guard_admits_nobody_until_it_is_warmed(world: World) -> None:
     assert code_of(guard, world.token(new)) == "passed"
 
 
-def crafted(world: World, number: int, **claims: Any) -> str:
-    """Return a token that nobody signed, of an issuer that the rule admits."""
-    good = {"iss": world.name(f"crafted-{number}"), "aud": "api", "sub": "1"}
-    return KeyPair.generate("ES256", "k").sign(good | {"exp": int(world.clock.now()) + 60} | claims)
-
-
 def test_a_flood_of_names_costs_a_small_budget_of_fetches(world: World) -> None:
     """Whatever names it invents, and however often their issuers are dropped and come back (P61)."""
     guard = world.guard(most=9)
@@ -799,6 +726,7 @@ def test_a_rule_is_asked_again_after_a_sleep(world: World) -> None:
     world.clock.suspend(61)
 
     assert code_of(guard, known) == "issuer_untrusted"
+<<<<<<< HEAD
 
 
 def full(world: World, **options: Any) -> tuple[Guard, list[str]]:
@@ -1321,3 +1249,5 @@ def test_an_unknown_kid_that_finds_no_place_keeps_its_budget(world: World) -> No
     for number in range(3):
         code_of(guard, with_kid(f"free-{number}"))
     assert len(world.web.asked) == asked + 2
+=======
+>>>>>>> 72d12cbe47a5d1e471bff7c39b7b93c80230fe13
