@@ -74,10 +74,13 @@ class Judge:
         :raises PathInvalid: if its path or method cannot be read with certainty.
         """
         # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
-        if view.is_websocket:
-            return self._ruling_of(SOCKET, view, application)
-        plain = self._ruling_of(view.method, view, application)
-        if not getattr(view, "may_tunnel", False) or not asks_for_socket(view):
+        method = SOCKET if view.is_websocket else view.method
+        may_tunnel = view.may_tunnel
+        if not may_tunnel and not application.reads_more:
+            path, mount_point, raw_path = view.sent
+            return self.table.ruling(method, path, mount_point, raw_path, application)
+        plain = self._ruling_of(method, view, application)
+        if not may_tunnel or not asks_for_socket(view):
             return plain
         # The application alone knows whether it answers or opens a socket: it must be free to.
         return together(plain, self._ruling_of(SOCKET, view, application))

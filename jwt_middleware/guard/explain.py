@@ -1,6 +1,7 @@
 """A request that nobody sent, to ask what would become of it."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from jwt_middleware.errors import refusals
 from jwt_middleware.request.view import RequestView, Sent
@@ -32,6 +33,7 @@ class SampleRequest:
     host: str | None = None
     client: str | None = None
     mount_point: str = ""
+    may_tunnel: ClassVar[bool] = False
 
     @property
     def sent(self) -> Sent:

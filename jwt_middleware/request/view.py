@@ -16,8 +16,7 @@ class RequestView(Protocol):
     """A request, as far as a decision may depend on it.
 
     A view may also have ``variables(name)``, every value that a WSGI application would find under
-    the variable of a header; without it that is what ``headers(name)`` returns. And ``may_tunnel``:
-    whether a plain request may become a WebSocket further in.
+    the variable of a header; without it that is what ``headers(name)`` returns.
     """
 
     @property
@@ -53,6 +52,11 @@ class RequestView(Protocol):
     @property
     def is_websocket(self) -> bool:
         """Whether a WebSocket is to be opened."""
+        ...
+
+    @property
+    def may_tunnel(self) -> bool:
+        """Whether the application may turn a plain request into a WebSocket, as under WSGI."""
         ...
 
     def headers(self, name: str) -> list[str]:
@@ -118,6 +122,9 @@ class ASGIView:
     """The view of an ASGI scope."""
 
     __slots__ = ("_scope", "is_websocket", "method")
+
+    # Here a server opens a socket, and says so.
+    may_tunnel = False
 
     def __init__(self, scope: Any) -> None:
         self._scope = scope

@@ -12,7 +12,7 @@ from jwt_middleware import (
     Issuer,
 )
 from jwt_middleware.errors import KeyUnknown
-from jwt_middleware.guard.explain import Question
+from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.issuers import admitted_pool
 from jwt_middleware.keys.remote.pool_limits import (
     MAX_PATIENT_WAITERS,
@@ -110,7 +110,7 @@ def test_returning_issuers_take_no_place_of_those_in_service(world: World) -> No
     hanging.start()
     assert world.arrived.acquire(timeout=SOON)
 
-    steps: Any = guard.decide(Question("GET", "/", world.token(names[1], sub="44")))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(names[1], sub="44")))
 
     assert next(steps).waiter.fetch.reason == "expired"
     steps.close()
@@ -121,7 +121,7 @@ def test_returning_issuers_take_no_place_of_those_in_service(world: World) -> No
 def test_a_place_ends_by_itself(world: World) -> None:
     """Whoever took it went away, and so did the keys: a newcomer finds it free after some time."""
     guard, _ = full(world)
-    steps: Any = guard.decide(Question("GET", "/", crafted(world, 1)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", crafted(world, 1)))
     next(steps)
     del steps
     gc.collect()
@@ -138,7 +138,7 @@ def test_an_issuer_in_a_full_pool_makes_room_among_the_unproven_first(world: Wor
     for name in proven:
         guard.verify(world.token(name))
     late = world.name("late")
-    steps: Any = guard.decide(Question("GET", "/", world.token(late)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(late)))
     waited = next(steps).perform(time.monotonic() + SOON)
     (pool,) = guard._issuers._pools
     pool._issuers.pop(late)
@@ -156,7 +156,7 @@ def test_few_wait_patiently_for_issuers_that_are_not_proven(world: World) -> Non
     names = [world.name(number) for number in range(3)]
 
     def patience(name: str) -> float:
-        steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+        steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
         waiter = next(steps).waiter
         steps.close()
         assert isinstance(waiter, Waiter)
@@ -182,11 +182,11 @@ def test_whoever_waits_for_a_proven_issuer_is_patient(world: World) -> None:
     world.clock.tick(5_000)
     waiters = []
     for _ in range(MAX_PATIENT_WAITERS):
-        unproven: Any = guard.decide(Question("GET", "/", world.token(world.name("other"))))
+        unproven: Any = guard.decide(SampleRequest("GET", "/", world.token(world.name("other"))))
         assert next(unproven).waiter.patience == 5.5
         unproven.close()
     for number in range(3 * MAX_PATIENT_WAITERS):
-        steps: Any = guard.decide(Question("GET", "/", world.token(name, sub=str(number))))
+        steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name, sub=str(number))))
         waiters.append(next(steps).waiter)
         steps.close()
 
@@ -200,7 +200,7 @@ def test_what_waited_for_keys_that_are_no_longer_in_service_is_not_remembered(
     guard, _ = full(world)
     name = world.name("newcomer")
     known = world.token(name)
-    steps: Any = guard.decide(Question("GET", "/", known))
+    steps: Any = guard.decide(SampleRequest("GET", "/", known))
     waited = next(steps).perform(time.monotonic() + SOON)
     world.audience = "new"
     assert code_of(guard, world.token(name, aud="new")) == "passed"
@@ -209,7 +209,7 @@ def test_what_waited_for_keys_that_are_no_longer_in_service_is_not_remembered(
         steps.send(waited)
 
     assert end.value.value.principal.subject == "42"
-    assert guard._owners._tokens.get(known) is None
+    assert guard._authenticator._tokens.get(known) is None
     assert code_of(guard, known) == "audience_mismatch"
 
 
@@ -236,14 +236,14 @@ def test_whoever_joins_a_fetch_of_an_issuer_that_is_not_proven_is_in_the_crowd(
     name = world.name("a")
     assert code_of(guard, forged(world, name)) == "signature_invalid"
     for _ in range(MAX_PATIENT_WAITERS):
-        cold: Any = guard.decide(Question("GET", "/", world.token(world.name("cold"))))
+        cold: Any = guard.decide(SampleRequest("GET", "/", world.token(world.name("cold"))))
         next(cold).waiter.fetch.claim()
         cold.close()
     claims = {"iss": name, "aud": "api", "sub": "1", "exp": int(world.clock.now()) + 60}
     unknown = KeyPair.generate("ES256", "unknown").sign(claims)
     patience = []
     for _ in range(2):
-        steps: Any = guard.decide(Question("GET", "/", unknown))
+        steps: Any = guard.decide(SampleRequest("GET", "/", unknown))
         patience.append(next(steps).waiter.patience)
         steps.close()
 
@@ -285,7 +285,7 @@ def test_a_known_token_that_waited_is_held_against_the_issuer_it_waited_for(worl
     known = world.token(name, roles=["admin"], groups=["reader"])
     guard.verify(known)
     world.clock.tick(700)
-    steps: Any = guard.decide(Question("GET", "/", known))
+    steps: Any = guard.decide(SampleRequest("GET", "/", known))
     waited = next(steps).perform(time.monotonic() + SOON)
     places.append("groups")
     world.clock.tick(61)

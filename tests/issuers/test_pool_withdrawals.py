@@ -14,7 +14,7 @@ import pytest
 from jwt_middleware import (
     Issuer,
 )
-from jwt_middleware.guard.explain import Question
+from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
 from jwt_middleware.testing import Clock
 from tests.issuers.pool_world import World, code_of, full
@@ -51,7 +51,7 @@ def test_a_withdrawal_reaches_the_keys_that_a_request_waits_with(world: World) -
     """Its issuer has no place: the request holds keys that nobody else finds."""
     guard, _ = full(world)
     name = world.name("waiting")
-    steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
     waited = next(steps).perform(time.monotonic() + SOON)
     guard.distrust(name, "k")
 
@@ -67,7 +67,7 @@ def test_all_keys_that_a_request_waits_with_are_withdrawn_without_naming_them(
     """There are some, although the issuer has no place."""
     guard, _ = full(world)
     name = world.name("waiting")
-    steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
     waited = next(steps).perform(time.monotonic() + SOON)
     guard.distrust(name)
 
@@ -162,7 +162,7 @@ def test_keys_that_a_request_waits_for_are_closed_with_the_guard(world: World) -
     """They have no place, and are found all the same; after ``warm`` there are new ones."""
     guard, _ = full(world)
     name = world.name("waiting")
-    steps: Any = guard.decide(Question("GET", "/", world.token(name)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
     effect = next(steps)
     guard.close()
 
