@@ -10,7 +10,7 @@ from jwt_middleware.issuers.issuer import (
     Issuer,
     IssuerOptions,
 )
-from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
 from jwt_middleware.presets.build import build
 
 # Where every pod finds them, unless its account is not mounted.
@@ -54,7 +54,7 @@ class ClusterFetcher:
         self._ca_file = ca_file
         self._token_file = token_file
 
-    def fetch(self, request: Request) -> Response:
+    def fetch(self, request: FetchRequest) -> FetchResponse:
         """Return the answer, whatever its status.
 
         :raises Exception: if there is none, or a file cannot be read.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jwt_middleware import CookieToken, Guard, Issuer
-from jwt_middleware.keys.remote.http import Response
+from jwt_middleware.keys.remote.http import FetchResponse
 from jwt_middleware.testing import Clock, KeyPair
 from tests.faces.calls import Answer, InProcess
 from tests.keys.publisher import Publisher
@@ -83,8 +83,8 @@ async def test_a_flood_of_kids_expires_nobodys_cookie(world: World, face: str) -
 
 BROKEN: dict[str, Callable[[Publisher], None]] = {
     "no answer": lambda publisher: setattr(publisher, "failure", OSError()),
-    "an error": lambda publisher: setattr(publisher, "response", Response(500)),
-    "a page": lambda publisher: setattr(publisher, "response", Response(200, {}, b"<html>")),
+    "an error": lambda publisher: setattr(publisher, "response", FetchResponse(500)),
+    "a page": lambda publisher: setattr(publisher, "response", FetchResponse(200, {}, b"<html>")),
 }
 
 

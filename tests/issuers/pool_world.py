@@ -11,7 +11,7 @@ from jwt_middleware import (
     KeysUnavailable,
     TokenError,
 )
-from jwt_middleware.keys.remote.http import Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse
 from jwt_middleware.testing import Clock, KeyPair
 from tests.keys.publisher import SOON
 from tests.keys.web import Web
@@ -37,7 +37,7 @@ class World:
             self.web.put(f"{name}/keys", {"keys": [self.keys[name].jwk]})
         return name
 
-    def fetch(self, request: Request) -> Response:
+    def fetch(self, request: FetchRequest) -> FetchResponse:
         answer = self.web.fetch(request)
         self.arrived.release()
         assert self.gate.wait(SOON)

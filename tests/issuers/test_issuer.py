@@ -29,7 +29,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.events import Event, KeyFetchFinished
 from jwt_middleware.issuers.issuer import IssuerOptions
-from jwt_middleware.keys.remote.http import Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.keys.publisher import Publisher, landed
@@ -93,7 +93,7 @@ def test_a_fetcher_that_raises_anything_is_an_outage(clock: Clock, key: KeyPair)
     """No exception of foreign code escapes."""
 
     class Broken:
-        def fetch(self, request: Request) -> Response:
+        def fetch(self, request: FetchRequest) -> FetchResponse:
             raise ZeroDivisionError(request.url)
 
     guard = Guard(issuers=Issuer(NAME, audience="api", fetcher=Broken()), clock=clock)

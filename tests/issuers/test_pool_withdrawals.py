@@ -15,7 +15,7 @@ from jwt_middleware import (
     Issuer,
 )
 from jwt_middleware.guard.explain import SampleRequest
-from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
 from jwt_middleware.testing import Clock
 from tests.issuers.pool_world import World, code_of, full
 from tests.keys.publisher import SOON
@@ -179,7 +179,7 @@ class Fetching(HTTPFetcher):
         super().__init__()
         self._world = world
 
-    def fetch(self, request: Request) -> Response:
+    def fetch(self, request: FetchRequest) -> FetchResponse:
         return self._world.fetch(request)
 
 

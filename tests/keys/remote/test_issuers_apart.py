@@ -23,7 +23,7 @@ from jwt_middleware.errors import (
 from jwt_middleware.keys.document import Rejected
 from jwt_middleware.keys.remote import public_hosts
 from jwt_middleware.keys.remote.discovery import discovery_urls
-from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.public_hosts import is_public, pinned
 from jwt_middleware.keys.remote.resolver import JWKSResolver
@@ -152,7 +152,7 @@ def test_a_discovery_that_hangs_leaves_time_for_the_keys(key: KeyPair, clock: Cl
     seconds: dict[str, float] = {}
 
     class Slow(Web):
-        def fetch(self, request: Request) -> Response:
+        def fetch(self, request: FetchRequest) -> FetchResponse:
             seconds[request.url] = request.seconds
             return super().fetch(request)
 
@@ -362,7 +362,7 @@ def test_a_host_with_any_private_address_is_refused(
     """One private address among public ones is enough to refuse a host (P60)."""
     resolving_to(monkeypatch, *found)
     with pytest.raises(Rejected, match="public internet"):
-        HTTPFetcher(public_only=True).fetch(Request("https://id.example/k", 5, 1_000))
+        HTTPFetcher(public_only=True).fetch(FetchRequest("https://id.example/k", 5, 1_000))
 
 
 def test_a_host_without_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,7 +383,7 @@ def test_the_checked_address_is_what_is_connected_to(monkeypatch: pytest.MonkeyP
         resolving_to(monkeypatch, "127.0.0.1")
         monkeypatch.setattr(public_hosts, "is_public", lambda _: True)
         answer = HTTPFetcher(public_only=True).fetch(
-            Request(f"http://keys.example:{port}{JWKS_PATH}", 5, 10_000)
+            FetchRequest(f"http://keys.example:{port}{JWKS_PATH}", 5, 10_000)
         )
 
         assert answer.status == 200

@@ -10,7 +10,7 @@ from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.events import KeyAdded, KeyFetchStarted, KeyRemoved
 from jwt_middleware.keys import document
 from jwt_middleware.keys.document import without_members
-from jwt_middleware.keys.remote.http import Response
+from jwt_middleware.keys.remote.http import FetchResponse
 from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 from jwt_middleware.testing.clock import Clock
@@ -173,7 +173,7 @@ def test_an_unchanged_set_keeps_its_key_objects(
     before, snapshot = resolve(warm, "a"), warm.snapshot
     monkeypatch.setattr(document, "import_jwk", None)
     if answer == "304":
-        publisher.response = Response(304)
+        publisher.response = FetchResponse(304)
     clock.tick(601)
     after = resolve(warm, "a")
 
@@ -320,7 +320,7 @@ def test_a_seed_without_any_key_left_loads(
 ) -> None:
     """All was withdrawn, and what is left of the document serves nobody or is nothing at all."""
     made = {"a": certificate(pair("a"))} if is_map else {"keys": [{"kty": "AKP"}, pair("a").jwk]}
-    publisher.response = Response(200, {}, json.dumps(made).encode())
+    publisher.response = FetchResponse(200, {}, json.dumps(made).encode())
     source = resolver_of(publisher, clock)
     source.warm(required=True)
     source.distrust()
@@ -368,7 +368,7 @@ def test_an_unchanged_answer_brings_no_withdrawn_key_back(
     other.warm(required=True)
     warm.distrust("a")
     if answer == 304:
-        publisher.response = Response(304)
+        publisher.response = FetchResponse(304)
     clock.tick(601)
 
     assert outcome(other, "a") == "key_unknown"
@@ -398,7 +398,7 @@ def test_an_unchanged_answer_to_a_set_that_is_gone_is_ignored(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
     """304 for a set that was dropped meanwhile renews nothing (P32)."""
-    publisher.response = Response(304)
+    publisher.response = FetchResponse(304)
     publisher.hold()
     clock.tick(301)
     resolve(warm, "a")
