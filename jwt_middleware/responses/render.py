@@ -58,7 +58,8 @@ def body_writer(error_body: ErrorBody) -> Callable[[Problem], Body]:
         return error_body
     if not isinstance(error_body, str) or error_body not in _BODIES:
         raise ConfigurationError(
-            f"error_body={error_body!r} must be a known format: write 'problem', 'oauth' or a callable"
+            f"error_body={error_body!r} must be a known format: write 'problem', 'oauth' or a "
+            "callable"
         )
     return _BODIES[error_body]
 
@@ -71,7 +72,9 @@ def _checked_writer(write: Callable[[Problem], Body]) -> Callable[[Problem], Bod
             media_type, body = write(problem)
             is_body = type(body) is bytes and media_type.isascii() and media_type.isprintable()
         except Exception as mistake:
-            raise ConfigurationError(f"error_body={write!r} must not raise: {mistake!r}") from mistake
+            raise ConfigurationError(
+                f"error_body={write!r} must not raise: {mistake!r}"
+            ) from mistake
         if not is_body:
             raise ConfigurationError(
                 f"error_body={write!r} must return a media type and bytes, such as "

@@ -125,7 +125,7 @@ def test_it_can_be_explained() -> None:
     ("resource", "sentence"),
     [
         ("http://api.example", "is not https"),
-        ("https://api.example/?a=b", "has a query"),
+        ("https://api.example/?a=b", "cannot have a query"),
         ("https://api.example/#a", "without credentials or fragment"),
         ("orders", "write https://"),
     ],
