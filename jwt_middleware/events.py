@@ -1,8 +1,8 @@
 """The events that observers receive, as frozen records.
 
 An event never contains a token or a key. It may contain the claims ``iss``, ``aud`` and the times
-if they are the reason of a refusal. An observer is any callable that takes one event. Its exceptions
-are logged and swallowed, so that an observer cannot change a verdict.
+if they are the reason of a refusal. An observer is any callable that takes one event. Its
+exceptions are logged and swallowed, so that an observer cannot change a verdict.
 """
 
 import logging

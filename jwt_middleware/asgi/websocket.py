@@ -80,7 +80,7 @@ class Deadline:
             if kind == "websocket.close":
                 return
             raise SocketExpired("the token of this socket has expired")
-        # After a close, or a response that refuses the handshake, the deadline must not close again.
+        # After a close, or a response that refuses the handshake, there is nothing to close.
         self._is_over = self._is_over or kind in _ENDS
         await self._send(message)
 
