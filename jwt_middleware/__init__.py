@@ -54,7 +54,7 @@ __version__ = "0.1.0"
 
 
 def _warn_of_namesake() -> None:
-    """Warn where another distribution with this import name is installed."""
+    """Warn if another distribution with the same import name is installed."""
     from importlib.metadata import PackageNotFoundError, distribution
     from warnings import warn
 
@@ -63,8 +63,8 @@ def _warn_of_namesake() -> None:
     except PackageNotFoundError:
         return
     warn(
-        "the distribution 'jwt-middleware' is another project with the same import name: "
-        "run 'pip uninstall jwt-middleware', then reinstall asgi-wsgi-jwt",
+        "the distribution 'jwt-middleware' cannot be installed next to asgi-wsgi-jwt, because it "
+        "has the same import name: run 'pip uninstall jwt-middleware', then reinstall asgi-wsgi-jwt",
         RuntimeWarning,
         stacklevel=3,
     )

@@ -1,4 +1,4 @@
-"""What only WebSockets need: a token among subprotocols, and an end in time."""
+"""WebSockets: a token among the subprotocols, and closing at expiry."""
 
 import asyncio
 from typing import Any, Self
@@ -11,10 +11,10 @@ _HEADER = SUBPROTOCOLS.encode()
 
 
 def answering(subprotocol: str | None, scope: Scope, send: Send) -> Send:
-    """Hide the token from the application, and return ``send`` that answers for it.
+    """Remove the token from the scope, and return a ``send`` that names a subprotocol.
 
-    :param subprotocol: what to answer with if the application chooses none; ``None`` where no token
-        was among those offered.
+    :param subprotocol: the subprotocol to accept with if the application chooses none; ``None`` if
+        the client offered no token.
     """
     if subprotocol is None:
         return send
@@ -37,18 +37,18 @@ def _without_token_in_headers(headers: Any) -> list[tuple[bytes, bytes]]:
 
 
 class SocketExpired(OSError):
-    """Something was sent to a socket that was closed because its token had expired.
+    """Raised by ``send`` on a socket that was closed because its token had expired.
 
-    An ``OSError``, as the ASGI specification asks of a ``send`` after the end.
+    It is an ``OSError``, as the ASGI specification requires of a ``send`` after the end.
     """
 
 
-# A server takes a close at once, unless its client has stopped reading.
+# A server accepts a close at once, unless its client has stopped reading.
 _CLOSING_SECONDS = 1.0
 
 
 class Deadline:
-    """Ends a WebSocket when its time is up, for the client and for the application."""
+    """Closes a WebSocket when its token expires, for the client and for the application."""
 
     def __init__(self, seconds: float, receive: Receive, send: Send) -> None:
         """:param seconds: how long the socket may stay open."""
@@ -64,30 +64,30 @@ class Deadline:
 
     async def __aexit__(self, *_: object) -> None:
         if self._has_expired.is_set():
-            # The application may end before the server has taken the close.
+            # The application may end before the server has accepted the close.
             await asyncio.wait((self._timer,), timeout=_CLOSING_SECONDS)
         self._timer.cancel()
-        # What went wrong while closing is of no interest to anybody: the peer was gone already.
+        # An error of the close is dropped, because the client had already disconnected.
         await asyncio.gather(self._timer, return_exceptions=True)
 
     async def send(self, message: Message) -> None:
-        """Send what the application sends, up to the end.
+        """Send a message of the application until the token expires.
 
-        :raises SocketExpired: after it; closing once more is no mistake.
+        :raises SocketExpired: after expiry. A second close is ignored.
         """
         kind = message["type"]
         if self._has_expired.is_set():
             if kind == "websocket.close":
                 return
             raise SocketExpired("the token of this socket has expired")
-        # After its own end, or a refusal in place of an opening, there is nothing left to close.
+        # After a close, or a response that refuses the handshake, there is nothing to close.
         self._is_over = self._is_over or kind in _ENDS
         await self._send(message)
 
     async def receive(self) -> Message:
-        """Return the next event; after the end, at once that the socket is gone.
+        """Return the next event, or a disconnect as soon as the token expires.
 
-        Some servers go on delivering what the client sends after we closed the socket.
+        Some servers still deliver messages of the client after the socket was closed.
         """
         if self._has_expired.is_set():
             return _gone()
@@ -97,7 +97,7 @@ class Deadline:
             await asyncio.wait((event, end), return_when=asyncio.FIRST_COMPLETED)
             return _gone() if self._has_expired.is_set() else await event
         finally:
-            # One may be left: the other event, or both where the application gave up waiting.
+            # One task is still pending, or both if the application stopped waiting.
             event.cancel()
             end.cancel()
             await asyncio.gather(event, end, return_exceptions=True)
@@ -106,17 +106,17 @@ class Deadline:
         await asyncio.sleep(self._seconds)
         if not self._is_over:
             self._has_expired.set()
-            # RFC 6455 §7.4.1: 1008 is a violation of policy.
+            # RFC 6455 §7.4.1: 1008 means a policy violation.
             close = {"type": "websocket.close", "code": 1008, "reason": REASON}
             try:
                 await self._send(close)
-            except Exception:  # noqa: BLE001 - daphne lets an application choose no code below 3000
-                # Registered with IANA as "Unauthorized".
+            except Exception:  # noqa: BLE001 - daphne refuses close codes below 3000
+                # 3000 is registered with IANA as "Unauthorized".
                 await self._send({**close, "code": 3000})
 
 
 REASON = "token_expired"
-"""Why a socket was ended, for its client and for its application."""
+"""The close reason that the client and the application receive."""
 
 
 def _gone() -> Message:

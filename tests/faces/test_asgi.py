@@ -145,7 +145,7 @@ def test_a_wrong_option_without_a_loop_raises_at_once() -> None:
     """At import, where a module builds its application."""
     with pytest.raises(ConfigurationError, match="did you mean"):
         JWTMiddleware(Recorder(), isuers=1)  # type: ignore[call-arg]
-    with pytest.raises(ConfigurationError, match="is no Guard"):
+    with pytest.raises(ConfigurationError, match="must be a Guard"):
         JWTMiddleware(Recorder(), guard="guard")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="set it on the Guard"):
         JWTMiddleware(Recorder(), guard=guard(), realm="x")

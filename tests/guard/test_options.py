@@ -75,7 +75,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {**NAMED, "token_sources": [CookieToken(), BearerHeader()]},
         "put the header first",
     ),
-    "plain http": ({"issuer": "http://id.example/", "audience": "x"}, "is not https"),
+    "plain http": ({"issuer": "http://id.example/", "audience": "x"}, "must be https"),
 }
 
 

@@ -526,7 +526,7 @@ def test_a_key_can_be_distrusted_before_its_issuer_came(world: World) -> None:
     guard.distrust(name, "k")
 
     assert code_of(guard, world.token(name)) == "key_unknown"
-    with pytest.raises(ConfigurationError, match="no such issuer"):
+    with pytest.raises(ConfigurationError, match="must name a configured or admitted issuer"):
         guard.distrust("https://nobody.example")
     with pytest.raises(KeysUnavailable):
         world.guard(raising).distrust(name)

@@ -371,7 +371,7 @@ ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "types as text": ({"token_types": "JWT"}, "token_types='JWT'"),
     "an empty audience": ({"audience": []}, "audience=[]"),
     "a secret from the network": ({"algorithms": ["HS256"]}, "shared secret"),
-    "a path with a slash": ({"roles_claim": "https://x/roles"}, "contains a slash"),
+    "a path with a slash": ({"roles_claim": "https://x/roles"}, "cannot contain a slash"),
     "a path with a gap": ({"scopes_claim": "a..b"}, "empty name"),
     "no key": ({"keys": []}, "holds no key"),
     "a key for nothing": (
