@@ -64,7 +64,8 @@ def _warn_of_namesake() -> None:
         return
     warn(
         "the distribution 'jwt-middleware' cannot be installed next to asgi-wsgi-jwt, because it "
-        "has the same import name: run 'pip uninstall jwt-middleware', then reinstall asgi-wsgi-jwt",
+        "has the same import name: run 'pip uninstall jwt-middleware', then reinstall "
+        "asgi-wsgi-jwt",
         RuntimeWarning,
         stacklevel=3,
     )
