@@ -88,8 +88,8 @@ class DjangoView:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
-        # A request with a scope is not read from META, because Django joins two Cookie headers with a
-        # comma there.
+        # A request with a scope is read from it, because Django joins two Cookie headers with a comma
+        # in META.
         scope = getattr(request, "scope", None)
         self._sent: WSGIView | ASGIView = (
             WSGIView(request.META) if scope is None else ASGIView(scope)
@@ -258,7 +258,8 @@ def _passage(request: HttpRequest, verdict: Allow | Reply) -> _Passage | Reply:
     """Return the decision by which a request passes, or the refusal."""
     if isinstance(verdict, Reply):
         return verdict
-    # A response of a ``public`` rule is shared, because the rule checks no token and adds no header.
+    # The response of a ``public`` rule is shared, because such a rule checks no token and adds no
+    # header.
     is_guarded = verdict.principal.is_authenticated or bool(verdict.response_headers)
     before: _Passage | None = getattr(request, _PASSAGE, None)
     was_guarded = before is not None and before.is_guarded
@@ -266,7 +267,7 @@ def _passage(request: HttpRequest, verdict: Allow | Reply) -> _Passage | Reply:
 
 
 def _attach(request: Any, settings: Configured, passage: _Passage) -> Any:
-    """Set the caller on the request where Django looks for it; return the context variable's token."""
+    """Set the caller on the request where Django looks for it; return the variable's token."""
     principal = passage.allow.principal
     setattr(request, _PASSAGE, passage)
     become_watched(request)
@@ -299,7 +300,7 @@ def _user(user_of: UserOf | None, principal: Principal) -> Any:
 
 
 def _active(user: Any) -> Any:
-    """Return a user, or the anonymous user if the project has no such user or has deactivated it."""
+    """Return a user, or the anonymous user if the user is unknown or deactivated."""
     is_known = user and getattr(user, "is_authenticated", True)
     # A deactivated user counts as anonymous, because Django's own back ends do the same.
     return user if is_known and getattr(user, "is_active", True) else AnonymousUser()

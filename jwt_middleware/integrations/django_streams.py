@@ -10,8 +10,7 @@ from jwt_middleware.principal import Principal, reset_current, set_current
 def stream_as(response: Any, principal: Principal) -> None:
     """Make a principal the current one while a streaming response produces and closes its body."""
     iterator = response._iterator
-    # ``_iterator`` is set and not ``streaming_content``, because the server could then no longer send
-    # a file itself.
+    # ``streaming_content`` is not set, because the server could then no longer send a file itself.
     response._iterator = (_AsyncBody if response.is_async else _Body)(iterator, principal)
     response.close = partial(_close_as, principal, response.close)
 

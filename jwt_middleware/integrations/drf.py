@@ -40,8 +40,8 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
         whole = request._request
         if PRINCIPAL_KEY not in whole.META:
             raise ConfigurationError(
-                f"JWTAuthentication needs the middleware, which verifies the token: add {MIDDLEWARE!r} "
-                "to MIDDLEWARE"
+                f"JWTAuthentication needs the middleware, which verifies tokens: add {MIDDLEWARE!r} to "
+                "MIDDLEWARE"
             )
         principal = principal_of(whole)
         if not principal.is_authenticated:
@@ -49,7 +49,8 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
         _check_user(whole)
         return whole._cached_user, principal
 
-    # The pyright comments are needed because the untyped base class returns ``None`` here.
+    # pyright is overruled, because it infers the types of these two methods from what the untyped
+    # base classes return.
     def authenticate_header(self, request: Any) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the challenge. Without one the framework would respond with 403 instead of 401."""
         return _challenge(configured().guard.integration.missing_token())
@@ -80,7 +81,10 @@ def _check_user(request: Any) -> None:
 
 
 class Requires(BasePermission):  # type: ignore[misc]
-    """A permission that checks a requirement: ``permission_classes = [requires(has_role("admin"))]``."""
+    """A permission that checks a requirement.
+
+    ``permission_classes = [requires(has_role("admin"))]``.
+    """
 
     requirement: Requirement
 
