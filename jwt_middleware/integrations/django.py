@@ -88,8 +88,8 @@ class DjangoView:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
-        # A request with a scope is read from it, because Django joins two Cookie headers with a comma
-        # in META.
+        # A request with a scope is read from the scope, because Django joins two Cookie headers
+        # with a comma in META.
         scope = getattr(request, "scope", None)
         self._sent: WSGIView | ASGIView = (
             WSGIView(request.META) if scope is None else ASGIView(scope)

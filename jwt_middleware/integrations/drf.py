@@ -40,8 +40,8 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
         whole = request._request
         if PRINCIPAL_KEY not in whole.META:
             raise ConfigurationError(
-                f"JWTAuthentication needs the middleware, which verifies tokens: add {MIDDLEWARE!r} to "
-                "MIDDLEWARE"
+                "JWTAuthentication needs the middleware, which verifies tokens: add "
+                f"{MIDDLEWARE!r} to MIDDLEWARE"
             )
         principal = principal_of(whole)
         if not principal.is_authenticated:

@@ -100,8 +100,8 @@ class JWTBearer(SecurityBase, params.Security):
         self.scheme_name = scheme_name
         self.model = HTTPBearer(bearerFormat="JWT", description=description)
 
-    # Compared by identity, because comparing the fields of ``params.Security`` would not end: one of
-    # them is this object.
+    # Compared by identity, because one of the fields that ``params.Security`` compares is this
+    # object.
     def __eq__(self, other: object) -> bool:
         return self is other
 
@@ -186,8 +186,8 @@ def typed_claims(claims_type: type[Claims_], requirement: Requirement | None = N
 
     :param claims_type: the type in ``Issuer(claims_type=...)``.
     :param requirement: what the caller must meet; by default a valid token.
-    :raises ConfigurationError: if ``requirement`` is not a Requirement; at a call, if the issuer has
-        another ``claims_type``.
+    :raises ConfigurationError: if ``requirement`` is not a Requirement; at a call, if the issuer
+        has another ``claims_type``.
     """
     return TypedClaims(claims_type, requirement)
 
@@ -233,8 +233,8 @@ def secure_openapi(
 
     A protected operation gets its lock, the scopes that the deciding rule and the dependencies
     require, and the responses of a refusal. A public operation is left unchanged. For an optional
-    operation the token is one of two alternatives. ``app.openapi()`` adds them when it is called, so
-    routes may be added later.
+    operation the token is one of two alternatives. ``app.openapi()`` adds them when it is
+    called, so routes may be added later.
 
     :param guard: the guard that protects the application.
     :param scheme_name: the name of the bearer scheme; the names of others begin with it.
@@ -242,8 +242,10 @@ def secure_openapi(
     :raises ConfigurationError: if OpenAPI cannot describe any of the guard's token sources.
     """
     if not isinstance(app, FastAPI):
-        raise ConfigurationError(f"secure_openapi({app!r}) must be given a FastAPI application: write "
-            "secure_openapi(app, guard)")
+        raise ConfigurationError(
+            f"secure_openapi({app!r}) must be given a FastAPI application: write "
+            "secure_openapi(app, guard)"
+        )
     check_kind("guard", guard, Guard, "the Guard in front of the application")
     check_text("scheme_name", scheme_name, SCHEME_NAME)
     if mounted_at != "":

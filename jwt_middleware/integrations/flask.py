@@ -96,7 +96,7 @@ class JWT:
             guard or settings.pop("JWT_GUARD", None), cast("GuardOptions", _options(settings))
         )
         app.extensions[EXTENSION] = self
-        # First, so that the guard decides before the application's own ``before_request`` functions.
+        # First, so that the guard decides before the application's ``before_request`` functions.
         app.before_request_funcs.setdefault(None, []).insert(0, self._before_request)
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
@@ -179,8 +179,7 @@ def _refusal(requirement: Requirement) -> Deny | None:
     guard = guard_of(request.environ)
     if guard is None:
         raise ConfigurationError(
-            f"requires({requirement}) needs a guard that protects the application: write "
-            "JWT(app, guard=guard)"
+            f"{requirement} needs a guard that protects the application: write JWT(app, guard=guard)"
         )
     captures = {name: str(value) for name, value in (request.view_args or {}).items()}
     return guard.integration.hold(request.environ[PRINCIPAL_KEY], requirement, captures)

@@ -26,8 +26,8 @@ def keep_apart(view: Any) -> None:
         own[_IS_APART] = True
         if "delete_memoized" in own:
             _log.warning(
-                "@cache.memoize() on the view %s serves one caller's cached page to every caller: write "
-                "@cache.cached(), or pass caller_key() as an argument",
+                "@cache.memoize() on the view %s serves one caller's cached page to every caller: "
+                "write @cache.cached(), or pass caller_key() as an argument",
                 each.__qualname__,
             )
         else:
