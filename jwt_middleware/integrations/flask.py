@@ -179,7 +179,8 @@ def _refusal(requirement: Requirement) -> Deny | None:
     guard = guard_of(request.environ)
     if guard is None:
         raise ConfigurationError(
-            f"{requirement} needs a guard that protects the application: write JWT(app, guard=guard)"
+            f"{requirement} needs a guard that protects the application: write "
+            "JWT(app, guard=guard)"
         )
     captures = {name: str(value) for name, value in (request.view_args or {}).items()}
     return guard.integration.hold(request.environ[PRINCIPAL_KEY], requirement, captures)

@@ -45,12 +45,13 @@ class AdmittedIssuers:
         :param grants: the names that their tokens may grant, see ``Issuer``. By default they grant
             only what the ``grants`` of an issuer that the rule returns list. ``ANY_GRANTS``: every
             name in a token of any of them counts.
-        :raises ConfigurationError: if ``admit`` is not a plain function, or ``most`` not above ``max_flights``.
+        :raises ConfigurationError: if ``admit`` is not a plain function, or ``most`` is
+            not above ``max_flights``.
         """
         if not callable(admit) or iscoroutinefunction(admit):
             raise ConfigurationError(
-                f"admit={admit!r} must be a plain function: write one that takes an issuer's name and "
-                "returns an Issuer or None, without await"
+                f"admit={admit!r} must be a plain function: write one that takes an issuer's name "
+                "and returns an Issuer or None, without await"
             )
         check_count("most", most)
         check_count("max_flights", max_flights)

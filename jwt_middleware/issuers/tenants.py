@@ -60,8 +60,8 @@ def checked_tenants(
         )
     if not holes and not (len(chosen) == 1 and issuer is not None and max(chosen) in issuer):
         raise ConfigurationError(
-            f"Issuer({issuer!r}) is the name of one tenant: tenants={tenants!r} must list only that "
-            f"tenant, or the name must contain {TENANT}"
+            f"Issuer({issuer!r}) is the name of one tenant: tenants={tenants!r} must list only "
+            f"that tenant, or the name must contain {TENANT}"
         )
     if not chosen and not isinstance(tenants, AnyTenant):
         raise ConfigurationError("tenants=[] must not be empty: write the id of a tenant")

@@ -34,7 +34,7 @@ def build(name: str, audience: Audience, known: IssuerOptions, given: IssuerOpti
     for path in fixed:
         if path in wanted:
             raise ConfigurationError(
-                f"required_values: {path!r} cannot be set, because this preset sets it: leave it out"
+                f"required_values: {path!r} cannot be set, because the preset sets it: leave it out"
             )
     merged["required_values"] = {**wanted, **fixed}
     return Issuer(name, audience=audience, **merged)
