@@ -1,6 +1,6 @@
-"""Those who find a key by its name: ours and four others, each as its documentation uses it.
+"""Clients that find a key by its id: this package and four others, used as documented.
 
-``life`` is how many seconds a key set is good for; without it, each keeps to its defaults.
+``life`` is how many seconds a key set is valid; without it, each client uses its defaults.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Peer:
         raise NotImplementedError
 
     def look_blocking(self, kid: str) -> object:
-        """Do the same from a thread without one."""
+        """Find a key from a thread without an event loop."""
         return asyncio.run(self.look(kid))
 
     def lift_limits(self) -> None:

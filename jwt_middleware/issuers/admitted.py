@@ -1,6 +1,6 @@
-"""A rule in place of a list of issuers, as the configuration says it.
+"""Configuration of a rule that admits issuers, in place of a list.
 
-What is in service, with keys and memory, is ``issuers/admitted_pool.py``.
+The run-time state, with keys and caches, is in ``issuers/admitted_pool.py``.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from jwt_middleware.tokens.grants import (
     checked_grants,
 )
 
-# What the SDKs of Auth0 keep; a hundred key sets are a few megabytes.
+# The limit of the SDKs of Auth0; a hundred key sets take a few megabytes.
 MAX_ISSUERS = 100
 
 
 class AdmittedIssuers:
-    """Issuers that a rule admits, where no list can name them all."""
+    """Issuers that a rule admits, for applications that cannot list them all."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class AdmittedIssuers:
         grants: GrantsOption = None,
     ) -> None:
         """
+        <<<<<<< HEAD
         :param admit: is given the exact ``iss`` of a token that is not verified yet, and returns
             the issuer of that very name, or ``None`` if it is not trusted. Nothing else of a token
             reaches it. It runs on the thread or event loop of the request, several at once, and
@@ -47,11 +48,28 @@ class AdmittedIssuers:
             nothing but what an issuer that the rule returns says itself; ``ANY_GRANTS``: whatever
             any of them writes into a token counts.
         :raises ConfigurationError: for a rule that is none, or ``most`` not above ``max_flights``.
+        =======
+        :param admit: a function from the exact ``iss`` of a token that is not verified yet to the
+            issuer of the same name, or to ``None`` if it is not trusted. It gets nothing else of
+            the token. It runs on the thread or event loop of the request, several calls at once,
+            and must not block. If it raises, the token is refused with 503 ``keys_unavailable``
+            and the log says where.
+        :param most: how many issuers' keys are cached. The least recently used issuers are dropped,
+            those without any verified token first.
+        :param max_flights: how many key fetches may run at once, over all issuers.
+        :param readmit_after: seconds after which the rule is called again. An issuer that the rule
+            no longer admits stays trusted for as long.
+        :param grants: the names that their tokens may grant, see ``Issuer``. By default they grant
+            only what the ``grants`` of an issuer that the rule returns list. ``ANY_GRANTS``: every
+            name in a token of any of them counts.
+        :raises ConfigurationError: if ``admit`` is not a plain function, or ``most`` is
+            not above ``max_flights``.
+        >>>>>>> f6d32f5abf41211ef92cb244fdc2e4938f693941
         """
         if not callable(admit) or iscoroutinefunction(admit):
             raise ConfigurationError(
-                f"admit={admit!r} must be a plain function from an issuer's name to an Issuer or "
-                "None; what must be awaited cannot decide here"
+                f"admit={admit!r} must be a plain function: write one that takes an issuer's name "
+                "and returns an Issuer or None, without await"
             )
         check_count("most", most)
         check_count("max_flights", max_flights)
