@@ -32,23 +32,6 @@ class AdmittedIssuers:
         grants: GrantsOption = None,
     ) -> None:
         """
-        <<<<<<< HEAD
-        :param admit: is given the exact ``iss`` of a token that is not verified yet, and returns
-            the issuer of that very name, or ``None`` if it is not trusted. Nothing else of a token
-            reaches it. It runs on the thread or event loop of the request, several at once, and
-            must answer from memory. If it raises, the token is refused with 503
-            ``keys_unavailable`` and the log says where.
-        :param most: issuers whose keys are kept; the least recently used make room, those of whom
-            no token was ever good first.
-        :param max_flights: key fetches that may be under way at once of issuers that have shown a
-            good token, as many of those that lost their place since, and of all others.
-        :param readmit_after: seconds after which the rule is asked again; for so long an issuer
-            stays trusted that the rule no longer admits.
-        :param grants: the names that their tokens may grant, see ``Issuer``. Left out, they grant
-            nothing but what an issuer that the rule returns says itself; ``ANY_GRANTS``: whatever
-            any of them writes into a token counts.
-        :raises ConfigurationError: for a rule that is none, or ``most`` not above ``max_flights``.
-        =======
         :param admit: a function from the exact ``iss`` of a token that is not verified yet to the
             issuer of the same name, or to ``None`` if it is not trusted. It gets nothing else of
             the token. It runs on the thread or event loop of the request, several calls at once,
@@ -56,7 +39,8 @@ class AdmittedIssuers:
             and the log says where.
         :param most: how many issuers' keys are cached. The least recently used issuers are dropped,
             those without any verified token first.
-        :param max_flights: how many key fetches may run at once, over all issuers.
+        :param max_flights: how many key fetches may run at once for issuers with a verified token,
+            for issuers that had one and were dropped since, and for all others.
         :param readmit_after: seconds after which the rule is called again. An issuer that the rule
             no longer admits stays trusted for as long.
         :param grants: the names that their tokens may grant, see ``Issuer``. By default they grant
@@ -64,7 +48,6 @@ class AdmittedIssuers:
             name in a token of any of them counts.
         :raises ConfigurationError: if ``admit`` is not a plain function, or ``most`` is
             not above ``max_flights``.
-        >>>>>>> f6d32f5abf41211ef92cb244fdc2e4938f693941
         """
         if not callable(admit) or iscoroutinefunction(admit):
             raise ConfigurationError(

@@ -55,13 +55,8 @@ class ClusterFetcher:
         self._ca_file = ca_file
         self._token_file = token_file
 
-<<<<<<< HEAD
     def fetch(self, request: FetchRequest) -> FetchResponse:
-        """Return the answer, whatever its status.
-=======
-    def fetch(self, request: Request) -> Response:
         """Return the response, of any status.
->>>>>>> f6d32f5abf41211ef92cb244fdc2e4938f693941
 
         :raises Exception: if the server does not respond, or a file cannot be read.
         """
