@@ -128,7 +128,7 @@ class CookieToken:
         for setting, value in (("name", self.name), ("csrf_header", self.csrf_header)):
             if not _is_name(value):
                 raise ConfigurationError(
-                    f"CookieToken({setting}={value!r}) must be a name: write letters, digits and '-'"
+                    f"CookieToken({setting}={value!r}) must be a name: write letters and '-'"
                 )
         if not isinstance(self.path, str) or not _COOKIE_PATH.fullmatch(self.path):
             raise ConfigurationError(f"CookieToken(path={self.path!r}) must be a path, such as '/'")
