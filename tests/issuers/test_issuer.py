@@ -201,7 +201,7 @@ def test_a_claim_must_have_its_value(
         ({"resolver": {"timeout": 3}}, "resolver=.* write ResolverOptions"),
         ({"keys": KeyPair.generate("ES256").jwk, "resolver": None}, "resolver=None"),
         ({"leeway": None}, "leeway=None must be seconds"),
-        ({"token_types": []}, "accepts no token"),
+        ({"token_types": []}, "must not be empty"),
         ({"tenants": [TENANT]}, "one tenant"),
         ({"tenants": ANY_TENANT}, "one tenant"),
     ],
@@ -230,7 +230,7 @@ def test_a_value_says_what_it_is() -> None:
     ("options", "says"),
     [
         ({}, "tenants of everybody"),
-        ({"tenants": []}, "trusts nobody"),
+        ({"tenants": []}, "must not be empty"),
         ({"tenants": ["contoso.onmicrosoft.com"]}, "no GUID"),
         ({"tenants": [TENANT], "discovery": None}, "no address"),
         ({"tenants": [TENANT], "aliases": ["x"]}, "one name"),
@@ -340,7 +340,7 @@ async def test_all_issuers_are_warmed_by_awaiting_too(clock: Clock) -> None:
 
 
 ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "no name": ({"issuer": ""}, "is no name"),
+    "no name": ({"issuer": ""}, "must be a name"),
     "keys twice": ({"keys": SECRET, "jwks_uri": "https://a/"}, "not both"),
     "nothing to go by": ({"issuer": None}, "needs a name"),
     "leeway below nought": ({"leeway": -1}, "leeway=-1"),

@@ -175,7 +175,7 @@ def test_b2c(provider: Provider) -> None:
     [
         ({"tenant": "contoso.onmicrosoft.com"}, "no GUID"),
         ({"tenant": "common"}, "no GUID"),
-        ({"tenant": []}, "trusts nobody"),
+        ({"tenant": []}, "must not be empty"),
         ({"tenant": OURS, "version": 3}, "version=3"),
         ({"tenant": OURS, "version": 1, "authority": "login.microsoftonline.us"}, "authority="),
         ({"tenant": OURS, "appid": "a&b"}, "appid="),
