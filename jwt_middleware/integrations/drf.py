@@ -75,7 +75,7 @@ def _check_user(request: Any) -> None:
     :raises Denied: 401.
     """
     settings = configured()
-    # Without ``user_of`` every verified token is a user, so there is none to look up.
+    # Without ``user_of`` every verified token is a user, so none is looked up.
     if settings.user_of is not None and not request._cached_user.is_authenticated:
         raise Denied(settings.guard.integration.unknown_user())
 

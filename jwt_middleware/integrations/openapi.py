@@ -142,7 +142,7 @@ def refusals_of(error_body: ErrorBody) -> tuple[dict[str, Any], dict[str, dict[s
         shape = {"content": {media_type: {"schema": reference}}}
     shape["headers"] = {"WWW-Authenticate": {"description": "RFC 6750 §3", "schema": _TEXT}}
     return schema, {
-        "401": {"description": "There is no token, or none that can be trusted", **shape},
+        "401": {"description": "The token is missing or cannot be trusted", **shape},
         "403": {"description": "The token does not grant what is asked for", **shape},
     }
 

@@ -123,11 +123,11 @@ class Issuer:
             that is not listed. By default all names count; for an issuer that a rule admitted,
             those in ``AdmittedIssuers(grants=)``. ``ANY_GRANTS``: all count there too.
         :param claims_type: a dataclass, TypedDict, msgspec Struct or pydantic model;
-            ``principal.typed`` has the claims as a value of it. A token that does not fit is refused.
+            ``principal.typed`` has the claims as a value of it. A misfit is refused.
         :param aliases: other spellings of its name that tokens may carry; the principal has the
             name itself.
         :param tenants: for an issuer with tenants, those that are trusted: GUIDs, or
-            ``ANY_TENANT``. ``{tenantid}`` in the name is replaced by the tenant; the claim ``tid`` must
+            ``ANY_TENANT``. ``{tenantid}`` in the name is the tenant's place; the claim ``tid`` must
             agree with ``iss``, and so must the ``issuer`` of a key that names one.
         :param resolver: how its key set is fetched and kept.
         :param fetcher: fetches over the network, in place of an :class:`HTTPFetcher` with defaults.
@@ -241,7 +241,7 @@ def _counting(grants: Grants | AnyGrants | None, unsaid: Grants | None) -> Grant
 def _check_name(issuer: str | None, keys: KeyOption, jwks_uri: str | None) -> None:
     if issuer is not None and (not isinstance(issuer, str) or not issuer):
         raise ConfigurationError(
-            f"issuer={issuer!r} must be text: write the exact iss of its tokens"
+            f"issuer={issuer!r} must be a name: write the exact iss of its tokens"
         )
     if issuer is None and keys is None and jwks_uri is None:
         raise ConfigurationError(
@@ -303,9 +303,7 @@ def _aliases(issuer: str | None, aliases: Collection[str]) -> tuple[str, ...]:
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"aliases={aliases!r} must be a list of names")
     if names and issuer is None:
-        raise ConfigurationError(
-            f"aliases={aliases!r} must belong to an issuer: write its name too"
-        )
+        raise ConfigurationError(f"aliases={aliases!r} must belong to an issuer: write its name")
     return names
 
 

@@ -75,7 +75,7 @@ class FakeIssuer:
         self.asked: list[Asked] = []
         """Every request that arrived, in order."""
         self.answers: dict[str, Answer | Iterator[Answer]] = {}
-        """Responses by path, in place of the normal ones; each request takes one from an iterator."""
+        """Responses by path that replace the normal ones; a request takes one from an iterator."""
         self.headers: dict[str, str] = {}
         """Header fields of the key set, such as ``Cache-Control``."""
         self.gate = threading.Event()

@@ -201,7 +201,7 @@ def test_a_claim_must_have_its_value(
         ({"resolver": {"timeout": 3}}, "resolver=.* write ResolverOptions"),
         ({"keys": KeyPair.generate("ES256").jwk, "resolver": None}, "resolver=None"),
         ({"leeway": None}, "leeway=None must be seconds"),
-        ({"token_types": []}, "accepts no token"),
+        ({"token_types": []}, "must not be empty"),
         ({"tenants": [TENANT]}, "one tenant"),
         ({"tenants": ANY_TENANT}, "one tenant"),
     ],
@@ -214,7 +214,7 @@ def test_a_setting_that_contradicts_is_refused(options: dict[str, Any], says: st
 
 def test_aliases_need_a_name() -> None:
     """Of what would they be other spellings?"""
-    with pytest.raises(ConfigurationError, match="need an issuer"):
+    with pytest.raises(ConfigurationError, match="must belong to an issuer"):
         Issuer(None, audience="api", jwks_uri=NAME, aliases=["x"])
 
 
@@ -229,10 +229,10 @@ def test_a_value_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({}, "tenants of everybody"),
-        ({"tenants": []}, "trusts nobody"),
-        ({"tenants": ["contoso.onmicrosoft.com"]}, "no GUID"),
-        ({"tenants": [TENANT], "discovery": None}, "no address"),
+        ({}, "fits every tenant"),
+        ({"tenants": []}, "must not be empty"),
+        ({"tenants": ["contoso.onmicrosoft.com"]}, "must be a GUID"),
+        ({"tenants": [TENANT], "discovery": None}, "cannot be discovered"),
         ({"tenants": [TENANT], "aliases": ["x"]}, "one name"),
         ({"tenants": TENANT}, "a list"),
     ],
@@ -355,9 +355,9 @@ async def test_all_issuers_are_warmed_by_awaiting_too(clock: Clock) -> None:
 
 
 ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "no name": ({"issuer": ""}, "is no name"),
+    "no name": ({"issuer": ""}, "must be a name"),
     "keys twice": ({"keys": SECRET, "jwks_uri": "https://a/"}, "not both"),
-    "nothing to go by": ({"issuer": None}, "needs a name"),
+    "nothing to go by": ({"issuer": None}, "must have a source of keys"),
     "leeway below nought": ({"leeway": -1}, "leeway=-1"),
     "leeway too wide": ({"leeway": 301}, "at most 300"),
     "leeway as text": ({"leeway": "30"}, "leeway='30'"),
