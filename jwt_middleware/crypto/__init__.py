@@ -1,1 +1,1 @@
-"""Keys and algorithms as values, over PyJWT's algorithm objects."""
+"""Keys and signature algorithms, based on PyJWT's algorithm objects."""

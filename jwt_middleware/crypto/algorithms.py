@@ -1,4 +1,4 @@
-"""Which signature algorithms exist, what each asks of a key, and how each verifies.
+"""The signature algorithms: the keys that each requires, and how each verifies.
 
 One row per name of the IANA registry "JSON Web Signature and Encryption Algorithms" (RFC 7518 §3.1,
 RFC 8037 §3.1, RFC 8812 §3.2, RFC 9864 §2.2). ``none`` has no row and therefore never verifies.
@@ -24,11 +24,11 @@ class Algorithm:
 
     name: str
     kty: str
-    """The key type that fits: ``oct``, ``RSA``, ``EC`` or ``OKP``."""
+    """The required key type: ``oct``, ``RSA``, ``EC`` or ``OKP``."""
     curves: tuple[str, ...]
-    """The curves that fit, for ``EC`` and ``OKP``."""
+    """The accepted curves, for ``EC`` and ``OKP``."""
     hash_bits: int
-    """Output size of the hash; the least size of an HMAC secret (RFC 7518 §3.2)."""
+    """The output size of the hash, which is the minimum size of an HMAC secret (RFC 7518 §3.2)."""
     implementation: PyJWTAlgorithm
 
     @property
@@ -41,12 +41,12 @@ class Algorithm:
         return kty == self.kty and (not self.curves or crv in self.curves)
 
     def verifies(self, key: Any, signing_input: bytes, signature: bytes) -> bool:
-        """Return whether ``signature`` is this algorithm's over ``signing_input`` under ``key``."""
+        """Return whether ``key`` verifies the ``signature`` of ``signing_input``."""
         try:
             return bool(self.implementation.verify(signing_input, key, signature))
         except (PyJWTError, ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
-            # The library stumbles over impossible signatures and over keys of another kind in as
-            # many ways; each means only that this signature is not good under this key.
+            # The library raises various errors for malformed signatures and for keys of another
+            # type. Each error means only that this key does not verify this signature.
             return False
 
 
@@ -64,7 +64,7 @@ def _ec(name: str, crv: str, bits: int, digest: Any) -> Algorithm:
 
 
 def _okp(name: str, *curves: str) -> Algorithm:
-    # EdDSA hashes inside; 512 bits is Ed25519's SHA-512 and plays no part in a check.
+    # EdDSA hashes internally. 512 bits is the size of Ed25519's SHA-512; no check uses it.
     return Algorithm(name, "OKP", curves, 512, OKPAlgorithm())
 
 
@@ -88,27 +88,27 @@ def _registry() -> Iterable[Algorithm]:
 
 ALGORITHMS: dict[str, Algorithm] = {row.name: row for row in _registry()}
 
-# Every asymmetric algorithm but ES256K, whose curve most services have no reason to accept.
+# Every asymmetric algorithm except ES256K, because most services do not need its curve.
 ASYMMETRIC: tuple[str, ...] = tuple(
     row.name for row in ALGORITHMS.values() if not row.is_symmetric and row.name != "ES256K"
 )
 
 
 def select(names: Iterable[str]) -> tuple[Algorithm, ...]:
-    """Return the algorithms of these names, each once.
+    """Return the algorithms with these names, each once.
 
-    :param names: names of the registry, case-sensitive; all symmetric or all asymmetric.
-    :raises ConfigurationError: for a bare string, no name, an unknown name, ``none``, or a mixture
-        that would let a public key be used as a shared secret (RFC 8725 §2.1).
+    :param names: case-sensitive names of the registry; all symmetric or all asymmetric.
+    :raises ConfigurationError: for a bare string, an empty list, an unknown name, ``none``, or a
+        mixture that would let a public key be used as a shared secret (RFC 8725 §2.1).
     """
     known = map(_known, listed("algorithms", names, "['RS256']"))
     chosen = tuple(ALGORITHMS[name] for name in dict.fromkeys(known))
     if not chosen:
-        raise ConfigurationError('algorithms=[] accepts no token: name one, such as "RS256"')
+        raise ConfigurationError("algorithms=[] cannot be empty: write algorithms=['RS256']")
     if len({row.is_symmetric for row in chosen}) > 1:
         raise ConfigurationError(
-            f"algorithms={[row.name for row in chosen]!r} mixes shared secrets (HS...) with public "
-            "keys: give each kind an Issuer of its own"
+            f"algorithms={[row.name for row in chosen]!r} cannot mix shared secrets (HS...) with "
+            "public keys: write one Issuer for each kind"
         )
     return chosen
 
@@ -118,7 +118,8 @@ def _known(name: object) -> str:
         return name
     if isinstance(name, str) and name.lower() == "none":
         raise ConfigurationError(
-            f"algorithms: {name!r} would accept unsigned tokens: name a signature algorithm"
+            f"algorithms: {name!r} would accept unsigned tokens: write a signature algorithm, such "
+            "as 'RS256'"
         )
     near = get_close_matches(str(name), ALGORITHMS, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(ALGORITHMS)}"

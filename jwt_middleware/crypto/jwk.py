@@ -1,9 +1,7 @@
-"""Verification keys as values, and JSON Web Keys read into them.
+"""Verification keys, and the import of JSON Web Keys (RFC 7517, RFC 7518 §6, RFC 8037 §2).
 
-The law is RFC 7517, RFC 7518 §6 and RFC 8037 §2.
-
-A key is imported once and then only used: nothing is parsed while a token is verified. Certificates
-(``x5c``) and addresses (``x5u``) inside a JWK are never read.
+A key is imported once, so that no key is parsed while a token is verified. Certificates (``x5c``)
+and addresses (``x5u``) inside a JWK are never read.
 """
 
 from collections.abc import Mapping
@@ -16,18 +14,19 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from jwt_middleware.crypto.algorithms import ALGORITHMS, Algorithm
 from jwt_middleware.formats import base64url
 
-# NIST SP 800-131A asks for 2048 bits. Above 8192 one verification costs a millisecond, which would
-# let a published key slow every request down.
+# NIST SP 800-131A requires 2048 bits. Above 8192 bits one verification takes a millisecond, so that
+# a published key could slow down every request.
 RSA_BITS = range(2048, 8193)
 
-# Keys in use have 65537, which is 17 bits. A verification takes as long as the exponent: one of
-# 3,000 bits makes it take ten milliseconds. OpenSSL draws the line here for large moduli alone.
+# Real keys have the exponent 65537, which has 17 bits. The time of a verification grows with the
+# exponent: 3,000 bits take ten milliseconds. OpenSSL has this limit only for large moduli.
 RSA_EXPONENT_BITS = 64
 
-# RFC 7518 §3.2, for the smallest hash of all: with fewer bytes no HMAC algorithm may be used.
+# RFC 7518 §3.2: the minimum for the smallest hash, so a shorter secret fits no HMAC algorithm.
 MIN_SECRET_SIZE = 32
 
-# A kid is an opaque name; the longest seen in the wild (a URL with a thumbprint) is near 150.
+# A key id is an opaque name. The longest known one (a URL with a thumbprint) has about 150
+# characters, so 256 are enough.
 MAX_KID_LENGTH = 256
 
 _CURVES: dict[str, type[ec.EllipticCurve]] = {
@@ -40,12 +39,12 @@ _EDWARDS: dict[str, Any] = {
     "Ed25519": ed25519.Ed25519PublicKey,
     "Ed448": ed448.Ed448PublicKey,
 }
-# RFC 7518 §6.3.2 and §6.2.2: what only the owner of a key pair may hold.
+# RFC 7518 §6.3.2 and §6.2.2: the members of a private key, which must not be published.
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 
 
 class UnusableKey(Exception):
-    """A key that must not or cannot verify; ``reason`` is one word of a fixed vocabulary."""
+    """Raised for a key that cannot or must not verify; ``reason`` is one word of a fixed set."""
 
     def __init__(self, reason: str, kid: str | None = None) -> None:
         super().__init__(reason)
@@ -55,40 +54,40 @@ class UnusableKey(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerificationKey:
-    """One imported key. Two keys are the same only if they are the same object."""
+    """One imported key. Keys are compared by identity."""
 
     kty: str
     crv: str | None
     material: Any = field(repr=False)
-    """What the algorithm's implementation takes."""
+    """The key object for the algorithm's implementation."""
     kid: str | None = None
     alg: str | None = None
-    """The only algorithm the key is for, if its publisher named one (RFC 7517 §4.4)."""
+    """The only algorithm of the key, if the JWK names one (RFC 7517 §4.4)."""
     issuer: str | None = None
-    """The issuer that the key is for, where one key set serves several (Entra ID)."""
+    """The only issuer of the key, if one key set serves several issuers (Entra ID)."""
 
     def may_serve(self, algorithm: Algorithm) -> bool:
         """Return whether the key may be used with ``algorithm``."""
         return (
             algorithm.fits(self.kty, self.crv)
             and (self.alg is None or _same_algorithm(self.alg, algorithm.name, self.crv))
-            # RFC 7518 §3.2: a secret is at least as long as the output of the hash.
+            # RFC 7518 §3.2: a secret must be at least as long as the output of the hash.
             and (self.kty != "oct" or len(self.material) * 8 >= algorithm.hash_bits)
         )
 
 
 def _same_algorithm(declared: str, asked: str, crv: str | None) -> bool:
-    # RFC 9864 §2.2 renames EdDSA on one curve to that curve: the two names mean the same there.
+    # RFC 9864 §2.2 names EdDSA on one curve after that curve, so the two names are equal there.
     return declared == asked or {declared, asked} == {"EdDSA", crv}
 
 
 def import_jwk(jwk: object, *, published: bool = True) -> VerificationKey:
     """Return the verification key that a JWK describes.
 
-    :param published: the JWK came from a key set that anyone can read; a shared secret or private
-        member in it is then refused, since everybody knows it. ``False`` for a key that the
-        configuration holds, of which only the public half is taken.
-    :raises UnusableKey: with a reason, for a key that must not verify signatures.
+    :param published: whether the JWK is from a public key set; a shared secret or a private member
+        in it is then refused, because it is not secret. ``False`` for a configured key, of which
+        only the public half is used.
+    :raises UnusableKey: for a key that must not verify signatures; with a reason.
     """
     if not isinstance(jwk, Mapping):
         raise UnusableKey("not_an_object")
@@ -111,7 +110,7 @@ def _kid(jwk: Mapping[str, Any]) -> str | None:
 
 
 def _check_purpose(jwk: Mapping[str, Any]) -> None:
-    # RFC 7517 §4.2 and §4.3: a key for encryption, or one that may only sign, does not verify.
+    # RFC 7517 §4.2 and §4.3: a key for encryption or only for signing must not verify.
     if jwk.get("use", "sig") != "sig":
         raise UnusableKey("use_not_sig")
     operations = jwk.get("key_ops", ["verify"])
@@ -172,7 +171,7 @@ def _import_rsa(jwk: Mapping[str, Any]) -> tuple[None, Any]:
 
 
 def check_rsa_size(bits: int, exponent: int) -> None:
-    """Refuse an RSA modulus outside :data:`RSA_BITS`, and an exponent that takes too long.
+    """Refuse an RSA modulus outside :data:`RSA_BITS`, and an exponent that is too long.
 
     :raises UnusableKey: ``rsa_too_small`` or ``rsa_too_large``.
     """
@@ -188,7 +187,7 @@ def _import_ec(jwk: Mapping[str, Any]) -> tuple[str, Any]:
     if curve is None or not isinstance(crv, str):
         raise UnusableKey("crv_unknown")
     x, y = _octets(jwk, "x"), _octets(jwk, "y")
-    # RFC 7518 §6.2.1.2: a coordinate has the full size of the field, leading zeros included.
+    # RFC 7518 §6.2.1.2: a coordinate must have the full size of the field with leading zeros.
     size = (curve().key_size + 7) // 8
     if len(x) != size or len(y) != size:
         raise UnusableKey("coordinate_size")

@@ -1,8 +1,8 @@
-"""Keys as options, read by their type and never by guessing at their text.
+"""Reads keys from options by the type of the option, never by a guess from its text.
 
-A file is a ``KeyFile`` or a ``Path``; a JWK, a JWK Set or a map of certificates is a mapping;
-``str`` and ``bytes`` are PEM text where all algorithms are asymmetric and a secret where all are
-HMAC. So a mistyped path is an error, and never a secret that everybody can read in the source.
+A file is a ``KeyFile`` or a ``Path``. A JWK, a JWK Set or a map of certificates is a mapping.
+``str`` and ``bytes`` are PEM text if all algorithms are asymmetric, and a secret if all are HMAC.
+So a mistyped path is an error, and never a secret that every reader of the source knows.
 """
 
 import json
@@ -23,19 +23,19 @@ list."""
 
 
 def read_keys(option: KeyOption, algorithms: tuple[Algorithm, ...]) -> tuple[VerificationKey, ...]:
-    """Return the verification keys that an option holds.
+    """Return the verification keys of an option.
 
-    :param algorithms: those of the issuer, all symmetric or all asymmetric.
-    :raises ConfigurationError: naming what is wrong with which key.
+    :param algorithms: the algorithms of the issuer, all symmetric or all asymmetric.
+    :raises ConfigurationError: for an unusable key; the message names the key and the reason.
     """
     keys = tuple(_each(option, algorithms))
     if not keys:
-        raise ConfigurationError("keys=[] holds no key: name one, or a jwks_uri")
+        raise ConfigurationError("keys=[] must have a key: name one, or a jwks_uri")
     for key in keys:
         if not any(key.may_serve(algorithm) for algorithm in algorithms):
             names = [algorithm.name for algorithm in algorithms]
             raise ConfigurationError(
-                f"a key of type {key.kty}{f' {key.crv}' if key.crv else ''} fits none of "
+                f"a key of type {key.kty}{f' {key.crv}' if key.crv else ''} cannot be used with "
                 f"algorithms={names}: add its algorithm, or name another key"
             )
     return keys
@@ -64,8 +64,8 @@ def _secret(secret: Secret, algorithms: tuple[Algorithm, ...]) -> VerificationKe
     bits = [algorithm.hash_bits for algorithm in algorithms if algorithm.is_symmetric]
     if not bits:
         raise ConfigurationError(
-            f"{secret!r} is a shared secret and algorithms="
-            f"{[algorithm.name for algorithm in algorithms]} are not: write algorithms=['HS256']"
+            f"{secret!r} is a shared secret and cannot be used with algorithms="
+            f"{[algorithm.name for algorithm in algorithms]}: write algorithms=['HS256']"
         )
     return secret.to_key(max(bits))
 
@@ -73,7 +73,7 @@ def _secret(secret: Secret, algorithms: tuple[Algorithm, ...]) -> VerificationKe
 def _text(text: str | bytes, algorithms: tuple[Algorithm, ...]) -> VerificationKey:
     if algorithms[0].is_symmetric:
         return _secret(Secret(text), algorithms)
-    # What UTF-8 cannot carry is no PEM text either, and is told so.
+    # Text that UTF-8 cannot encode is replaced, so that import_pem() refuses it as unreadable.
     data = text.encode(errors="replace") if isinstance(text, str) else text
     return _usable("key", lambda: import_pem(data))
 
@@ -84,8 +84,8 @@ def _file(file: KeyFile, algorithms: tuple[Algorithm, ...]) -> Iterable[Verifica
     if algorithms[0].is_symmetric:
         if _is_marked_text(data):
             raise ConfigurationError(
-                f"{name} begins with a byte order mark, which is no part of a secret: save the "
-                "file as UTF-8 without one"
+                f"{name} cannot begin with a byte order mark, which is not part of a secret: save "
+                "the file as UTF-8 without one"
             )
         yield _secret(Secret(_without_line_break(data), name=name), algorithms)
     elif data.removeprefix(BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
@@ -95,7 +95,7 @@ def _file(file: KeyFile, algorithms: tuple[Algorithm, ...]) -> Iterable[Verifica
 
 
 def _is_marked_text(data: bytes) -> bool:
-    """Return whether an editor has put a mark in front of text; random bytes may begin alike."""
+    """Return whether data is text after a byte order mark; random bytes may begin with one too."""
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
             text = data[len(mark) :].decode(encoding, "replace").rstrip("\r\n")
@@ -107,9 +107,9 @@ _MARKS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be
 
 
 def _without_line_break(data: bytes) -> bytes:
-    """Return a secret without the line break that editors and ``echo`` put at the end of text.
+    """Return a secret without the line break that editors and ``echo`` add to text.
 
-    A binary secret may end in the same bytes, which are then part of it.
+    A binary secret may end with the same bytes, which are then part of the secret.
     """
     try:
         text = data.decode("utf-8")
@@ -125,7 +125,7 @@ def _json(name: str, data: bytes) -> Mapping[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{name} holds neither PEM text nor a JSON object")
+        raise ConfigurationError(f"{name} must hold PEM text or a JSON object")
     return value
 
 
@@ -140,13 +140,13 @@ def _mapping(mapping: Mapping[str, Any], name: str) -> Iterable[VerificationKey]
             for kid, pem in mapping.items()
         )
     raise ConfigurationError(
-        f"{name} is a mapping, but neither a JWK (kty), nor a JWK Set (keys), nor a map "
-        "from kid to PEM certificate"
+        f"{name} is a mapping and must be a JWK (kty), a JWK Set (keys), or a map from kid to PEM "
+        "certificate"
     )
 
 
 def _members(members: list[Any]) -> Iterable[VerificationKey]:
-    """Read a JWK Set; members for other purposes are passed over, as RFC 7517 §5 asks."""
+    """Read a JWK Set; keys for other purposes are ignored, as RFC 7517 §5 requires."""
     for member in members:
         try:
             yield import_jwk(member, published=False)

@@ -1,4 +1,4 @@
-"""Keys in the formats of files: PEM keys, PEM certificates and key objects of ``cryptography``."""
+"""Imports PEM keys, PEM certificates, OpenSSH keys and key objects of ``cryptography``."""
 
 from typing import Any
 
@@ -26,11 +26,11 @@ def import_pem(
 ) -> VerificationKey:
     """Return the key of a PEM or OpenSSH text: a public key, a certificate, or a private key.
 
-    Of a private key only the public half is kept. The dates of a certificate play no part: a key is
-    trusted because the configuration or the issuer names it.
+    Only the public half of a private key is kept. The dates of a certificate are not checked,
+    because a key is trusted if the configuration or the issuer names it.
 
-    :param password: opens an encrypted private key.
-    :raises UnusableKey: with a reason.
+    :param password: decrypts an encrypted private key.
+    :raises UnusableKey: if the text cannot be read; with a reason.
     """
     try:
         return import_key_object(_load(data.strip(), password), kid)
@@ -51,7 +51,7 @@ def _load(data: bytes, password: bytes | None) -> Any:
 def import_key_object(key: Any, kid: str | None = None) -> VerificationKey:
     """Return the verification key for a key object of ``cryptography``, public or private.
 
-    :raises UnusableKey: for a kind or size of key that verifies no JWS.
+    :raises UnusableKey: for a type or size of key that cannot verify a JWS.
     """
     public = key.public_key() if hasattr(key, "public_key") else key
     match public:

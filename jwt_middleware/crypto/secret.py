@@ -1,8 +1,8 @@
-"""Secrets and key files as options that say what they are, and never what they hold.
+"""Secrets and key files as options; their contents never show in a repr, a log or an error.
 
-A shared secret is refused where it looks like something else: a public key, a certificate, a path.
-Each of those is known to others, and a token signed with it would verify (CVE-2017-11424,
-CVE-2022-29217, CVE-2026-48526).
+A shared secret is refused if it looks like a public key, a certificate or a path. Attackers may
+know each of these, and a token signed with it would verify (CVE-2017-11424, CVE-2022-29217,
+CVE-2026-48526).
 """
 
 import os
@@ -22,9 +22,9 @@ class Secret:
 
     def __init__(self, value: str | bytes, *, name: str = "key") -> None:
         """
-        :param value: the secret; text is taken as UTF-8.
-        :param name: what messages call it, such as the variable it came from.
-        :raises ConfigurationError: if it is neither text nor bytes, or empty.
+        :param value: the secret; text is encoded as UTF-8.
+        :param name: the name for messages, such as the environment variable of the secret.
+        :raises ConfigurationError: if ``value`` is neither text nor bytes, or is empty.
         """
         if not isinstance(value, str | bytes):
             raise ConfigurationError(f"{name} must be str or bytes, not {type(value).__name__}")
@@ -36,36 +36,39 @@ class Secret:
 
     @classmethod
     def from_env(cls, name: str) -> "Secret":
-        """Return the secret that the environment variable ``name`` holds, byte for byte.
+        """Return the secret in the environment variable ``name``, byte for byte.
 
-        :raises ConfigurationError: if it is not set or empty.
+        :raises ConfigurationError: if the variable is not set or empty.
         """
         if not isinstance(name, str) or not name.isprintable() or "=" in name or not name:
-            raise ConfigurationError(f"Secret.from_env({name!r}): that is no variable's name")
+            raise ConfigurationError(
+                f"Secret.from_env({name!r}) must name a variable: write "
+                "Secret.from_env('JWT_SECRET') or the like"
+            )
         value = os.environ.get(name)
         if not value:
             raise ConfigurationError(
                 f"the environment variable {name} is not set: "
                 f"export {name}=$(openssl rand -base64 48)"
             )
-        # What is no text is there in surrogates, and here the bytes that were set.
+        # os.environ has surrogates for bytes that are not text; fsencode() restores the bytes.
         return cls(os.fsencode(value), name=name)
 
     def to_key(self, bits: int) -> VerificationKey:
         """Return the verification key.
 
-        :param bits: the least size, that of the hash of the algorithm (RFC 7518 §3.2).
-        :raises ConfigurationError: if the secret is shorter, or looks like anything but a secret.
+        :param bits: the minimum size, which is that of the algorithm's hash (RFC 7518 §3.2).
+        :raises ConfigurationError: if the secret is shorter, or looks like another kind of value.
         """
         if mistake := _mistaken_for_a_secret(self._value):
             raise ConfigurationError(
-                f"{self._name} is {mistake}, which is no secret: name the public key with "
+                f"{self._name} is {mistake}, which cannot be a secret: name the public key with "
                 "algorithms=['RS256'] or the like, a file with KeyFile(path)"
             )
         if len(self._value) * 8 < bits:
             raise ConfigurationError(
                 f"{self._name} has {len(self._value)} bytes, and HS{bits} needs at least "
-                f"{bits // 8} (RFC 7518 §3.2): openssl rand -base64 48 makes one"
+                f"{bits // 8} (RFC 7518 §3.2): create one with openssl rand -base64 48"
             )
         return VerificationKey("oct", None, self._value)
 
@@ -78,12 +81,12 @@ def _encoded(name: str, value: str | bytes) -> bytes:
         return value.encode() if isinstance(value, str) else value
     except UnicodeEncodeError:
         raise ConfigurationError(
-            f"{name} is no text that UTF-8 can carry: give the secret as bytes"
+            f"{name} must be text that UTF-8 can encode: write the secret as bytes"
         ) from None
 
 
-# A random secret in base64 may begin with a slash, but not read like one of these: it would have to
-# draw no capital letter 40 times, or a whole directory name.
+# A random secret in base64 may begin with a slash, but is not taken for a path. It would need 40
+# characters without a capital letter, or would have to spell a directory name.
 _LOOKS_LIKE = (
     (re.compile(rb"-----BEGIN [A-Z0-9 ]+-----"), "PEM text"),
     (re.compile(rb"^\s*(ssh-|ecdsa-sha2-)"), "an SSH public key"),
@@ -105,7 +108,7 @@ def _mistaken_for_a_secret(value: bytes) -> str | None:
 
 
 def _is_der_sequence(value: bytes) -> bool:
-    """Tell whether ``value`` is one ASN.1 SEQUENCE whose stated length is exactly its own."""
+    """Return whether ``value`` is one ASN.1 SEQUENCE with exactly the stated length."""
     if len(value) < 2 or value[0] != 0x30:
         return False
     if value[1] < 0x80:
@@ -123,27 +126,31 @@ def _names_a_file(value: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A file that holds a key: PEM, OpenSSH, JWK or JWKS."""
+    """A file with a key: PEM, OpenSSH, JWK or JWKS."""
 
     path: str | os.PathLike[str]
     password: str | bytes | None = field(default=None, repr=False)
-    """Opens an encrypted private key."""
+    """The password that decrypts an encrypted private key."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | os.PathLike) or not os.fspath(self.path):
-            raise ConfigurationError(f"KeyFile({self.path!r}): that is no path")
+            raise ConfigurationError(
+                f"KeyFile({self.path!r}) must have a path: write KeyFile('key.pem') or the like"
+            )
         if self.password is not None and not isinstance(self.password, str | bytes):
             raise ConfigurationError(f"KeyFile({self.path!r}): password= must be str or bytes")
 
     def read(self) -> bytes:
-        """Return what the file holds.
+        """Return the content of the file.
 
-        :raises ConfigurationError: if it cannot be read.
+        :raises ConfigurationError: if the file cannot be read.
         """
         try:
             return Path(self.path).read_bytes()
         except (TypeError, ValueError):
-            raise ConfigurationError(f"KeyFile({self.path!r}): that is no path") from None
+            raise ConfigurationError(
+                f"KeyFile({self.path!r}) must have a path: write KeyFile('key.pem') or the like"
+            ) from None
         except OSError as problem:
             raise ConfigurationError(
                 f"KeyFile({os.fspath(self.path)!r}) cannot be read: {problem.strerror}"
@@ -151,7 +158,7 @@ class KeyFile:
 
     @property
     def password_bytes(self) -> bytes | None:
-        """The password as bytes; text is taken as UTF-8."""
+        """The password as bytes; text is encoded as UTF-8."""
         if self.password is None:
             return None
         return _encoded(f"KeyFile({self.path!r}, password=)", self.password)
