@@ -84,4 +84,4 @@ def test_a_namesake_that_is_installed_is_warned_of(tmp_path: Path) -> None:
         check=True,
     )
 
-    assert "another project with the same import name" in done.stderr
+    assert "has the same import name" in done.stderr

@@ -252,10 +252,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: configured(JWT_SECRET_KEY="x"),
         "write JWT_KEY = Secret.from_env",
     ),
-    "no application": (lambda: JWT("app"), "app='app' is no Flask"),  # type: ignore[arg-type]
+    "no application": (lambda: JWT("app"), "app='app' must be of type Flask"),  # type: ignore[arg-type]
     "twice": (twice, "has a guard already"),
     "no requirement": (lambda: requires("orders:read"), "must be given a Requirement"),  # type: ignore[arg-type]
-    "parentheses forgotten": (lambda: requires(who), "write @requires()"),  # type: ignore[arg-type]
+    "parentheses forgotten": (lambda: requires(who), "or @requires()"),  # type: ignore[arg-type]
 }
 
 

@@ -252,7 +252,7 @@ async def _awaitable(name: str) -> Issuer | None:
     ("options", "says"),
     [
         ({"admit": "https://a/"}, "admit="),
-        ({"admit": _awaitable}, "awaited"),
+        ({"admit": _awaitable}, "without await"),
         ({"most": 8}, "most=8"),
         ({"most": 0}, "at least 1"),
         ({"max_flights": 1.5}, "max_flights"),
@@ -363,9 +363,9 @@ ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "leeway as text": ({"leeway": "30"}, "leeway='30'"),
     "an endless lifetime": ({"max_lifetime": float("inf")}, "max_lifetime=inf"),
     "algorithms as text": ({"algorithms": "RS256"}, "is a string"),
-    "no algorithm": ({"algorithms": []}, "accepts no token"),
+    "no algorithm": ({"algorithms": []}, "cannot be empty"),
     "none": ({"algorithms": ["none"]}, "unsigned"),
-    "a mixture": ({"algorithms": ["HS256", "RS256"]}, "mixes"),
+    "a mixture": ({"algorithms": ["HS256", "RS256"]}, "cannot mix"),
     "an unknown algorithm": ({"algorithms": ["RS265"]}, "did you mean 'RS256'"),
     "an algorithm like none": ({"algorithms": [1]}, "known are"),
     "types as text": ({"token_types": "JWT"}, "token_types='JWT'"),
@@ -373,10 +373,10 @@ ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a secret from the network": ({"algorithms": ["HS256"]}, "shared secret"),
     "a path with a slash": ({"roles_claim": "https://x/roles"}, "cannot contain a slash"),
     "a path with a gap": ({"scopes_claim": "a..b"}, "empty name"),
-    "no key": ({"keys": []}, "holds no key"),
+    "no key": ({"keys": []}, "must have a key"),
     "a key for nothing": (
         {"keys": KeyPair.generate("ES256").jwk, "algorithms": ["RS256"]},
-        "fits none",
+        "cannot be used with",
     ),
     "a missing file": ({"keys": KeyFile("nowhere.pem")}, "cannot be read"),
     "a secret for public keys": ({"keys": Secret(SECRET)}, "shared secret"),
@@ -388,7 +388,7 @@ ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "rubbish for PEM": ({"keys": "rubbish"}, "pem unreadable"),
     "an object": ({"keys": object()}, "cannot verify"),
-    "a mapping of nothing": ({"keys": {"a": "b"}}, "neither a JWK"),
+    "a mapping of nothing": ({"keys": {"a": "b"}}, "must be a JWK"),
 }
 
 
@@ -457,9 +457,9 @@ SILENT = AdmittedIssuers(lambda _: None)
 @pytest.mark.parametrize(
     ("issuers", "asked", "words"),
     [
-        (SILENT, has_role("a"), "the rules ask for roles"),
-        ([Issuer(NAME, audience="a"), SILENT], has_scope("a"), "the rules ask for scopes"),
-        (SILENT, ~has_permission("a") | has_role("b"), "ask for permissions and roles"),
+        (SILENT, has_role("a"), "the rules require roles"),
+        ([Issuer(NAME, audience="a"), SILENT], has_scope("a"), "the rules require scopes"),
+        (SILENT, ~has_permission("a") | has_role("b"), "require permissions and roles"),
         (SILENT, has_claim("tenant"), None),
         (Issuer(NAME, audience="a"), has_role("a"), None),
         (AdmittedIssuers(lambda _: None, grants=ANY_GRANTS), has_role("a"), None),

@@ -126,7 +126,7 @@ def test_it_can_be_explained() -> None:
     [
         ("http://api.example", "must be https"),
         ("https://api.example/?a=b", "cannot have a query"),
-        ("https://api.example/#a", "without credentials or fragment"),
+        ("https://api.example/#a", "cannot have credentials or a fragment"),
         ("orders", "write https://"),
     ],
 )

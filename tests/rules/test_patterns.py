@@ -48,7 +48,7 @@ def test_holes_capture_what_stands_in_them() -> None:
         ("/u/{id", "write '/u/{name}'"),
         ("/u/id}", "write '/u/{name}'"),
         ("/u/{1x}", "write '/u/{name}'"),
-        ("/{a}/{a}", "two holes of one name"),
+        ("/{a}/{a}", "two parameters of one name"),
     ],
 )
 def test_a_wrong_pattern_names_the_right_one(text: str, sentence: str) -> None:
@@ -68,7 +68,7 @@ def test_what_no_decoded_path_has_is_refused(segment: str) -> None:
 
 def test_a_pattern_that_is_no_text_is_refused() -> None:
     """A compiled regular expression, say."""
-    with pytest.raises(ConfigurationError, match="is not text"):
+    with pytest.raises(ConfigurationError, match="must be text"):
         compile_pattern(None)  # type: ignore[arg-type]
 
 
