@@ -86,13 +86,13 @@ def test_each_name_is_chosen_once_and_in_order() -> None:
     ("names", "sentence"),
     [
         ("RS256", r"write \['RS256'\], a list"),
-        ([], "accepts no token"),
+        ([], "cannot be empty"),
         (["none"], "unsigned"),
         (["NoNe"], "unsigned"),
         (["rs256"], "did you mean 'RS256'"),
         (["zzzz"], "known are HS256"),
         ([None], "None is not known"),
-        (["HS256", "RS256"], "mixes shared secrets"),
+        (["HS256", "RS256"], "cannot mix shared secrets"),
     ],
 )
 def test_a_wrong_choice_is_explained(names: list[str], sentence: str) -> None:

@@ -113,21 +113,21 @@ def test_a_secret_of_the_environment_is_taken_byte_for_byte(
         monkeypatch.setenv("JWT_SECRET", os.fsdecode(value))
         assert Secret.from_env("JWT_SECRET").to_key(256).material == value
     for name in ("", "a=b", "a\0b", "\ud800", 7):
-        with pytest.raises(ConfigurationError, match="no variable's name"):
+        with pytest.raises(ConfigurationError, match="must name a variable"):
             Secret.from_env(name)  # type: ignore[arg-type]
 
 
 def test_text_that_no_bytes_stand_for_is_no_secret(tmp_path: Path) -> None:
     """Nor the password of a key; and a path must be one."""
-    with pytest.raises(ConfigurationError, match="no text that UTF-8 can carry"):
+    with pytest.raises(ConfigurationError, match="must be text that UTF-8 can encode"):
         Secret("\ud800" * 40)
-    with pytest.raises(ConfigurationError, match="no text that UTF-8 can carry"):
+    with pytest.raises(ConfigurationError, match="must be text that UTF-8 can encode"):
         _ = KeyFile(tmp_path, "\ud800").password_bytes
     with pytest.raises(ConfigurationError, match="password= must be str or bytes"):
         KeyFile(tmp_path, 7)  # type: ignore[arg-type]
     for path in (7, "", None, b"x"):
-        with pytest.raises(ConfigurationError, match="that is no path"):
+        with pytest.raises(ConfigurationError, match="must have a path"):
             KeyFile(path)  # type: ignore[arg-type]
     for path in ("a\0b", "\ud800"):
-        with pytest.raises(ConfigurationError, match="that is no path"):
+        with pytest.raises(ConfigurationError, match="must have a path"):
             KeyFile(path).read()

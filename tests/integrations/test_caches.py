@@ -151,14 +151,14 @@ def test_flask_caching_behind_the_bare_middleware_is_a_warning(
     app = Flask(__name__)
     Cache(app, config={"CACHE_TYPE": "SimpleCache"})
     JWTWSGIMiddleware(app, guard=guard)
-    assert caplog.text.count("Flask-Caching keeps pages by their path") == 1
+    assert caplog.text.count("Flask-Caching caches pages by path") == 1
     caplog.clear()
 
     ours.JWT(app, guard)
     assert not caplog.text
 
 
-ANNOUNCED = "fastapi_cache keeps what an endpoint returns by its arguments"
+ANNOUNCED = "fastapi_cache caches results by argument"
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ def test_a_cache_middleware_behind_the_guard_is_a_warning(
 
     JWTMiddleware(CacheMiddleware(Starlette()), guard=guard)
     assert [each.levelno for each in caplog.records] == [logging.WARNING]
-    assert "CacheMiddleware stands behind the guard" in caplog.text
+    assert "CacheMiddleware is behind the guard" in caplog.text
 
 
 def test_a_caller_key_is_one_for_all_who_are_anonymous() -> None:
@@ -267,7 +267,7 @@ def by_caller(request: Any) -> str:
     return f"{caller_key()} {default_cache_key_builder(request)}"
 
 
-LITESTAR = "Litestar keeps answers of handlers with cache="
+LITESTAR = "Litestar caches responses of handlers with cache="
 
 
 def test_litestar_keeps_answers_apart_by_our_key(caplog: pytest.LogCaptureFixture) -> None:

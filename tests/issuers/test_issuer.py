@@ -348,7 +348,7 @@ ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "leeway as text": ({"leeway": "30"}, "leeway='30'"),
     "an endless lifetime": ({"max_lifetime": float("inf")}, "max_lifetime=inf"),
     "algorithms as text": ({"algorithms": "RS256"}, "is a string"),
-    "no algorithm": ({"algorithms": []}, "accepts no token"),
+    "no algorithm": ({"algorithms": []}, "cannot be empty"),
     "none": ({"algorithms": ["none"]}, "unsigned"),
     "a mixture": ({"algorithms": ["HS256", "RS256"]}, "mixes"),
     "an unknown algorithm": ({"algorithms": ["RS265"]}, "did you mean 'RS256'"),
@@ -358,10 +358,10 @@ ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a secret from the network": ({"algorithms": ["HS256"]}, "shared secret"),
     "a path with a slash": ({"roles_claim": "https://x/roles"}, "contains a slash"),
     "a path with a gap": ({"scopes_claim": "a..b"}, "empty name"),
-    "no key": ({"keys": []}, "holds no key"),
+    "no key": ({"keys": []}, "must have a key"),
     "a key for nothing": (
         {"keys": KeyPair.generate("ES256").jwk, "algorithms": ["RS256"]},
-        "fits none",
+        "cannot be used",
     ),
     "a missing file": ({"keys": KeyFile("nowhere.pem")}, "cannot be read"),
     "a secret for public keys": ({"keys": Secret(SECRET)}, "shared secret"),
@@ -373,7 +373,7 @@ ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "rubbish for PEM": ({"keys": "rubbish"}, "pem unreadable"),
     "an object": ({"keys": object()}, "cannot verify"),
-    "a mapping of nothing": ({"keys": {"a": "b"}}, "neither a JWK"),
+    "a mapping of nothing": ({"keys": {"a": "b"}}, "must be a JWK"),
 }
 
 

@@ -316,7 +316,7 @@ def test_bearer_is_answered_only_where_it_was_offered() -> None:
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a cookie name with a space": (lambda: CookieToken("a b"), "name='a b'"),
-    "a cookie name that is none": (lambda: CookieToken(""), "that is no name"),
+    "a cookie name that is none": (lambda: CookieToken(""), "must be a name"),
     "a cookie name that is no text": (lambda: CookieToken(7), "name=7"),  # type: ignore[arg-type]
     "a parameter that is no text": (lambda: QueryToken(7), "QueryToken(7)"),  # type: ignore[arg-type]
     "a __Host- cookie with both": (lambda: CookieToken(path="/a", domain="a.b"), "no domain"),
@@ -343,7 +343,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         "CookieToken(name='a'",
     ),
     "a class for a source": (lambda: Sources([CookieToken]), "write BearerHeader()"),  # type: ignore[list-item]
-    "no source": (lambda: Sources([]), "finds no token"),
+    "no source": (lambda: Sources([]), "cannot be empty"),
 }
 
 

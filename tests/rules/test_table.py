@@ -31,30 +31,30 @@ from jwt_middleware.rules.table import MEMO_BYTES, MEMO_ENTRIES, MEMO_PATH_LENGT
 
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no slash": (lambda: public("api"), "write '/api'"),
-    "no text": (lambda: public(1), "is not text"),  # type: ignore[arg-type]
+    "no text": (lambda: public(1), "must be text"),  # type: ignore[arg-type]
     "one star": (lambda: public("/api/*"), "write '/api/**'"),
     "stars inside": (lambda: public("/a/**/b"), "write '/a/**'"),
     "a colon": (lambda: public("/users/:id"), "write '/users/{id}'"),
     "Flask's hole": (lambda: public("/users/<int:id>"), "write '/users/{id}'"),
     "Starlette's hole": (lambda: public("/users/{id:int}"), "write '/users/{id}'"),
-    "half a segment": (lambda: public("/users/x{id}"), "a hole is a whole segment"),
-    "two of a name": (lambda: public("/{a}/{a}"), "two holes of one name"),
-    "a regular expression": (lambda: public("^/api$"), "does not begin with a slash"),
-    "a group": (lambda: public("/(a|b)"), "no regular expressions"),
+    "half a segment": (lambda: public("/users/x{id}"), "a parameter is a whole segment"),
+    "two of a name": (lambda: public("/{a}/{a}"), "two parameters of one name"),
+    "a regular expression": (lambda: public("^/api$"), "must begin with a slash"),
+    "a group": (lambda: public("/(a|b)"), "regular expressions do not work"),
     "dots": (lambda: public("/a/../b"), "in no decoded path"),
     "methods as text": (lambda: public("/", methods="GET"), "must be a list"),
     "no methods": (lambda: public("/", methods=[]), "must be a list"),
     "lower case": (lambda: public("/", methods=["get"]), "write 'GET'"),
     "a typo": (lambda: public("/", methods=["PSOT"]), "did you mean 'POST'"),
-    "a requirement as text": (lambda: protect("/", requires="admin"), "no requirement"),  # type: ignore[arg-type]
+    "a requirement as text": (lambda: protect("/", requires="admin"), "must have a requirement"),  # type: ignore[arg-type]
     "a hole that is not": (
         lambda: protect("/a/{b}", requires=has_claim("t", capture("c"))),
-        "no such hole",
+        "must name a parameter",
     ),
     "a word of optional": (lambda: optional("/", on_invalid="pass"), "'refuse' or 'anonymous'"),  # type: ignore[arg-type]
-    "a rule twice": (lambda: RuleTable([public("/a"), protect("/a")]), "stands before it"),
-    "a rule below": (lambda: RuleTable([public("/**"), protect("/a")]), "stands before it"),
-    "a rule in a hole": (lambda: RuleTable([public("/{x}"), protect("/a")]), "stands before it"),
+    "a rule twice": (lambda: RuleTable([public("/a"), protect("/a")]), "is before it"),
+    "a rule below": (lambda: RuleTable([public("/**"), protect("/a")]), "is before it"),
+    "a rule in a hole": (lambda: RuleTable([public("/{x}"), protect("/a")]), "is before it"),
     "methods together": (
         lambda: RuleTable(
             [
@@ -63,7 +63,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
                 public("/a", methods=["PUT", "HEAD"]),
             ]
         ),
-        "stands before it",
+        "is before it",
     ),
 }
 
@@ -143,7 +143,7 @@ def test_the_memory_of_paths_is_bounded() -> None:
     ("rule", "words"),
     [
         (protect("/admin", requires=has_role("a")), "write '/admin/**' to cover both"),
-        (protect("/x/**", requires=~has_role("a")), "says nothing at all"),
+        (protect("/x/**", requires=~has_role("a")), "without any claims"),
     ],
 )
 def test_a_rule_that_is_likely_a_slip_is_warned_of(
