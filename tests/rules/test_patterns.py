@@ -48,7 +48,7 @@ def test_holes_capture_what_stands_in_them() -> None:
         ("/u/{id", "write '/u/{name}'"),
         ("/u/id}", "write '/u/{name}'"),
         ("/u/{1x}", "write '/u/{name}'"),
-        ("/{a}/{a}", "two holes of one name"),
+        ("/{a}/{a}", "two parameters of one name"),
     ],
 )
 def test_a_wrong_pattern_names_the_right_one(text: str, sentence: str) -> None:
