@@ -41,7 +41,7 @@ def test_a_role_may_list_itself() -> None:
 
 def test_a_cycle_is_shown_with_its_path() -> None:
     """Only the cycle itself, without the way that led to it."""
-    with pytest.raises(ConfigurationError, match="cycle: b -> c -> b;"):
+    with pytest.raises(ConfigurationError, match="cycle: b -> c -> b:"):
         RoleHierarchy({"a": ["b"], "b": ["c"], "c": ["b"]})
 
 
