@@ -126,8 +126,8 @@ def test_text_that_no_bytes_stand_for_is_no_secret(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="password= must be str or bytes"):
         KeyFile(tmp_path, 7)  # type: ignore[arg-type]
     for path in (7, "", None, b"x"):
-        with pytest.raises(ConfigurationError, match="that is no path"):
+        with pytest.raises(ConfigurationError, match="must have a path"):
             KeyFile(path)  # type: ignore[arg-type]
     for path in ("a\0b", "\ud800"):
-        with pytest.raises(ConfigurationError, match="that is no path"):
+        with pytest.raises(ConfigurationError, match="must have a path"):
             KeyFile(path).read()

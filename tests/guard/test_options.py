@@ -56,7 +56,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a rule as text": ({**NAMED, "rules": ["/a"]}, "rule 1 is '/a'"),
     "rules as text": ({**NAMED, "rules": "/a"}, "must be a list, such as [public('/')]"),
     "a clock that is none": ({**NAMED, "clock": 1}, "clock=1 must have now() and monotonic()"),
-    "no source": ({**NAMED, "token_sources": []}, "cannot be empty"),
+    "no source": ({**NAMED, "token_sources": []}, "token_sources=() cannot be empty"),
     "a source's class": ({**NAMED, "token_sources": [BearerHeader]}, "must be a source"),
     "a realm with a break": ({**NAMED, "realm": "a\nb"}, "printable"),
     "an unknown body": ({**NAMED, "error_body": "xml"}, "error_body='xml'"),
