@@ -46,6 +46,16 @@ class Router:
     """A parameter of the query that it takes for the method."""
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What a dispatcher may put in front of a path because of the host that a client names."""
+
+    prefix: str
+    """Begins with a slash and does not end with one."""
+    mount_point: str = ""
+    """Where the dispatcher's application is mounted: the prefix goes behind it."""
+
+
 def fold_case(segments: Segments, *, is_whole: bool) -> Segments:  # noqa: ARG001 - a Fold
     """Return segments in one case."""
     return _each(in_one_case, segments)
@@ -140,6 +150,7 @@ class Application:
         packages: Iterable[str] = (),
         mount_points: Iterable[str] = (),
         maybe_mount_points: Iterable[str] = (),
+        fronts: Iterable[Front] = (),
         *,
         paths_are_whole: bool = True,
     ) -> None:
@@ -148,6 +159,7 @@ class Application:
         :param mount_points: the ``root_path`` of each application inside, which it strips itself.
         :param maybe_mount_points: those that something inside strips, which may be what a request
             reaches or not.
+        :param fronts: what dispatchers inside may put in front of a path, by the host.
         :param paths_are_whole: whether the server's path includes the mount point, as in ASGI and
             not in WSGI.
         """
@@ -157,6 +169,7 @@ class Application:
         self.mount_points = tuple(mount_points)
         self.prefixes = tuple(dict.fromkeys((*self.mount_points, *maybe_mount_points)))
         """All that may come off a path inside."""
+        self.fronts = tuple(dict.fromkeys(fronts))
         self.paths_are_whole = paths_are_whole
         self.steps: tuple[Step, ...] = tuple(
             dict.fromkeys(step for router in routers for step in router.steps)
@@ -175,7 +188,8 @@ class Application:
         )
         self.reads_more = bool(self.root_headers or self.method_parameters)
         """Whether more of a request than its method and path decides where it goes."""
-        self.facts = (tuple(routers), self.mount_points, self.prefixes, paths_are_whole)
+        places = (self.mount_points, self.prefixes, self.fronts)
+        self.facts = (tuple(routers), *places, paths_are_whole)
         """All of it as a value, equal for two applications that read a request alike."""
 
 

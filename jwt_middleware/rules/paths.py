@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from jwt_middleware.errors import PathInvalid
-from jwt_middleware.rules.applications import Application, Step
+from jwt_middleware.rules.applications import Application, Front, Step
 
 # An honest path has one reading, an odd one two or three. More than 32 is somebody's experiment.
 MAX_READINGS = 32
@@ -20,6 +20,10 @@ MAX_READINGS = 32
 # Working out readings is linear in the path, times their number: 2,048 characters, the length that
 # old browsers stopped at, keeps the worst case under a millisecond. Ordinary paths have no limit.
 MAX_UNUSUAL_LENGTH = 2_048
+
+# An ordinary path has one reading for each prefix that a host may choose, however many hosts there
+# are. An odd one has several for each, and what is looked up must not grow with both.
+_MAX_READINGS_IN_FRONT = 1_024
 
 # Nothing that two readers could take differently: the whole path, once more, is its only reading.
 _ORDINARY = re.compile(r"/[^%\\;\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]*")
@@ -94,6 +98,34 @@ def strip_prefix(path: str, prefix: str) -> str:
         return path
     rest = path[len(prefix) :]
     return (rest or "/") if rest[:1] in {"", "/"} else path
+
+
+def with_fronts(
+    every: tuple[str, ...], fronts: Collection[Front], prefixes: Collection[str]
+) -> tuple[str, ...]:
+    """Return readings, and each of them with what the host may put in front of it.
+
+    All prefixes count, whatever host a request names: proxies and frameworks disagree about which
+    of several headers names it.
+
+    :param prefixes: other mount points that the dispatcher may be behind.
+    :raises PathInvalid: if there are too many.
+    """
+    if not fronts:
+        return every
+    if len(every) > 1 and len(every) * len(fronts) > _MAX_READINGS_IN_FRONT:
+        raise PathInvalid("the path has too many readings for so many hosts")
+    inside = [path for path in every if path.startswith("/")]
+    found = [other for path in inside for front in fronts for other in _with(path, front, prefixes)]
+    return tuple(dict.fromkeys((*every, *found)))
+
+
+def _with(path: str, front: Front, prefixes: Collection[str]) -> Iterable[str]:
+    yield f"{front.prefix}{path}"
+    for mount_point in (front.mount_point, *prefixes):
+        below = strip_prefix(path, mount_point)
+        if below is not path:
+            yield f"{mount_point}{front.prefix}{below}"
 
 
 class Place(NamedTuple):
