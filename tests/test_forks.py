@@ -43,8 +43,6 @@ KNOWN = {
     # FlightLimit.after_fork renews its lock. The claim of a fetch is never waited for, and a child
     # has no fetch; a thread carries one out.
     "keys/remote/shared_fetch.py": 4,
-    # An event of one loop, which no child goes on running.
-    "asgi/websocket.py": 1,
 }
 
 
