@@ -1,4 +1,4 @@
-"""What no middleware can do without, and the applications that are measured behind it."""
+"""The least work of any middleware, and the applications that are measured behind it."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ _current: ContextVar[object] = ContextVar("current")
 
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with nothing: what is left is the cost of what stands in front."""
+    """Respond with nothing, so that only the middleware in front of it costs time."""
 
 
 def _attached(scope: Scope, principal: object) -> Token[object]:
@@ -48,7 +48,7 @@ def floor(known: dict[bytes, tuple[object, float]]) -> ASGIApp:
 def new_floor(verifies: Callable[[bytes, bytes], bool], claims: dict[str, str]) -> ASGIApp:
     """Return the least that passes a new token on: decode, verify, compare, attach.
 
-    :param verifies: holds a signature against the signed text.
+    :param verifies: returns whether a signature fits the signed text.
     :param claims: what the token must say besides ``exp``.
     """
 

@@ -1,6 +1,6 @@
-"""Those who find a key by its name: ours and four others, each as its documentation uses it.
+"""Clients that find a key by its id: this package and four others, used as documented.
 
-``life`` is how many seconds a key set is good for; without it, each keeps to its defaults.
+``life`` is how many seconds a key set is valid; without it, each client uses its defaults.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Peer:
         raise NotImplementedError
 
     def look_blocking(self, kid: str) -> object:
-        """Do the same from a thread without one."""
+        """Find a key from a thread without an event loop."""
         return asyncio.run(self.look(kid))
 
     def lift_limits(self) -> None:
@@ -92,13 +92,13 @@ class FastMCP(Peer):
         super().__init__(url, life)
         self.verifier = JWTVerifier(jwks_uri=f"{url}/jwks.json", issuer=url, audience="a")
         if life is not None:
-            self.verifier._cache_ttl = life  # noqa: SLF001 - there is no option
+            self.verifier._cache_ttl = life  # noqa: SLF001 - it has no option
 
     def lift_limits(self) -> None:
         self.verifier._jwks_refresh_interval = 0  # noqa: SLF001 - as an option would
 
     async def look(self, kid: str) -> object:
-        return await self.verifier._get_jwks_key(kid)  # noqa: SLF001 - there is no other
+        return await self.verifier._get_jwks_key(kid)  # noqa: SLF001 - it has no public way
 
 
 class AzureAuth(Peer):
@@ -115,7 +115,7 @@ class AzureAuth(Peer):
         return self.config.signing_keys[kid]
 
     def expire(self) -> None:
-        stamp = self.config._config_timestamp  # noqa: SLF001 - there is no option
+        stamp = self.config._config_timestamp  # noqa: SLF001 - it has no option
         assert stamp is not None
         self.config._config_timestamp = stamp - timedelta(days=2)  # noqa: SLF001
 

@@ -27,12 +27,12 @@ class KeyServer(ThreadingHTTPServer):
         self.reset()
 
     def reset(self) -> None:
-        """Be quick, up and of two keys again, and forget who asked."""
+        """Be quick, up and of two keys again, and reset the count of fetches."""
         self.state: dict[str, float] = {"latency": 0.0, "status": 200, "count": 2}
         self.fetches = 0
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that was ended by force."""
+        """No-op: a killed client is not an error."""
 
     def answer(self, path: str) -> tuple[int, Any]:
         """Return the status and the document for a path."""

@@ -1,4 +1,4 @@
-"""Finding keys, in calm and in trouble: ours beside four others in the same run.
+"""Benchmarks of finding keys, in normal and failing conditions, beside four other libraries.
 
 Each scenario and each peer has a process of its own, so that one that hangs or blocks spoils no
 other; what is not over after ``PATIENCE`` seconds is ended.
@@ -183,7 +183,7 @@ def outage(make: Callable[..., Peer], url: str, report: Report) -> None:
 
 
 def stall(make: Callable[..., Peer], url: str, report: Report) -> None:
-    """How long the event loop stands still while a set of 100 keys is fetched within a second."""
+    """How long the event loop is blocked while a set of 100 keys is fetched within a second."""
     control(url, latency=1, count=100)
 
     async def ask() -> None:
@@ -269,7 +269,7 @@ SCENARIOS: dict[str, tuple[Scenario, str, Cell]] = {
     ),
     "stall": (
         stall,
-        "event loop stands still over a fetch of 100 keys",
+        "event loop is blocked by a fetch of 100 keys",
         lambda row: f"{row['stall ms']} ms",
     ),
     "warm": (

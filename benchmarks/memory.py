@@ -1,4 +1,4 @@
-"""What ten thousand cached tokens weigh."""
+"""Measures the memory of ten thousand cached tokens."""
 
 import tracemalloc
 

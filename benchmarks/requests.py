@@ -1,4 +1,4 @@
-"""A known token, a new token, a refusal: ours beside the bare app, the floor and PyJWT."""
+"""Measures requests with a known, a new and a refused token, beside the floor and PyJWT."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -65,7 +65,7 @@ def ours(rules: int = 1, cached: int = 10_000) -> ASGIApp:
 
 
 class PyJWTBackend(AuthenticationBackend):
-    """What the documentation of two libraries amounts to."""
+    """The backend that the documentation of two libraries recommends."""
 
     async def authenticate(self, conn: HTTPConnection) -> Any:
         text = conn.headers["Authorization"].removeprefix("Bearer ")

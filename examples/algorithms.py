@@ -1,8 +1,8 @@
 """Two issuers behind one guard, each with an algorithm and a key of its own.
 
 The first signs with a secret that both sides know (HS256); the second with a private key of which
-this service has only the public half (RS256). A token is held against the issuer that its iss
-names, so neither can sign for the other.
+this service has only the public half (RS256). A token is verified with the keys of the issuer that
+its iss names, so neither can sign for the other.
 
 Make a key pair and run it:
 

@@ -1,4 +1,4 @@
-"""Refusals in the shape that your other errors have.
+"""Refusals in the same JSON shape as the other errors of an application.
 
 A callable turns each refusal into a media type and bytes. Status and headers stay the guard's. Most
 refusals always read the same, so their bodies are written once, when the guard is built: let the

@@ -63,7 +63,7 @@ class Users:
 
 
 routed = falcon.App()
-# Otherwise Falcon takes /orders/ for /orders/{number} with nothing in the hole.
+# Otherwise Falcon takes /orders/ for /orders/{number} with an empty parameter.
 routed.req_options.strip_url_path_trailing_slash = True
 routed.add_route("/health", Health())
 routed.add_route("/feed", Feed())

@@ -87,6 +87,6 @@ async def reports(
 
 @app.get("/me")
 async def me(request: Request) -> dict[str, Any]:
-    # The same principal, for code that has the request at hand.
+    # The same principal, for code that has the request.
     user: Principal = request.state.user
     return {"subject": user.subject, "scopes": sorted(user.scopes)}

@@ -14,7 +14,7 @@ The token goes behind the word Bearer:
 
     curl -i http://127.0.0.1:8000/orders/1 -H "Authorization: Bearer $TOKEN"
 
-Only an issuer makes tokens. A service needs this for trying things out, and nowhere else.
+Only an issuer makes tokens. A service needs this only for trying things out.
 """
 
 import argparse

@@ -6,6 +6,7 @@ Importing this package imports no web framework.
 from jwt_middleware.asgi.middleware import JWTMiddleware
 from jwt_middleware.clock import Clock, SystemClock
 from jwt_middleware.crypto.secret import KeyFile, Secret
+from jwt_middleware.effects import arun, run
 from jwt_middleware.errors import (
     ConfigurationError,
     JWTMiddlewareError,
@@ -13,12 +14,13 @@ from jwt_middleware.errors import (
     Refused,
     TokenError,
 )
+from jwt_middleware.events import Event
 from jwt_middleware.guard.guard import Guard
 from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.tenants import ANY_TENANT
-from jwt_middleware.keys.remote.http import Fetcher, HTTPFetcher
+from jwt_middleware.keys.remote.http import Fetcher, FetchRequest, FetchResponse, HTTPFetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.principal import Claims, Principal, caller_key, current_principal
 from jwt_middleware.request.sources import (
@@ -27,9 +29,11 @@ from jwt_middleware.request.sources import (
     HeaderToken,
     QueryToken,
     SubprotocolToken,
+    TokenSource,
 )
-from jwt_middleware.request.view import RequestView
+from jwt_middleware.request.view import RequestView, Sent
 from jwt_middleware.rules.requirements import (
+    Match,
     Requirement,
     all_of,
     any_of,
@@ -50,7 +54,7 @@ __version__ = "0.1.0"
 
 
 def _warn_of_namesake() -> None:
-    """Warn where another distribution with this import name is installed."""
+    """Warn if another distribution with the same import name is installed."""
     from importlib.metadata import PackageNotFoundError, distribution
     from warnings import warn
 
@@ -59,8 +63,9 @@ def _warn_of_namesake() -> None:
     except PackageNotFoundError:
         return
     warn(
-        "the distribution 'jwt-middleware' is another project with the same import name: "
-        "run 'pip uninstall jwt-middleware', then reinstall asgi-wsgi-jwt",
+        "the distribution 'jwt-middleware' cannot be installed next to asgi-wsgi-jwt, because it "
+        "has the same import name: run 'pip uninstall jwt-middleware', then reinstall "
+        "asgi-wsgi-jwt",
         RuntimeWarning,
         stacklevel=3,
     )
@@ -80,6 +85,9 @@ __all__ = [
     "ConfigurationError",
     "CookieToken",
     "Deny",
+    "Event",
+    "FetchRequest",
+    "FetchResponse",
     "Fetcher",
     "Guard",
     "GuardOptions",
@@ -91,6 +99,7 @@ __all__ = [
     "JWTWSGIMiddleware",
     "KeyFile",
     "KeysUnavailable",
+    "Match",
     "Principal",
     "Problem",
     "QueryToken",
@@ -102,11 +111,14 @@ __all__ = [
     "ResolverOptions",
     "Rule",
     "Secret",
+    "Sent",
     "SubprotocolToken",
     "SystemClock",
     "TokenError",
+    "TokenSource",
     "all_of",
     "any_of",
+    "arun",
     "authenticated",
     "caller_key",
     "capture",
@@ -118,4 +130,5 @@ __all__ = [
     "optional",
     "protect",
     "public",
+    "run",
 ]

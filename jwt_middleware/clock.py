@@ -1,4 +1,4 @@
-"""Time as an argument."""
+"""The clock of a guard, which tests can replace."""
 
 import time
 from typing import Any, Protocol
@@ -7,23 +7,23 @@ from jwt_middleware.errors import ConfigurationError
 
 
 class Clock(Protocol):
-    """Where time comes from. Both readings are in seconds."""
+    """The source of the time. Both methods return seconds."""
 
     def now(self) -> float:
-        """Return POSIX time; claims are held against it (RFC 7519 §2, NumericDate)."""
+        """Return POSIX time, which claims are compared with (RFC 7519 §2, NumericDate)."""
         ...
 
     def monotonic(self) -> float:
-        """Return a reading that never goes back.
+        """Return a time that never goes back.
 
-        It may stand still while the machine is suspended. So an age that protects something is the
-        greater of what both readings tell.
+        It may stop while the machine is suspended. So an age that matters for security is the
+        greater one of both clocks.
         """
         ...
 
 
 class SystemClock:
-    """The clock of the machine."""
+    """The clock of the operating system."""
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
@@ -33,9 +33,9 @@ class SystemClock:
 
 
 def check_clock(clock: Any) -> None:
-    """Refuse what does not tell the time.
+    """Check that a value is a clock.
 
-    :raises ConfigurationError: naming it.
+    :raises ConfigurationError: if it is not.
     """
     try:
         readings = (clock.now(), clock.monotonic())
@@ -44,4 +44,6 @@ def check_clock(clock: Any) -> None:
             f"clock={clock!r} must have now() and monotonic(), such as SystemClock()"
         ) from mistake
     if any(type(reading) not in (int, float) for reading in readings):
-        raise ConfigurationError(f"clock={clock!r} must tell seconds as numbers")
+        raise ConfigurationError(
+            f"clock={clock!r} must return seconds as int or float, as SystemClock() does"
+        )

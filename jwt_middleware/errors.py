@@ -1,11 +1,11 @@
-"""Everything that can go wrong, as one tree.
+"""The exceptions of the package, as one tree.
 
 ::
 
     JWTMiddlewareError                 code, status, public
     ├── ConfigurationError             a setting is wrong; a ValueError, raised at start-up
-    └── Refused                        a request was turned away
-        ├── RequestError               400   the request cannot be read
+    └── Refused                        a request was refused
+        ├── RequestError               400   the request is malformed or ambiguous
         │   ├── PathInvalid
         │   ├── HeaderMalformed
         │   └── TokenRepeated
@@ -20,27 +20,28 @@
         │   ├── TokenBound
         │   ├── TokenRevoked
         │   └── UserUnknown
-        ├── AccessDenied               403   the token is good, the caller may not
+        ├── AccessDenied               403   the token is valid, the access is not granted
         │   ├── RequirementNotMet
         │   └── CSRFRefused
-        └── Unavailable                503   what is needed to decide is out of reach
+        └── Unavailable                503   the keys or the store are unavailable
             ├── KeysUnavailable
             └── StoreUnavailable
 
-``code`` is stable and only ever added to. ``public`` is the one sentence that a client may read; it
-never contains a token, a key, a claim or the text of another library's exception. ``detail`` is for
-the operator's log and names settings and reasons, never secrets. ``expected`` and ``found`` are for
-the operator too: what was asked for, and what a header or a registered claim said instead.
+Every ``code`` is stable; new ones may be added. ``public`` is the one sentence that is sent to the
+client. It never contains a token, a key, a claim or the text of another library's exception.
+``detail`` is for the operator's log. It names settings and reasons, never secrets. ``expected`` and
+``found`` are for the operator too: the required value, and the value of the header or of a
+registered claim.
 """
 
 from collections.abc import Collection, Iterator
 
-# What an operator reads of a value that anybody may have written into a token.
+# Values from a token are cut in logs, because any client may have written them. In characters.
 MAX_EVIDENCE_LENGTH = 120
 
 
 class JWTMiddlewareError(Exception):
-    """The root of the tree; never raised itself."""
+    """Base class of all exceptions of the package. Never raised itself."""
 
     code = "error"
     status = 500
@@ -48,21 +49,21 @@ class JWTMiddlewareError(Exception):
 
 
 class ConfigurationError(JWTMiddlewareError, ValueError):
-    """A setting is wrong. The sentence names the setting, the value and the fix."""
+    """A setting is wrong. The message names the setting, the value and the fix."""
 
     code = "configuration_invalid"
 
 
 class Refused(JWTMiddlewareError):
-    """A request was turned away; the subclasses say why."""
+    """A request was refused. The subclasses name the reason."""
 
     error: str | None = None
-    """The OAuth error of RFC 6750 §3.1, where one applies."""
+    """The OAuth error of RFC 6750 §3.1, or ``None``."""
     check = "shape and claims"
-    """The check of the guard that refuses with it, as ``explain`` names it."""
+    """The check of the guard that raises it, as ``explain`` names the check."""
 
     issuer: str | None = None
-    """Whose token it was, where that was known."""
+    """The issuer of the token, if it was known."""
     _expected: object = None
     _found: object = None
 
@@ -76,9 +77,9 @@ class Refused(JWTMiddlewareError):
     ) -> None:
         """
         :param detail: a few words for the operator.
-        :param expected: what was asked for.
-        :param found: what the token says there: of its header or a registered claim, nothing else.
-        :param issuer: whose token it is, where that is known.
+        :param expected: the required value.
+        :param found: the value in the token's header or registered claim. Never any other value.
+        :param issuer: the issuer of the token, if it is known.
         """
         super().__init__(detail or self.public)
         self.detail = detail
@@ -91,17 +92,17 @@ class Refused(JWTMiddlewareError):
 
     @property
     def expected(self) -> str:
-        """What was asked for, or nothing."""
+        """The required value, or an empty text."""
         return _evidence(self._expected)
 
     @property
     def found(self) -> str:
-        """What the token says instead, cut and escaped, or nothing."""
+        """The value in the token, cut and escaped, or an empty text."""
         return _evidence(self._found)
 
     @property
     def evidence(self) -> str:
-        """All of it as one line for a log."""
+        """The detail and both values, as one line for the log."""
         parts = [self.detail or self.public]
         parts += [f"expected {self.expected}"] if self.expected else []
         parts += [f"found {self.found}"] if self.found else []
@@ -109,17 +110,17 @@ class Refused(JWTMiddlewareError):
 
     @property
     def is_verdict(self) -> bool:
-        """Whether it says something of the request or its token, and not that nobody can tell."""
+        """Whether the request or its token is at fault. ``False`` if they could not be checked."""
         return True
 
     @property
     def condemns_token(self) -> bool:
-        """Whether it says of the token that was sent that it is of no use."""
+        """Whether the token that was sent can never be accepted, so that its cookie expires."""
         return False
 
 
 class RequestError(Refused):
-    """The request cannot be read with certainty."""
+    """The request is malformed or ambiguous."""
 
     check = "token source"
     status = 400
@@ -127,7 +128,7 @@ class RequestError(Refused):
 
 
 class PathInvalid(RequestError):
-    """The path or method could be understood in more than one way."""
+    """The path or the method is ambiguous."""
 
     check = "method and path"
     code = "path_invalid"
@@ -135,7 +136,7 @@ class PathInvalid(RequestError):
 
 
 class HeaderMalformed(RequestError):
-    """A header that carries credentials is not of its form."""
+    """A header that carries credentials is malformed."""
 
     code = "header_malformed"
     public = "The credentials of the request are malformed"
@@ -146,7 +147,7 @@ class HeaderMalformed(RequestError):
 
 
 class TokenRepeated(RequestError):
-    """More than one token was sent, or one in more than one way (RFC 6750 §2)."""
+    """The request has more than one token, or one token in several places (RFC 6750 §2)."""
 
     code = "token_repeated"
     public = "The request carries more than one token"
@@ -164,7 +165,7 @@ class TokenError(Refused):
 
 
 class TokenMissing(TokenError):
-    """A token is required and there is none; the challenge then has no error (RFC 6750 §3.1)."""
+    """A required token is missing. The challenge then has no error (RFC 6750 §3.1)."""
 
     check = "token source"
     code = "token_missing"
@@ -180,43 +181,43 @@ class TokenMalformed(TokenError):
 
 
 class TokenTooLarge(TokenError):
-    """The token is longer than the guard reads."""
+    """The token is longer than ``max_token_size``."""
 
     code = "token_too_large"
     public = "The access token is too large"
 
 
 class AlgorithmNotAllowed(TokenError):
-    """The header names an algorithm that the configuration does not (RFC 8725 §3.1)."""
+    """The header names an algorithm that is not configured (RFC 8725 §3.1)."""
 
     code = "algorithm_not_allowed"
     public = "The access token is signed with an algorithm that is not accepted"
 
 
 class TypeNotAllowed(TokenError):
-    """``typ`` is none of the accepted types, or the token is an ID token (RFC 8725 §3.11)."""
+    """``typ`` is not an accepted type, or the token is an ID token (RFC 8725 §3.11)."""
 
     code = "type_not_allowed"
     public = "The token is not of an accepted type"
 
 
 class IssuerUntrusted(TokenError):
-    """``iss`` names nobody whom the configuration trusts."""
+    """``iss`` does not name a trusted issuer."""
 
     code = "issuer_untrusted"
     public = "The access token was issued by an authority that is not trusted"
 
 
 class KeyUnknown(TokenError):
-    """No key of the issuer fits the token's header."""
+    """No key of the issuer matches the header of the token."""
 
     check = "key and signature"
     code = "key_unknown"
     public = "The access token is signed with an unknown key"
     retry_after: float | None = None
-    """Seconds until the issuer can be asked, where it was not; ``None`` where it was.
+    """The seconds until keys can be fetched again; ``None`` if they were fetched.
 
-    Too many tokens name unknown keys then. That is no verdict on this one.
+    It is set if too many tokens named unknown keys. Then this token may be valid.
     """
 
     def __init__(self, detail: str = "", retry_after: float | None = None) -> None:
@@ -241,26 +242,26 @@ class SignatureInvalid(TokenError):
 
 
 class TokenExpired(TokenError):
-    """``exp`` lies in the past, leeway included."""
+    """``exp`` is in the past, leeway included."""
 
     code = "token_expired"
     public = "The access token has expired"
 
 
 class TokenNotYetValid(TokenError):
-    """``nbf`` lies in the future, leeway included."""
+    """``nbf`` is in the future, leeway included."""
 
     code = "token_not_yet_valid"
     public = "The access token is not valid yet"
 
     @property
     def condemns_token(self) -> bool:
-        # It will be good; and a clock of ours that went back must not log everybody out.
+        # The token will be valid later. A server clock that went back must not log out every user.
         return False
 
 
 class TokenIssuedInFuture(TokenError):
-    """``iat`` lies in the future, leeway included."""
+    """``iat`` is in the future, leeway included."""
 
     code = "token_issued_in_future"
     public = "The access token was issued in the future"
@@ -271,14 +272,14 @@ class TokenIssuedInFuture(TokenError):
 
 
 class LifetimeTooLong(TokenError):
-    """``exp`` minus ``iat`` is more than the configuration allows."""
+    """``exp`` minus ``iat`` exceeds the configured limit."""
 
     code = "lifetime_too_long"
     public = "The access token lives longer than is accepted"
 
 
 class AudienceMismatch(TokenError):
-    """``aud`` does not name us."""
+    """``aud`` does not name this service."""
 
     code = "audience_mismatch"
     public = "The access token is meant for another audience"
@@ -296,7 +297,7 @@ class ClaimMissing(TokenError):
 
 
 class ClaimInvalid(TokenError):
-    """A registered claim is not of its type."""
+    """A registered claim has the wrong type or value."""
 
     code = "claim_invalid"
     public = "The access token carries a claim of the wrong type or value"
@@ -307,7 +308,7 @@ class ClaimInvalid(TokenError):
 
 
 class ClaimsTypeMismatch(TokenError):
-    """The claims do not fit the type that the application asked for."""
+    """The claims do not match the ``claims_type`` of the issuer."""
 
     code = "claims_type_mismatch"
     public = "The claims of the access token are not of the expected shape"
@@ -321,7 +322,7 @@ class TokenBound(TokenError):
 
 
 class TokenRevoked(TokenError):
-    """The token, its session, its subject or its key was withdrawn."""
+    """The token, its session, its subject or its key was revoked."""
 
     check = "revocation"
     code = "token_revoked"
@@ -329,7 +330,7 @@ class TokenRevoked(TokenError):
 
 
 class UserUnknown(TokenError):
-    """The token is good, and the application has no active user for its subject."""
+    """The token is valid, but the application has no active user for its subject."""
 
     check = "requirement"
     code = "user_unknown"
@@ -337,14 +338,14 @@ class UserUnknown(TokenError):
 
 
 class AccessDenied(Refused):
-    """The caller is known and may not do this."""
+    """The caller is authenticated but lacks access."""
 
     check = "requirement"
     status = 403
 
 
 class RequirementNotMet(AccessDenied):
-    """The rule asks for something that the principal lacks."""
+    """The principal does not meet a requirement of the rule."""
 
     code = "requirement_not_met"
     error = "insufficient_scope"
@@ -352,7 +353,7 @@ class RequirementNotMet(AccessDenied):
 
 
 class CSRFRefused(AccessDenied):
-    """A cookie came without proof that the request is of the same origin."""
+    """The request has a token in a cookie and no proof of a trusted origin."""
 
     check = "origin"
     code = "csrf_refused"
@@ -360,14 +361,14 @@ class CSRFRefused(AccessDenied):
 
 
 class Unavailable(Refused):
-    """Something that the decision needs is out of reach; trying again may help."""
+    """The decision needs keys or a store that are unavailable. A retry may succeed."""
 
     status = 503
 
     def __init__(self, detail: str = "", retry_after: float = 1.0) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
-        """Seconds until another try makes sense."""
+        """The seconds until a retry is useful."""
 
     @property
     def is_verdict(self) -> bool:
@@ -375,7 +376,7 @@ class Unavailable(Refused):
 
 
 class KeysUnavailable(Unavailable):
-    """No usable verification keys, and no telling whether the token is good."""
+    """There are no usable keys, so the token cannot be verified."""
 
     check = "key and signature"
     code = "keys_unavailable"
@@ -383,7 +384,7 @@ class KeysUnavailable(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """A store that must be asked does not answer."""
+    """A required store does not respond."""
 
     check = "revocation"
     code = "store_unavailable"
@@ -401,6 +402,6 @@ def _evidence(value: object) -> str:
 
 
 def refusals() -> Iterator[type[Refused]]:
-    """Yield every concrete refusal, in the order of the tree."""
+    """Yield every concrete class of refusal, in the order of the tree."""
     for group in (RequestError, TokenError, AccessDenied, Unavailable):
         yield from group.__subclasses__()

@@ -1,8 +1,8 @@
-"""What happened, as frozen records in the past tense, for whoever observes.
+"""The events that observers receive, as frozen records.
 
-No record holds a token or a key. Of claims it may hold ``iss``, ``aud`` and the times, where they
-are why a request was refused. An observer is any callable that takes one record; what it raises is
-swallowed, because watching must never change what is watched.
+An event never contains a token or a key. It may contain the claims ``iss``, ``aud`` and the times
+if they are the reason of a refusal. An observer is any callable that takes one event. Its
+exceptions are logged and swallowed, so that an observer cannot change a verdict.
 """
 
 import logging
@@ -14,56 +14,56 @@ _log = logging.getLogger("jwt_middleware")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened."""
+    """Base class of all events."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestAllowed(Event):
-    """A request passed."""
+    """A request was allowed."""
 
     method: str
-    """A method of HTTP, ``WEBSOCKET``, or ``other``."""
+    """An HTTP method, ``WEBSOCKET``, or ``other``."""
     rule: str
-    """The rule of the path as sent, in words."""
+    """The rule of the path as sent, as text."""
     pattern: str
-    """The pattern of that rule, such as ``/orders/{id}``; empty where no rule decided."""
+    """The pattern of that rule, such as ``/orders/{id}``; empty if no rule decided."""
     issuer: str | None
-    """Whose token it carried; ``None`` without one."""
+    """The issuer of the token; ``None`` without a token."""
     token: str | None
-    """What is the same for the same token: the beginning of its SHA-256, 64 bits in hex."""
+    """A fingerprint of the token: the first 64 bits of its SHA-256, in hex."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRefused(Event):
-    """A request was turned away."""
+    """A request was refused."""
 
     code: str
     status: int
     rule: str
-    """As of :class:`RequestAllowed`; ``a view`` where the code of a view refused."""
+    """See :class:`RequestAllowed`. It is ``a view`` if the code of a view refused."""
     detail: str
     method: str = ""
     pattern: str = ""
     issuer: str | None = None
-    """Whose token it carried, where that is known for certain."""
+    """The issuer of the token, if it is certain."""
     token: str | None = None
     expected: str = ""
-    """What was asked for, where the refusal says it."""
+    """The required value, if the refusal has one."""
     found: str = ""
-    """What the token says instead; cut to 120 characters, and escaped."""
+    """The value in the token, cut to 120 characters and escaped."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyEvent(Event):
-    """Something that happened to the keys of an issuer."""
+    """Base class of the events on the keys of an issuer."""
 
     issuer: str
-    """The issuer's name, or the address of its key set where it has none."""
+    """The name of the issuer, or the URL of its key set if it has no name."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFetchStarted(KeyEvent):
-    """A fetch of the key set began."""
+    """A fetch of the key set started."""
 
     reason: str
     """``empty``, ``expired``, ``refresh``, ``unknown kid``, ``vanished kid``, ``replaced kid`` or
@@ -72,25 +72,25 @@ class KeyFetchStarted(KeyEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeyFetchFinished(KeyEvent):
-    """A fetch of the key set ended."""
+    """A fetch of the key set finished."""
 
     reason: str
-    """That with which it started."""
+    """The reason of the :class:`KeyFetchStarted`."""
     outcome: str
-    """``changed``, ``unchanged``, ``rejected``, ``failed``, or ``ignored`` if it came too late."""
+    """``changed``, ``unchanged``, ``rejected``, ``failed``, or ``ignored`` if it was too late."""
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class KeyDocumentRejected(KeyEvent):
-    """Something was answered that is no usable key set; the one before stays."""
+    """A response was not a usable key set. The current key set is kept."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFetchesPaused(KeyEvent):
-    """After a failure nothing is fetched for a while."""
+    """A fetch failed, so fetches are paused (backoff)."""
 
     seconds: float
     failures: int
@@ -99,50 +99,50 @@ class KeyFetchesPaused(KeyEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeyAdded(KeyEvent):
-    """A key may verify from now on."""
+    """A key was added to the key set."""
 
     kid: str | None
-    """Its name, made printable."""
+    """The key id, made printable."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRemoved(KeyEvent):
-    """A key may no longer verify."""
+    """A key was removed from the key set."""
 
     kid: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class KeySkipped(KeyEvent):
-    """A member of a key set cannot verify and was passed over."""
+    """A member of a key set was skipped, because it cannot verify tokens."""
 
     kid: str | None
     reason: str
-    """One word of a fixed vocabulary, such as ``use_not_sig`` or ``private_material``."""
+    """One of a fixed set of words, such as ``use_not_sig`` or ``private_material``."""
 
 
 @dataclass(frozen=True, slots=True)
 class StaleKeysServed(KeyEvent):
-    """Keys served beyond their time, because they cannot be renewed."""
+    """Expired keys were used, because they could not be refreshed."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeysWaitedFor(KeyEvent):
-    """A request waited for keys."""
+    """A request waited for a fetch of keys."""
 
     seconds: float
     landed: bool
-    """Whether the fetch ended while it waited."""
+    """Whether the fetch finished during the wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownKidMissed(KeyEvent):
-    """A token named a key that the issuer does not publish, as a fetch has shown."""
+    """A token named a key id that is not in the key set, even after a fetch."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownKidSuppressed(KeyEvent):
-    """A token named a key that nobody knows, and nobody was asked for it."""
+    """A token named an unknown key id, and no fetch was started for it."""
 
     cause: str
     """``paused``, ``asked before``, ``over budget`` or ``too many waiting``."""
@@ -152,10 +152,10 @@ Observer = Callable[[Event], None]
 
 
 def tell(observers: Iterable[Observer], event: Event) -> None:
-    """Hand ``event`` to every observer; one that raises is logged and does not disturb the rest."""
+    """Pass an event to every observer. The exceptions of an observer are logged."""
     for observer in observers:
         try:
             observer(event)
         except Exception:  # noqa: BLE001
-            # An observer is foreign code; the only place where anything at all is caught.
+            # An observer is foreign code, so every exception is caught here.
             _log.exception("observer_failed")

@@ -1,7 +1,7 @@
-"""Who is calling: a verified principal, or the anonymous one.
+"""The principal of a request: a verified caller, or the anonymous one.
 
-One principal serves many requests, so nothing reachable from it can be changed: claims are
-read-only at every depth, scopes and roles are frozen sets.
+Many requests share one principal, so it is immutable: claims are read-only at every depth, and
+scopes and roles are frozen sets.
 """
 
 import json
@@ -17,7 +17,7 @@ from jwt_middleware.checks import listed
 from jwt_middleware.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    # With a default (PEP 696), so that plain ``Principal`` needs no brackets under strict checks.
+    # The default (PEP 696) lets strict type checkers accept a plain ``Principal``.
     from typing_extensions import TypeVar
 
     Typed_co = TypeVar("Typed_co", covariant=True, default=Any)
@@ -32,16 +32,16 @@ ClaimPath = tuple[str, ...]
 
 
 class _Absent(Enum):
-    # A member of an Enum stays itself when it is copied or pickled: `is` can be trusted.
+    # An Enum member keeps its identity when copied or pickled, so that ``is`` works.
     ABSENT = "absent"
 
 
 ABSENT: Any = _Absent.ABSENT
-"""What :func:`claim_at` returns where there is no such claim; a claim may itself be ``None``."""
+"""The result of :func:`claim_at` for a missing claim, since a claim may itself be ``None``."""
 
 
 class Claims(Mapping[str, Any]):
-    """The claims of a token, read-only at every depth: objects are ``Claims``, arrays tuples."""
+    """The claims of a token, read-only at every depth. Objects are ``Claims``, arrays tuples."""
 
     __slots__ = ("_members",)
 
@@ -73,7 +73,7 @@ class Claims(Mapping[str, Any]):
         return Claims, (self.to_dict(),)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a deep copy of plain dictionaries and lists, free to change."""
+        """Return a deep copy as plain dictionaries and lists, which may be changed."""
         return {name: _thaw(value) for name, value in self._members.items()}
 
 
@@ -81,26 +81,26 @@ def _as_json(claims: Claims) -> str:
     return json.dumps(claims.to_dict(), sort_keys=True)
 
 
-# Of this process alone: nobody can try claims until one comes out.
+# Random for each process, so that claims cannot be guessed from a mark.
 _MARKING_KEY = token_bytes(32)
 
 
 def _mark(value: Value, content: Callable[[Value], str]) -> str:
-    """Return what tells a value from others of other content, and nothing of that content.
+    """Return a keyed hash of a value, which identifies its content without revealing it.
 
-    Caches key what a function returns by the ``repr`` of its arguments: one that was the same for
-    everybody would hand one caller's answer to the next.
+    Some caches use the ``repr`` of the arguments as their key. If all principals had the same
+    ``repr``, such a cache would return the result of one caller to another.
     """
     try:
         text = content(value)
-    except Exception:  # noqa: BLE001 - of what somebody made by hand; a repr raises nothing
+    except Exception:  # noqa: BLE001 - hand-made values may fail; a repr must not raise
         text = f"{id(value)}"
     return blake2b(
         text.encode("utf-8", "surrogatepass"), key=_MARKING_KEY, digest_size=16
     ).hexdigest()
 
 
-# Most claims are one of these, and nothing in them can change.
+# Most claims have one of these types, which are immutable and need no copy.
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -123,24 +123,24 @@ def _thaw(value: Any) -> Any:
 
 
 def claim_path(path: str | ClaimPath, setting: str = "claim path") -> ClaimPath:
-    """Return a claim path as member names: ``"realm_access.roles"`` is two of them.
+    """Return a claim path as member names: ``"realm_access.roles"`` gives two names.
 
-    :param path: a dotted path, or a tuple of names where one contains a dot or a slash.
-    :param setting: what messages call it.
-    :raises ConfigurationError: for an empty name, or for text that is meant as one name.
+    :param path: a dotted path, or a tuple of names if a name contains a dot or a slash.
+    :param setting: the name of the setting, for messages.
+    :raises ConfigurationError: if a name is empty, or if a dotted path contains a slash.
     """
     if isinstance(path, str) and "/" in path:
         raise ConfigurationError(
-            f"{setting} {path!r} contains a slash: write ({path!r},) if that is the claim's name"
+            f"{setting} {path!r} cannot contain a slash: write ({path!r},) for a claim of that name"
         )
     names = path.split(".") if isinstance(path, str) else listed(setting, path, "'a.b'")
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise ConfigurationError(f"{setting} {path!r} has an empty name")
+        raise ConfigurationError(f"{setting} {path!r} cannot have an empty name: write 'a.b'")
     return tuple(names)
 
 
 def claim_at(claims: Mapping[str, Any], path: ClaimPath) -> Any:
-    """Return the claim at a path of member names, or :data:`ABSENT`."""
+    """Return the claim at a claim path, or :data:`ABSENT`."""
     value: Any = claims
     for name in path:
         if type(value) not in _OBJECTS or name not in value:
@@ -157,19 +157,19 @@ NO_CLAIMS = Claims({})
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Principal(Generic[Typed_co]):
-    """Who is calling, and what the token says of them. Fits Starlette's ``BaseUser``.
+    """The caller of a request, as its token describes it. Compatible with Starlette's ``BaseUser``.
 
-    ``Principal[MyClaims]`` is one whose issuer reads its claims into ``claims_type=MyClaims``.
+    ``Principal[MyClaims]`` is a principal of an issuer with ``claims_type=MyClaims``.
     """
 
     subject: str | None = None
-    """``sub``, or ``None`` where the token has none."""
+    """``sub``; ``None`` if the token has no subject."""
     issuer: str | None = None
     """``iss``; ``None`` for an issuer configured without a name."""
     audience: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
-    """The roles of the token and those that the role hierarchy adds."""
+    """The roles in the token, and the roles that the role hierarchy adds."""
     permissions: frozenset[str] = frozenset()
     claims: Claims = NO_CLAIMS
     expires_at: int | None = None
@@ -177,26 +177,26 @@ class Principal(Generic[Typed_co]):
     token_id: str | None = None
     """``jti``."""
     identity: str = ""
-    """The subject; ``issuer|subject`` where several issuers are trusted (OIDC Core §5.7).
+    """The subject, or ``issuer|subject`` if several issuers are trusted (OIDC Core §5.7).
 
-    In the issuer's part ``|`` is ``%7C`` and ``%`` is ``%25``: the first ``|`` ends it. A
-    subject that is missing and one that is empty both leave the other part empty.
+    In the issuer, ``|`` is written ``%7C`` and ``%`` is written ``%25``, so that the first ``|``
+    ends it. The subject part is empty if the subject is missing or empty.
     """
     is_authenticated: bool = True
     typed: Typed_co = None  # type: ignore[assignment]
-    """The claims as the type that the issuer names with ``claims_type=``; ``None`` without."""
+    """The claims as an instance of the issuer's ``claims_type=``; ``None`` without it."""
     refusal: str | None = None
-    """For the anonymous only: the code of the token that an ``optional`` rule let pass."""
+    """The code of the invalid token that an ``optional`` rule let pass as anonymous."""
 
     def __repr__(self) -> str:
-        # Whatever logs a principal, or the values that an error came by, would log claims.
+        # No claims here, because logs and tracebacks contain the repr.
         if self.is_authenticated:
             return f"Principal(authenticated, {_mark(self, caller_key)})"
         return f"Principal(anonymous, {self.refusal})" if self.refusal else "Principal(anonymous)"
 
     @property
     def display_name(self) -> str:
-        """A name for people: ``name``, ``preferred_username``, or the identity."""
+        """A human-readable name: ``name``, ``preferred_username``, or the identity."""
         for claim in ("name", "preferred_username"):
             value = self.claims.get(claim)
             if isinstance(value, str) and value:
@@ -204,7 +204,7 @@ class Principal(Generic[Typed_co]):
         return self.identity
 
 
-# The same fields while they may still be set.
+# A class with the same fields that is not frozen, for ``filled_principal``.
 _Draft: Any = make_dataclass(
     "_Draft",
     [(each.name, each.type, each) for each in fields(Principal)],
@@ -225,10 +225,10 @@ def filled_principal(  # noqa: PLR0917 - the fields, in their order
     token_id: str | None,
     identity: str,
 ) -> Principal:
-    """Return the principal of these values.
+    """Return a principal with these values.
 
-    What freezes a dataclass makes each assignment in its constructor a call, six times as slow:
-    a tenth of all that a new token costs. So a draft is filled, and then becomes the principal.
+    The constructor of a frozen dataclass is six times as slow, a tenth of the cost of a new token.
+    So a draft is filled, and its class is then changed to ``Principal``.
     """
     draft = _Draft(
         subject,
@@ -247,9 +247,9 @@ def filled_principal(  # noqa: PLR0917 - the fields, in their order
 
 
 def identity_of(issuer: str | None, subject: str | None) -> str:
-    """Return a name that no other subject of any issuer has.
+    """Return a name that is unique among the subjects of all issuers.
 
-    :param issuer: the issuer's name, which may contain any character, as the subject may.
+    :param issuer: the name of the issuer. Like the subject, it may contain any character.
     """
     name = issuer or ""
     if "%" in name or "|" in name:
@@ -258,29 +258,29 @@ def identity_of(issuer: str | None, subject: str | None) -> str:
 
 
 ANONYMOUS: Principal = Principal(is_authenticated=False)
-"""Who is calling where no token was asked for or sent."""
+"""The principal of a request without a token."""
 
 
 _current: ContextVar[Principal | None] = ContextVar("jwt_middleware.principal", default=None)
 
 
 def current_principal() -> Principal:
-    """Return who makes the current request; the anonymous principal outside a request."""
+    """Return the principal of the current request; outside a request, the anonymous one."""
     return _current.get() or ANONYMOUS
 
 
-# What is new in every token of one caller, and says nothing of who that is or what they may do.
+# These claims differ between the tokens of one caller and do not affect identity or access.
 _OF_ONE_TOKEN = frozenset({"exp", "iat", "nbf", "jti"})
 
 
 def caller_key(principal: Principal | None = None) -> str:
-    """Return 64 hexadecimal digits for whatever keeps an answer for one caller.
+    """Return a cache key for one caller: 64 hexadecimal digits.
 
-    They are the same for every token that says the same of the same caller, and others where
-    issuer, subject, scopes, roles, permissions or any other claim differ. All who are anonymous
-    have one key. It is no secret, and tells no claim.
+    All tokens with the same issuer, subject, scopes, roles, permissions and other claims have the
+    same key, whatever their times and ``jti``. If any of these differ, the keys differ. All
+    anonymous callers share one key. The key is not secret and reveals no claim.
 
-    :param principal: the caller; who makes the current request if left out.
+    :param principal: the caller; by default the principal of the current request.
     """
     who = current_principal() if principal is None else principal
     claims = who.claims.to_dict().items()
@@ -289,7 +289,7 @@ def caller_key(principal: Principal | None = None) -> str:
         [sorted(names) for names in (who.scopes, who.roles, who.permissions)],
         sorted((name, value) for name, value in claims if name not in _OF_ONE_TOKEN),
     ]
-    # JSON tells each text and each list where it ends, so that no two callers come to one.
+    # JSON delimits each text and each list, so that two callers cannot share a key.
     return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

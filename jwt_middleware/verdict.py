@@ -1,6 +1,6 @@
-"""The answers of the guard, as values.
+"""The verdicts of the guard.
 
-A ``Deny`` is already a plain HTTP response; a face only sends it.
+A ``Deny`` is already a complete HTTP response, which the middleware only sends.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from jwt_middleware.principal import Principal
 
 Headers = tuple[tuple[str, str], ...]
 Body = tuple[str, bytes]
-"""A media type and the bytes."""
+"""A media type and the bytes of a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a requirement is not met. Returned by ``Requirement.judge``."""
+    """The reason why a requirement is not met. Returned by ``Requirement.judge``."""
 
     detail: str = ""
-    """For the operator: what is asked for. A client never reads it."""
+    """The requirement, for the operator. It is never sent to a client."""
     code: str = "requirement_not_met"
     status: int = 403
     error: str = "insufficient_scope"
@@ -30,43 +30,44 @@ class Refusal:
     """Further parameters of the challenge, such as ``max_age``."""
 
 
-# One is made for each request and handed to its face alone: freezing it would treble its cost.
+# Not frozen, because that would treble its cost, and one is created for each request. Only the
+# middleware of that request uses it.
 @dataclass(slots=True)
 class Allow:
-    """The request may pass."""
+    """The verdict that lets a request pass."""
 
     principal: Principal
     rule: str
-    """The rule that decided, in the words of the rule table."""
+    """The rule that decided, as the rule table prints it."""
     response_headers: Headers = ()
-    """Headers that the application's response gets, where it has none of that name."""
+    """Headers to add to the application's response if it lacks them."""
     subprotocol: str | None = None
-    """The WebSocket subprotocol to answer with if the application chooses none."""
+    """The WebSocket subprotocol to accept with if the application chooses none."""
     closes_in: float | None = None
-    """Seconds after which an open WebSocket is to be closed."""
+    """The seconds after which an open WebSocket is closed; ``None`` to keep it open."""
     otherwise: "Deny | None" = None
-    """What the request is refused with if it comes to a view that does ask for a login."""
+    """The refusal to send if the request reaches a view that requires a login."""
 
     def __str__(self) -> str:
         who = self.principal.identity if self.principal.is_authenticated else "anonymous"
-        # An operator reads it, and a subject is whatever an issuer wrote.
+        # An issuer may put control characters into a subject, so they are escaped for the log.
         shown = who if who.isprintable() else repr(who)
         return f"passes as {shown or 'a token without a subject'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The request is answered with this, and the application never sees it."""
+    """The verdict that sends this response. The application never sees the request."""
 
     status: int
     headers: Headers
     body: bytes
     code: str
-    """What a refusal is refused for; of any other answer, what it is."""
+    """The stable code of the refusal, or the kind of any other response."""
     raw_headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False, compare=False)
-    """The headers as ASGI takes them."""
+    """The headers in the form of ASGI."""
     detail: str = field(default="", compare=False)
-    """The sentence that a client reads."""
+    """The public text of the refusal."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}"
@@ -79,12 +80,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Deny(Reply):
-    """The request is refused with this answer."""
+    """The verdict that refuses a request with this response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a body may say; all of it is public."""
+    """The content of an error body. All of it is public."""
 
     status: int
     code: str
@@ -93,7 +94,7 @@ class Problem:
 
     @property
     def title(self) -> str:
-        """The phrase of the status."""
+        """The phrase of the status code."""
         return HTTPStatus(self.status).phrase
 
 

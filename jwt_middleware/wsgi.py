@@ -1,4 +1,4 @@
-"""The WSGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
+"""The WSGI middleware: asks the guard for a verdict on each request and carries it out."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
@@ -12,7 +12,7 @@ from jwt_middleware.request.applications import described
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import WSGIView
-from jwt_middleware.responses.headers import missing_from
+from jwt_middleware.responses.headers import headers_to_add
 from jwt_middleware.verdict import Allow, Headers, Reply
 
 Environ = dict[str, Any]
@@ -31,13 +31,13 @@ class JWTWSGIMiddleware:
     ) -> None:
         """
         :param app: the application to guard.
-        :param guard: the guard; or its options go here directly.
-        :raises ConfigurationError: for a wrong option.
-        :raises KeysUnavailable: if the guard requires keys at start-up and there are none.
+        :param guard: the guard. Without it, pass the options of the guard as keyword arguments.
+        :raises ConfigurationError: if an option is wrong.
+        :raises KeysUnavailable: if ``warm_up="require"`` is set and keys cannot be fetched.
         """
         if not callable(app):
             raise ConfigurationError(
-                f"app={app!r} is no application: write JWTWSGIMiddleware(app, ...)"
+                f"app={app!r} must be a WSGI application: write JWTWSGIMiddleware(app, ...)"
             )
         self._app = app
         self._guard = chosen_guard(guard, options)
@@ -46,17 +46,17 @@ class JWTWSGIMiddleware:
         warn_of_caches(app)
         self._guard.integration.stand_before(app, self._application)
         if self._guard.integration.warm_up != "lazy":
-            # A WSGI server has no event for its start: building the application is the start.
+            # Keys are fetched here, because WSGI has no start-up event.
             self._guard.warm(required=self._guard.integration.warm_up == "require")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
         if _VERDICT_KEY in environ and environ[_VERDICT_KEY] == self._mark(environ):
-            # This very guard let this very request pass further out.
+            # The same guard already let the same request pass in an outer middleware.
             return self._app(environ, start_response)
 
         if not self._has_served:
-            # By now every route and mount is there.
+            # Routes and mounts may be added after construction, so they are read again here.
             self._application = described(self._app, paths_are_whole=False)
             self._has_served = True
         view = WSGIView(environ)
@@ -79,7 +79,7 @@ class JWTWSGIMiddleware:
         return _forgetting(body, environ)
 
     def _mark(self, environ: Environ) -> tuple[object, ...]:
-        """Return who let which request pass, for the same guard further in."""
+        """Return the guard and the request that it let pass, for the same guard further in."""
         return (
             self._guard,
             self._application.facts,
@@ -91,19 +91,19 @@ class JWTWSGIMiddleware:
 
 
 def judged(environ: Environ) -> tuple[str, str] | None:
-    """Return the method and the whole path that a guard judged; ``None`` if none did."""
+    """Return the method and the whole path that a guard judged; ``None`` without a guard."""
     met = environ.get(_VERDICT_KEY)
     return None if met is None else (met[4], f"{met[3]}{met[2]}")
 
 
 def guard_of(environ: Environ) -> Guard | None:
-    """Return the guard that let a request pass; ``None`` if none stands in front."""
+    """Return the guard that let a request pass; ``None`` if there is none in front."""
     met = environ.get(_VERDICT_KEY)
     return None if met is None else met[0]
 
 
 def attach(environ: Environ, principal: Principal) -> None:
-    """Set every key of identity, and remove what stood there."""
+    """Set every identity key of the environment, and remove stale ones."""
     environ[PRINCIPAL_KEY] = principal
     identity = ""
     if principal.is_authenticated:
@@ -112,7 +112,7 @@ def attach(environ: Environ, principal: Principal) -> None:
     else:
         environ.pop("AUTH_TYPE", None)
     if identity and identity.isprintable():
-        # PEP 3333: text in the environment is bytes that look like latin-1.
+        # PEP 3333: text in the environment is bytes decoded as latin-1.
         looks = identity if identity.isascii() else identity.encode().decode("latin-1")
         environ["REMOTE_USER"] = looks
     else:
@@ -125,19 +125,19 @@ def _reply(verdict: Reply, environ: Environ, start_response: StartResponse) -> I
 
 
 def _adding(wanted: Headers, start_response: StartResponse) -> StartResponse:
-    """Return ``start_response`` that adds headers to the response."""
+    """Return a ``start_response`` that adds headers to the response."""
 
     def start_with_headers(
         status: str, headers: list[tuple[str, str]], *exc_info: Any
     ) -> Callable[[bytes], object]:
-        added = missing_from(headers, wanted)
+        added = headers_to_add(headers, wanted)
         return start_response(status, [*headers, *added], *exc_info)
 
     return start_with_headers
 
 
 def _forgetting(body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
-    """Return ``body`` so that the current principal is forgotten when it has been sent."""
+    """Return a body that resets the current principal when it has been sent."""
     if isinstance(body, (list, tuple)):
         set_current(None)
         return body
@@ -149,7 +149,7 @@ def _forgetting(body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
 
 
 class _Body:
-    """A body under way: its own iterator, and a ``close`` that forgets who asked."""
+    """A response body whose ``close`` resets the current principal."""
 
     def __init__(self, body: Iterable[bytes]) -> None:
         self._body = body
@@ -158,7 +158,7 @@ class _Body:
         return iter(self._body)
 
     def close(self) -> None:
-        """Close the body. Maybe on another thread, so the variable is cleared, never reset."""
+        """Close the body. The variable is set to ``None``: this may be another thread."""
         try:
             if close := getattr(self._body, "close", None):
                 close()

@@ -30,19 +30,21 @@ MAKERS = re.compile(
 KNOWN = {
     # TokenCache.after_fork renews it.
     "tokens/cache.py": 2,
-    # Admissions.after_fork renews it.
+    # AdmittedPool.after_fork renews it.
     "issuers/admitted_pool.py": 2,
-    # Ledger.after_fork renews it, called by its holder.
-    "keys/remote/fetch_limits.py": 2,
+    # Fetches.after_fork renews it, called by its resolver.
+    "keys/remote/fetches.py": 2,
+    # PoolLimit.after_fork renews it.
+    "keys/remote/pool_limits.py": 2,
     # Distrusted.after_fork renews it.
     "keys/distrust.py": 2,
     # StaticKeys.after_fork renews it.
     "keys/static.py": 2,
     # HTTPFetcher.after_fork renews the lock; a timer cuts one call, and ends with it.
     "keys/remote/http.py": 3,
-    # FlightLimit.after_fork renews its lock. The claim of a fetch is never waited for, and a child
+    # The claim of a fetch is never waited for, and a child
     # has no fetch; a thread carries one out.
-    "keys/remote/shared_fetch.py": 4,
+    "keys/remote/shared_fetch.py": 2,
 }
 
 
@@ -129,9 +131,9 @@ LOCKS = [
     "Distrusted._lock",
     "StaticKeys._lock",
     "TokenCache._lock",
-    "Ledger.lock",
-    "FlightLimit._lock",
-    "Admissions._lock",
+    "Fetches.lock",
+    "PoolLimit._lock",
+    "AdmittedPool._lock",
     "HTTPFetcher._lock",
     "SharedFetch._claim",
 ]

@@ -22,7 +22,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.formats import base64url
 from jwt_middleware.formats.strict_json import NotOneObject, read_object
-from jwt_middleware.guard.explain import Question
+from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.principal import ANONYMOUS, Claims
 from jwt_middleware.testing import Clock
 from jwt_middleware.tokens.cache import Entry
@@ -68,7 +68,7 @@ def holders(clock: Clock) -> Iterator[tuple[object, str]]:
     yield principal.claims, text
     yield compact, text
     yield entry, text
-    yield Question("GET", "/x", text), text
+    yield SampleRequest("GET", "/x", text), text
     yield [Allow(principal, "a rule").principal], text
 
 

@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Issuers:
-    """Whom the applications trust."""
+    """The issuers that the applications trust."""
 
     own: FakeIssuer
     partner: FakeIssuer
@@ -122,7 +122,7 @@ def open_socket(base: str, step: Step, issuers: Issuers) -> tuple[int, str]:
     offered = None if token is None else [Subprotocol("bearer"), Subprotocol(token)]
     try:
         with connect(base.replace("http", "ws", 1) + step.path, subprotocols=offered) as socket:
-            return 101, "" if socket.recv() == "hello alice" else "nobody answered"
+            return 101, "" if socket.recv() == "hello alice" else "no greeting"
     except InvalidStatus as refused:
         answer = refused.response
         return answer.status_code, code_of(answer.headers, bytes(answer.body))

@@ -1,1 +1,1 @@
-"""The ASGI face: requests and WebSockets."""
+"""The ASGI middleware, for requests and WebSockets."""

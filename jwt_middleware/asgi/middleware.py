@@ -1,4 +1,4 @@
-"""The ASGI face: *is it ours? - view - verdict - allow - deny*. It decides nothing."""
+"""The ASGI middleware: asks the guard for a verdict on each connection and carries it out."""
 
 import logging
 from typing import Any, Unpack
@@ -20,7 +20,7 @@ from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import ASGIView
-from jwt_middleware.responses.headers import as_raw, missing_from
+from jwt_middleware.responses.headers import as_raw, headers_to_add
 from jwt_middleware.verdict import Allow, Headers, Reply
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
@@ -30,13 +30,13 @@ _log = logging.getLogger("jwt_middleware")
 
 
 def guard_of(scope: Scope) -> Guard | None:
-    """Return the guard that let a connection pass; ``None`` if none stands in front."""
+    """Return the guard that let a connection pass; ``None`` if there is none in front."""
     met = scope.get(_VERDICT_KEY)
     return None if met is None else met[0]
 
 
 class AuthScopes:
-    """What Starlette calls credentials: a list of scopes, fresh for each request."""
+    """The ``auth`` of Starlette's scope: a list of scopes, created for each request."""
 
     __slots__ = ("scopes",)
 
@@ -52,13 +52,13 @@ class JWTMiddleware:
     ) -> None:
         """
         :param app: the application to guard.
-        :param guard: the guard; or its options go here directly.
-        :raises ConfigurationError: for a wrong option. Where an event loop runs already, frameworks
-            hide what a constructor raises; the lifespan then fails with the sentence instead.
+        :param guard: the guard. Without it, pass the options of the guard as keyword arguments.
+        :raises ConfigurationError: if an option is wrong. If an event loop is running, the lifespan
+            fails with this error instead, because frameworks hide what a constructor raises there.
         """
         if not callable(app):
             raise ConfigurationError(
-                f"app={app!r} is no application: write JWTMiddleware(app, ...)"
+                f"app={app!r} must be an ASGI application: write JWTMiddleware(app, ...)"
             )
         self._app = app
         self._look_inside()
@@ -85,15 +85,15 @@ class JWTMiddleware:
             await self._app(scope, await _warmed_up(self._guard, receive, send), send)
             return
         if kind not in {"http", "websocket"}:
-            # The specification asks to refuse a protocol that is not understood.
+            # ASGI 3.0: an application must raise for a scope type that it does not know.
             raise ConfigurationError(f"JWTMiddleware cannot guard the scope type {kind!r}")
         if _VERDICT_KEY in scope and scope[_VERDICT_KEY] == self._mark(scope):
-            # This very guard let this very request pass further out.
+            # The same guard already let the same request pass in an outer middleware.
             await self._app(scope, receive, send)
             return
 
         if not self._has_served:
-            # Daphne has no lifespan; by now every route and mount is there.
+            # Daphne sends no lifespan, so the routes and mounts are read at the first request.
             self._look_inside()
             self._has_served = True
         view = ASGIView(scope)
@@ -124,7 +124,7 @@ class JWTMiddleware:
         self._application = described(self._app, paths_are_whole=True)
 
     def _mark(self, scope: Scope) -> tuple[object, ...]:
-        """Return who let which request pass, for the same guard further in."""
+        """Return the guard and the request that it let pass, for the same guard further in."""
         return (
             self._guard,
             self._application.facts,
@@ -137,7 +137,7 @@ class JWTMiddleware:
 
 
 def _attach(scope: Scope, principal: Principal) -> None:
-    """Set every key of identity, over whatever stood there."""
+    """Set every identity key of the scope, replacing the values of other middleware."""
     state = scope.setdefault("state", {})
     if "user" not in state or state["user"] is scope.get(PRINCIPAL_KEY):
         state["user"] = principal
@@ -149,10 +149,10 @@ def _attach(scope: Scope, principal: Principal) -> None:
 async def _reply(verdict: Reply, scope: Scope, receive: Receive, send: Send) -> None:
     kind = "http.response"
     if scope["type"] == "websocket":
-        # The first event is always the handshake; a server may wait until it is taken.
+        # The first event is always the handshake, and a server may wait until it is received.
         await receive()
         if "websocket.http.response" not in (scope.get("extensions") or {}):
-            # RFC 6455 §7.4.1: 1008 is a violation of policy; 1000 would look like a normal end.
+            # RFC 6455 §7.4.1: 1008 means a policy violation, 1000 a normal end.
             await send({"type": "websocket.close", "code": 1008, "reason": verdict.code})
             return
         kind = "websocket.http.response"
@@ -163,13 +163,13 @@ async def _reply(verdict: Reply, scope: Scope, receive: Receive, send: Send) -> 
 
 
 def _adding(wanted: Headers, send: Send) -> Send:
-    """Return ``send`` that adds headers to the response."""
+    """Return a ``send`` that adds headers to the response."""
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = [(bytes(k), bytes(v)) for k, v in message.get("headers", ())]
             texts = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in present]
-            added = as_raw(missing_from(texts, wanted))
+            added = as_raw(headers_to_add(texts, wanted))
             message = {**message, "headers": [*present, *added]}
         await send(message)
 
@@ -186,14 +186,15 @@ async def _fail_to_start(
 
 
 async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
-    """Fetch keys before the application starts, where the guard wants that; return its events."""
+    """Fetch keys at start-up if ``warm_up`` is set, and return the ``receive`` to pass on."""
     if guard.integration.warm_up == "lazy":
         return receive
     events = [await receive()]
     try:
         await guard.awarm(required=guard.integration.warm_up == "require")
     except KeysUnavailable as problem:
-        # Raised alone, a server would take it for an application without lifespan, and start.
+        # The event is sent first, because on a bare exception a server assumes that the
+        # application does not support lifespan, and starts.
         await send({"type": "lifespan.startup.failed", "message": str(problem)})
         raise
 
@@ -204,9 +205,9 @@ async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
 
 
 def _warn_of_cors(app: Any) -> None:
-    """Warn where CORS is decided behind the guard, so that a browser hides every refusal."""
+    """Warn if CORSMiddleware is behind the guard, because browsers then hide every refusal."""
     if any(type(each).__name__ == "CORSMiddleware" for each in wrapped(app)):
         _log.warning(
-            "CORSMiddleware stands behind JWTMiddleware: refusals carry no CORS headers, and "
-            "preflights need a token; add it after JWTMiddleware, so that it stands in front"
+            "CORSMiddleware is behind JWTMiddleware, so refusals carry no CORS headers and "
+            "preflights need a token: add it after JWTMiddleware, so that it is in front"
         )

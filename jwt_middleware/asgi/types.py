@@ -1,4 +1,4 @@
-"""The types of ASGI 3.0, and of its applications."""
+"""The types of ASGI 3.0 and of ASGI applications."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -15,5 +15,5 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-# Frameworks type scope and messages each in their own way; any of them fits.
+# The parameters are Any because each framework has its own types for scope and messages.
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]

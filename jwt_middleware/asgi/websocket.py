@@ -1,4 +1,4 @@
-"""What only WebSockets need: a token among subprotocols, and an end in time."""
+"""WebSockets: a token among the subprotocols, and closing at expiry."""
 
 import asyncio
 from collections import deque
@@ -12,10 +12,10 @@ _HEADER = SUBPROTOCOLS.encode()
 
 
 def answering(subprotocol: str | None, scope: Scope, send: Send) -> Send:
-    """Hide the token from the application, and return ``send`` that answers for it.
+    """Remove the token from the scope, and return a ``send`` that names a subprotocol.
 
-    :param subprotocol: what to answer with if the application chooses none; ``None`` where no token
-        was among those offered.
+    :param subprotocol: the subprotocol to accept with if the application chooses none; ``None`` if
+        the client offered no token.
     """
     if subprotocol is None:
         return send
@@ -38,18 +38,18 @@ def _without_token_in_headers(headers: Any) -> list[tuple[bytes, bytes]]:
 
 
 class SocketExpired(OSError):
-    """Something was sent to a socket that was closed because its token had expired.
+    """Raised by ``send`` on a socket that was closed because its token had expired.
 
-    An ``OSError``, as the ASGI specification asks of a ``send`` after the end.
+    It is an ``OSError``, as the ASGI specification requires of a ``send`` after the end.
     """
 
 
-# A server takes a close at once, unless its client has stopped reading.
+# A server accepts a close at once, unless its client has stopped reading.
 _CLOSING_SECONDS = 1.0
 
 
 class Deadline:
-    """Ends a WebSocket when its time is up, for the client and for the application."""
+    """Closes a WebSocket when its token expires, for the client and for the application."""
 
     def __init__(self, seconds: float, receive: Receive, send: Send) -> None:
         """:param seconds: how long the socket may stay open."""
@@ -58,8 +58,8 @@ class Deadline:
         self._send = send
         self._is_over = False
         self._expired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Events that an application was not there to take. Where it gives up waiting, as with
-        # ``wait_for``, the event may have arrived already: dropping it would lose a message.
+        # Events that the application did not receive. If it stops waiting, as with
+        # ``wait_for``, the event may have arrived already, and dropping it would lose a message.
         self._left: deque[asyncio.Future[Message]] = deque()
 
     async def __aenter__(self) -> Self:
@@ -68,32 +68,32 @@ class Deadline:
 
     async def __aexit__(self, *_: object) -> None:
         if self._expired.done():
-            # The application may end before the server has taken the close.
+            # The application may end before the server has accepted the close.
             await asyncio.wait((self._timer,), timeout=_CLOSING_SECONDS)
         tasks: list[asyncio.Future[Any]] = [self._timer, *self._left]
         for task in tasks:
             task.cancel()
-        # What went wrong while closing is of no interest to anybody: the peer was gone already.
+        # An error of the close is dropped, because the client had already disconnected.
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def send(self, message: Message) -> None:
-        """Send what the application sends, up to the end.
+        """Send a message of the application until the token expires.
 
-        :raises SocketExpired: after it; closing once more is no mistake.
+        :raises SocketExpired: after expiry. A second close is ignored.
         """
         kind = message["type"]
         if self._expired.done():
             if kind == "websocket.close":
                 return
             raise SocketExpired("the token of this socket has expired")
-        # After its own end, or a refusal in place of an opening, there is nothing left to close.
+        # After a close, or a response that refuses the handshake, there is nothing to close.
         self._is_over = self._is_over or kind in _ENDS
         await self._send(message)
 
     async def receive(self) -> Message:
-        """Return the next event; after the end, at once that the socket is gone.
+        """Return the next event, or a disconnect as soon as the token expires.
 
-        Some servers go on delivering what the client sends after we closed the socket.
+        Some servers still deliver messages of the client after the socket was closed.
         """
         if self._expired.done():
             return _gone()
@@ -103,7 +103,7 @@ class Deadline:
         except asyncio.CancelledError:
             self._left.append(event)
             raise
-        # Nothing is awaited from here on, so that the time cannot run out before this returns.
+        # Nothing is awaited from here on, so the token cannot expire before this returns.
         if self._expired.done():
             self._left.append(event)
             return _gone()
@@ -113,17 +113,17 @@ class Deadline:
         await asyncio.sleep(self._seconds)
         if not self._is_over:
             self._expired.set_result(None)
-            # RFC 6455 §7.4.1: 1008 is a violation of policy.
+            # RFC 6455 §7.4.1: 1008 means a policy violation.
             close = {"type": "websocket.close", "code": 1008, "reason": REASON}
             try:
                 await self._send(close)
-            except Exception:  # noqa: BLE001 - daphne lets an application choose no code below 3000
-                # Registered with IANA as "Unauthorized".
+            except Exception:  # noqa: BLE001 - daphne refuses close codes below 3000
+                # 3000 is registered with IANA as "Unauthorized".
                 await self._send({**close, "code": 3000})
 
 
 REASON = "token_expired"
-"""Why a socket was ended, for its client and for its application."""
+"""The close reason that the client and the application receive."""
 
 
 def _gone() -> Message:

@@ -1,1 +1,1 @@
-"""Strict readers of wire formats: JSON, base64url and URLs."""
+"""Strict parsers of wire formats: JSON, base64url and URLs."""

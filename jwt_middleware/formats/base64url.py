@@ -1,24 +1,24 @@
-"""Base64url as JOSE uses it: no padding, no junk, one spelling for each value (RFC 7515 §2).
+"""Encodes and decodes base64url without padding, as JOSE uses it (RFC 7515 §2).
 
-The standard library skips characters outside the alphabet and ignores stray trailing bits, so that
-one signature has many spellings. Here every value has exactly one.
+The standard library skips characters outside the alphabet and ignores trailing bits, so that one
+signature has many encodings. Here every value has exactly one.
 """
 
 import binascii
 
-# What only the standard alphabet has becomes what none has, and the strict reader stops there.
+# "+", "/" and "=" are mapped to NUL, so that the strict decoder refuses them.
 _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
 _FROM_STANDARD = bytes.maketrans(b"+/", b"-_")
 
-# By length modulo 4: the padding to add, and the last characters whose unused bits are all zero.
+# By length modulo 4: the padding to add, and the last characters with all unused bits zero.
 _PADDING = {0: b"", 2: b"==", 3: b"="}
 _CANONICAL_LAST = {2: b"AQgw", 3: b"AEIMQUYcgkosw048"}
 
 
 def decode(text: bytes) -> bytes:
-    """Return the bytes that ``text`` spells.
+    """Return the bytes that ``text`` encodes.
 
-    :raises ValueError: if it is not canonical unpadded base64url; the message does not repeat it.
+    :raises ValueError: if it is not canonical unpadded base64url. The message never contains it.
     """
     remainder = len(text) & 3
     if remainder == 1 or (remainder and text[-1] not in _CANONICAL_LAST[remainder]):
@@ -31,5 +31,5 @@ def decode(text: bytes) -> bytes:
 
 
 def encode(data: bytes) -> bytes:
-    """Return the one spelling of ``data``."""
+    """Return the canonical encoding of ``data``."""
     return binascii.b2a_base64(data, newline=False).translate(_FROM_STANDARD).rstrip(b"=")

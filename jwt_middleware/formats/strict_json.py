@@ -1,7 +1,7 @@
-"""JSON as tokens may carry it: one object, in UTF-8, that every reader reads alike (RFC 7493).
+"""Parses the JSON of tokens: one object in UTF-8, without ambiguity (RFC 7493).
 
-Python's reader takes the last of two equal members, reads ``NaN``, ``Infinity`` and UTF-16, and
-recurses without limit. Each of those lets two programs see two different tokens, or stops one.
+Python's parser takes the last of two equal members, accepts ``NaN``, ``Infinity`` and UTF-16, and
+recurses without limit. Each of these lets two programs read one token differently, or crashes one.
 """
 
 import json
@@ -35,7 +35,7 @@ def _finite(text: str) -> float:
     return number
 
 
-# The reader without the two searches for white space around it, which cost half as much again.
+# ``raw_decode`` skips the two searches for white space, which add half to the cost.
 _read = json.JSONDecoder(
     object_pairs_hook=_unique_members, parse_constant=_refuse_constant, parse_float=_finite
 ).raw_decode
@@ -45,9 +45,9 @@ _WHITE_SPACE = " \t\n\r"
 
 
 def read_object(data: bytes) -> dict[str, Any]:
-    """Return the object that ``data`` holds.
+    """Parse ``data`` as one JSON object.
 
-    :raises NotOneObject: if it is anything else, or readers could differ about it.
+    :raises NotOneObject: if it is anything else, or if it is ambiguous.
     """
     text = _decoded(data)
     if text.count("[") + text.count("{") > MAX_DEPTH:
@@ -60,8 +60,8 @@ def read_object(data: bytes) -> dict[str, Any]:
     return value
 
 
-# What the readers of Python raise holds the whole text. Nothing is raised from where it is caught,
-# or it would stay with our error, for whatever keeps that.
+# Python's exceptions contain the whole text. NotOneObject is raised outside the except blocks, so
+# that it does not carry them as its context.
 def _decoded(data: bytes) -> str:
     try:
         return data.decode("utf-8").strip(_WHITE_SPACE)
@@ -86,7 +86,7 @@ _NO_JSON = "not JSON in UTF-8"
 
 
 def _check_depth(text: str) -> None:
-    """Refuse deep nesting before the recursive reader sees it, and all that recurses after it."""
+    """Refuse deep nesting before any recursive code, such as the parser, reads it."""
     depth = 0
     for bracket in _BRACKETS.sub("", _STRING.sub("", text)):
         depth += 1 if bracket in "[{" else -1
@@ -94,14 +94,14 @@ def _check_depth(text: str) -> None:
             raise NotOneObject("nested too deeply")
 
 
-# Brackets in strings are letters: a closing one there would pay for an opening one elsewhere. One
-# that never ends takes the rest, so that the search fails nowhere and stays linear.
+# Strings are removed first, because a closing bracket in one would offset an opening one outside.
+# A string without an end extends to the end of the text, so that the search stays linear.
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS = re.compile(r"[^\[\]{}]+")
 
 
 def _is_writable(value: object) -> bool:
-    # RFC 7493 §2.1: half a surrogate pair is no character, and cannot be written out again.
+    # RFC 7493 §2.1: half a surrogate pair is not a character and cannot be encoded as UTF-8.
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:

@@ -1,41 +1,41 @@
-"""Which addresses keys may come from."""
+"""Checks of the URLs that keys may be fetched from."""
 
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from jwt_middleware.errors import ConfigurationError
 
-# RFC 3986 §2 allows none of these in an address, and readers differ about what they mean.
+# RFC 3986 §2 forbids these characters in a URL, and parsers interpret them differently.
 _NEVER = frozenset(map(chr, (*range(0x21), 0x7F, ord("\\"))))
 
 
 def check_url(name: str, url: object, *, allow_http: bool) -> None:
-    """Refuse an address that keys must not come from.
+    """Refuse a URL that keys must not be fetched from.
 
-    :param name: the setting that holds it.
-    :raises ConfigurationError: unless it is https, or http to this machine or by permission.
+    :param name: the name of the setting.
+    :raises ConfigurationError: unless it is https, http on loopback, or http with ``allow_http``.
     """
     if problem := url_problem(url, allow_http=allow_http):
         raise ConfigurationError(f"{name}={url!r} {problem}")
 
 
 def url_problem(url: object, *, allow_http: bool) -> str | None:
-    """Return what is wrong with an address as the end of a sentence; ``None`` if nothing is."""
+    """Return the problem of a URL, as the end of a sentence; ``None`` if it is valid."""
     parts = _split(url)
     if parts is None or not parts.hostname:
-        return "is no address: write https://..."
-    # Credentials would end up in logs, and "https://good@evil/" reads like good.
+        return "must be a URL: write https://..."
+    # Credentials would appear in logs, and "https://good@evil/" looks like the host good.
     if "@" in parts.netloc or parts.fragment:
-        return "must be a plain address, without credentials or fragment"
+        return "cannot have credentials or a fragment: write https://host/path"
     if parts.scheme == "https":
         return None
     if parts.scheme != "http":
-        return "is not https"
+        return "must be https: write https://..."
     if allow_http or is_loopback(parts.hostname):
         return None
     return (
-        "is not https, and keys could be exchanged on the way: "
-        "ResolverOptions(allow_http=True) allows it"
+        "must be https, because keys could be replaced on the network path: write https://..., or "
+        "set ResolverOptions(allow_http=True) for keys"
     )
 
 
@@ -44,14 +44,14 @@ def _split(url: object) -> SplitResult | None:
         return None
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises for one that is no number
+        _ = parts.port  # raises ValueError for an invalid port
     except ValueError:
         return None
     return parts
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine."""
+    """Return whether a host is a loopback address or ``localhost``."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -59,7 +59,7 @@ def is_loopback(host: str) -> bool:
 
 
 def has_same_origin(one: str, other: str) -> bool:
-    """Return whether two addresses share scheme, host and port."""
+    """Return whether two URLs have the same scheme, host and port."""
     first, second = urlsplit(one), urlsplit(other)
     return (first.scheme, first.hostname, first.port) == (
         second.scheme,

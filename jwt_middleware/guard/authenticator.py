@@ -12,7 +12,7 @@ from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.effects import Answers, Gap, Slot, refuse_to_block
 from jwt_middleware.errors import AlgorithmNotAllowed, SignatureInvalid, TokenExpired
 from jwt_middleware.issuers.registry import Registry
-from jwt_middleware.issuers.trusted import Trust
+from jwt_middleware.issuers.trusted import TrustedIssuer
 from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 from jwt_middleware.keys.snapshot import Keys
 from jwt_middleware.principal import Principal
@@ -26,7 +26,7 @@ from jwt_middleware.tokens.verifier import check_signature
 class AwaitedKeys:
     """An issuer, and what came of waiting for its keys."""
 
-    issuer: Trust
+    issuer: TrustedIssuer
     waited: Waited
 
 
@@ -37,7 +37,7 @@ class AwaitKeys:
     Another may be in service under its name afterwards; the token is held against this one.
     """
 
-    issuer: Trust
+    issuer: TrustedIssuer
     waiter: Waiter
 
     def perform(self, deadline: float) -> AwaitedKeys:
@@ -91,7 +91,7 @@ class Authenticator:
         now = self._clock.now()
         if (
             now < entry.unquestioned_until
-            and entry.trust.source.snapshot is entry.snapshot
+            and entry.issuer.current.snapshot is entry.snapshot
             and self._clock.monotonic() < entry.soft_at
         ):
             entry.was_used = True
@@ -102,19 +102,19 @@ class Authenticator:
 
     def _renewed(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
         """Ask for the key of a known token again; the same key object needs no second check."""
-        issuer: Trust = entry.trust
+        issuer: TrustedIssuer = entry.issuer
         awaited = answers.get(KEYS)
         if awaited is None and not self._issuers.still_trusts(issuer):
             return self._verified(token, answers)
         if awaited is not None and awaited.issuer is not issuer:
             return self._verified(token, answers)
-        snapshot = issuer.source.snapshot
+        snapshot = issuer.current.snapshot
         keys = self._keys(issuer, entry.kid, entry.algorithm, answers)
         if isinstance(keys, Gap):
             return keys
         if entry.key not in keys:
             return self._verified(token, answers)
-        if snapshot is not None and snapshot is issuer.source.snapshot:
+        if snapshot is not None and snapshot is issuer.current.snapshot:
             fresh = issuer.entry(entry.principal, entry.key, entry.algorithm, entry.kid, snapshot)
             fresh.claims_weight = entry.claims_weight
             fresh.was_used = True
@@ -128,36 +128,36 @@ class Authenticator:
             raise AlgorithmNotAllowed("no issuer signs with it")
         claims = compact.claims()
         awaited = answers.get(KEYS)
-        trust = self._issuers.choose(claims) if awaited is None else awaited.issuer
-        algorithm = trust.check_header(header)
-        trust.check(claims, self._clock.now())
-        snapshot = trust.source.snapshot
-        keys = self._keys(trust, header.kid, algorithm, answers)
+        issuer = self._issuers.choose(claims) if awaited is None else awaited.issuer
+        algorithm = issuer.check_header(header)
+        issuer.check(claims, self._clock.now())
+        snapshot = issuer.current.snapshot
+        keys = self._keys(issuer, header.kid, algorithm, answers)
         if isinstance(keys, Gap):
             return keys
-        if trust.has_tenants:
-            keys = trust.serving(keys, claims)
+        if issuer.has_tenants:
+            keys = issuer.serving(keys, claims)
         try:
             key = check_signature(compact, keys, algorithm)
         except SignatureInvalid:
-            if trust.remote is not None:
-                trust.remote.signature_failed()
+            if issuer.remote is not None:
+                issuer.remote.signature_failed()
             raise
-        is_in_service = not self._issuers.admits or self._issuers.proved(trust)
         if compact.header_segment not in self._headers:
             self._headers.learn(compact.header_segment, header)
-        principal = trust.principal(
+        is_in_service = not self._issuers.admits or self._issuers.proved(issuer)
+        principal = issuer.principal(
             claims, self._roles.expand, is_one_of_several=self._issuers.has_several
         )
         # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
-        if is_in_service and snapshot is not None and snapshot is trust.source.snapshot:
-            entry = trust.entry(principal, key, algorithm, header.kid, snapshot)
+        if is_in_service and snapshot is not None and snapshot is issuer.current.snapshot:
+            entry = issuer.entry(principal, key, algorithm, header.kid, snapshot)
             entry.claims_weight = claims_weight(compact.payload, principal)
             self._tokens.put(token, entry)
         return principal
 
     def _keys(
-        self, issuer: Trust, kid: str | None, algorithm: Algorithm, answers: Answers
+        self, issuer: TrustedIssuer, kid: str | None, algorithm: Algorithm, answers: Answers
     ) -> Keys | Gap:
         """Return the keys to try; what is to be waited for first is asked for once a token."""
         remote = issuer.remote
@@ -168,7 +168,7 @@ class Authenticator:
             if answers is BLOCKING and not remote.has(kid, algorithm):
                 # Before anything is begun that nobody would then carry out.
                 refuse_to_block("Guard.verify", "Guard.averify")
-        plan = issuer.source.plan(kid, algorithm)
+        plan = issuer.keys.plan(kid, algorithm)
         return Gap(KEYS, AwaitKeys(issuer, plan)) if isinstance(plan, Waiter) else plan
 
     def seconds_left(self, principal: Principal) -> float:
@@ -186,5 +186,5 @@ class Authenticator:
 
 def _fresh(entry: Entry) -> Principal:
     """Return the principal for one request, which may change its typed claims."""
-    trust: Trust = entry.trust
-    return trust.with_own_claims(entry.principal)
+    issuer: TrustedIssuer = entry.issuer
+    return issuer.with_own_claims(entry.principal)

@@ -1,17 +1,17 @@
-"""The decision.
+"""Decides whether a request may pass: runs the checks of the guard in their order.
 
-The order of checks, and it matters:
+The order matters:
 
-1. method and path: what cannot be read with certainty           400
+1. method and path: ambiguous ones are refused                   400
 2. the rule of every reading of the path; ``public`` passes
-3. the token sources: not one token 400, none where one is due   401
+3. the token sources: several tokens 400, a missing token        401
 4. size, shape, algorithm, type, issuer, audience, times         401
-5. a token known from before, or key and signature               401, 503
-6. for a cookie, proof of where the request comes from           403
-7. what the rule asks of the principal                           403
+5. the token cache, or else the key and the signature            401, 503
+6. for a cookie, proof of the origin of the request              403
+7. the requirements of the rule                                  403
 
-``Judge.judge`` goes through them once and never waits. What memory cannot answer it names as a
-gap; whoever asked has it filled and asks again.
+``Judge.judge`` runs them once and never waits. If it lacks an answer, such as a key that is not
+cached, it returns a ``Gap``. The caller fills the gap and calls it again.
 """
 
 import logging
@@ -34,22 +34,23 @@ from jwt_middleware.events import Observer, RequestAllowed, RequestRefused, tell
 from jwt_middleware.guard.authenticator import Authenticator
 from jwt_middleware.guard.explain import explanation
 from jwt_middleware.principal import ANONYMOUS, Principal
-from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.overrides import inner_root, refuse_other_method
 from jwt_middleware.request.preflight import Preflights
 from jwt_middleware.request.sources import CookieToken, Sources, TokenSource, check_form
 from jwt_middleware.request.view import RequestView, asks_for_socket
-from jwt_middleware.responses.headers import private, with_header
+from jwt_middleware.responses.headers import private_headers, with_header
 from jwt_middleware.responses.render import Renderer
 from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.methods import SOCKET, Method
-from jwt_middleware.rules.requirements import Match, Requirement, curing_scopes
+from jwt_middleware.rules.requirements import Match, Requirement, missing_scopes
 from jwt_middleware.rules.table import RuleTable, Ruling, together
 from jwt_middleware.verdict import Allow, Deny, Headers, Refusal, Reply
 
 _log = logging.getLogger("jwt_middleware")
 
-# What an event calls a method. Anybody can send others, and a metric must not grow with them.
+# The methods that events name. A client can invent others, and the labels of a metric must stay
+# few, so that all others are called "other".
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
@@ -57,29 +58,32 @@ _METHODS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Everything that a decision goes by, but for the request."""
+    """Decides on requests by the configuration of one guard. Holds no state of a request."""
 
     table: RuleTable
     sources: Sources
     authenticator: Authenticator
-    origins: OriginProof
+    origins: OriginCheck
     preflights: Preflights | None
     renderer: Renderer
     closes_on_expiry: bool
     observers: tuple[Observer, ...]
 
     def ruling(self, view: RequestView, application: Application) -> Ruling:
-        """Return what the table says of a request.
+        """Return the ruling of the rule table on a request.
 
-        :raises PathInvalid: if its path or method cannot be read with certainty.
+        :raises PathInvalid: if its path or method is ambiguous.
         """
-        # A client can send WEBSOCKET as a method; what opens a socket, only the server says.
-        if view.is_websocket:
-            return self._ruling_of(SOCKET, view, application)
-        plain = self._ruling_of(view.method, view, application)
-        if not getattr(view, "may_tunnel", False) or not asks_for_socket(view):
+        # The method alone does not count, because a client can send WEBSOCKET as a method.
+        method = SOCKET if view.is_websocket else view.method
+        may_tunnel = view.may_tunnel
+        if not may_tunnel and not application.reads_more:
+            path, mount_point, raw_path = view.sent
+            return self.table.ruling(method, path, mount_point, raw_path, application)
+        plain = self._ruling_of(method, view, application)
+        if not may_tunnel or not asks_for_socket(view):
             return plain
-        # The application alone knows whether it answers or opens a socket: it must be free to.
+        # Only the application knows whether it opens a socket, so the rules of both apply.
         return together(plain, self._ruling_of(SOCKET, view, application))
 
     def _ruling_of(self, method: Method, view: RequestView, application: Application) -> Ruling:
@@ -93,9 +97,9 @@ class Judge:
     def judge(
         self, view: RequestView, application: Application, answers: Answers
     ) -> Allow | Reply | Gap:
-        """Return the verdict on a request, or what must be asked first.
+        """Return the verdict on a request, or the gap to fill first.
 
-        :param answers: what was asked so far has told.
+        :param answers: the answers to the gaps returned so far.
         """
         try:
             ruling = self.ruling(view, application)
@@ -114,7 +118,8 @@ class Judge:
             try:
                 principal = self.authenticator.find(token, answers)
             except (TokenMalformed, TokenTooLarge):
-                # What verifies has the form of a token; only of what does not it is asked.
+                # A verified token is well-formed, so the form is checked only after a failure (400
+                # instead of 401).
                 check_form(token)
                 raise
             if isinstance(principal, Gap):
@@ -126,7 +131,7 @@ class Judge:
             return self._with_bad_token(view, ruling, problem, token)
 
     def _without_looking(self, view: RequestView, ruling: Ruling) -> Allow | Reply | None:
-        """Return the verdict where no token is looked at; ``None`` where one is."""
+        """Return the verdict on a request that needs no token; ``None`` if it needs one."""
         if ruling.is_public:
             return self._pass(view, ruling, ANONYMOUS)
         if self.preflights is None or ruling.names_options:
@@ -135,32 +140,32 @@ class Judge:
 
     def _without_token(self, view: RequestView, ruling: Ruling) -> Allow | Deny:
         if ruling.admits_anonymous:
-            return self._pass(view, ruling, ANONYMOUS, private(self.sources.vary))
+            return self._pass(view, ruling, ANONYMOUS, private_headers(self.sources.vary))
         return self._refuse_unless_exempt(TokenMissing(), view, ruling, None)
 
     def _with_bad_token(
         self, view: RequestView, ruling: Ruling, problem: Refused, token: str | None
     ) -> Allow | Deny:
-        # What could not be told is no verdict on the token, and never forgiven.
+        # If the token could not be checked (503), it may be valid, so ``optional`` does not apply.
         if ruling.forgives_invalid and problem.is_verdict:
             nobody = replace(ANONYMOUS, refusal=problem.code)
-            return self._pass(view, ruling, nobody, private(self.sources.vary))
+            return self._pass(view, ruling, nobody, private_headers(self.sources.vary))
         return self._refuse_unless_exempt(problem, view, ruling, token)
 
     def _refuse_unless_exempt(
         self, problem: Refused, view: RequestView, ruling: Ruling, token: str | None
     ) -> Allow | Deny:
-        """Refuse, or let pass where no rule speaks and the application asks for no login itself."""
+        """Refuse a request, unless no rule matches and the view is exempt from the login."""
         if problem.status == 401 and ruling.is_default:
             needs_no_login = getattr(view, "needs_no_login", None)
             if needs_no_login is not None and needs_no_login():
-                headers = private(self.sources.vary)
+                headers = private_headers(self.sources.vary)
                 deny = self._denied(problem, view)
                 return Allow(ANONYMOUS, "login_not_required", headers, otherwise=deny)
         return self._refuse(problem, view, ruling, token)
 
     def _check_origin(self, view: RequestView, source: CookieToken, principal: Principal) -> None:
-        if not self.origins.is_given(view, source, principal):
+        if not self.origins.passes(view, source, principal):
             raise CSRFRefused("the request does not prove that it comes from a trusted origin")
 
     def _hold_against(
@@ -175,14 +180,15 @@ class Judge:
             refusal = requirement.judge(principal, match)
             if refusal is not None:
                 problem = _unmet(requirement, principal, refusal)
-                deny = self._unmet_as_deny(requirement, principal, match, refusal)
+                deny = self._refusal_of(requirement, principal, match, refusal)
                 return self._tell(deny, problem, view, ruling, token)
         if ruling.admits_anonymous:
-            return self._pass(view, ruling, principal, private(self.sources.vary), token)
-        # RFC 9111 §3.5 keeps shared caches away from what a bearer header opened; from anywhere
-        # else the answer has to say so itself, from the query by RFC 6750 §2.3.
+            return self._pass(view, ruling, principal, private_headers(self.sources.vary), token)
+        # RFC 9111 §3.5 forbids shared caches to store the response to a request with an
+        # Authorization header. For other sources the response must carry Cache-Control itself
+        # (for the query: RFC 6750 §2.3).
         if source.vary != "Authorization":
-            return self._pass(view, ruling, principal, private(source.vary), token)
+            return self._pass(view, ruling, principal, private_headers(source.vary), token)
         return self._pass(view, ruling, principal, token=token)
 
     def _pass(
@@ -205,34 +211,35 @@ class Judge:
             return None
         return self.authenticator.seconds_left(principal)
 
-    def _unmet_as_deny(
+    def _refusal_of(
         self, requirement: Requirement, principal: Principal, match: Match, refusal: Refusal
     ) -> Deny:
         scopes: Iterable[str] = ()
         if refusal.error == "insufficient_scope":
-            scopes = curing_scopes(requirement, principal, match)
+            scopes = missing_scopes(requirement, principal, match)
         return self.renderer.refuse_requirement(refusal, scopes)
 
     def hold(
         self, principal: Principal, requirement: Requirement, captures: Mapping[str, str]
     ) -> Deny | None:
-        """Hold a principal against more than its rule asked; ``None`` if that is met."""
+        """Check a principal against a further requirement; ``None`` if it is met."""
         if not principal.is_authenticated:
-            # An ``optional`` rule may have let a bad token pass: then that is what was wrong.
+            # An ``optional`` rule may have let an invalid token pass. Its code says more than
+            # ``token_missing``.
             return self.told(self.renderer.refuse_code(principal.refusal or TokenMissing.code))
         match = Match(captures)
         refusal = requirement.judge(principal, match)
         if refusal is None:
             return None
-        deny = self._unmet_as_deny(requirement, principal, match, refusal)
+        deny = self._refusal_of(requirement, principal, match, refusal)
         return self.told(deny, _unmet(requirement, principal, refusal))
 
     def unknown_user(self) -> Deny:
-        """Return the refusal of a caller for whom the application has no active user."""
+        """Return the refusal of a caller without an active user in the application."""
         return self.told(self.renderer.refuse_code(UserUnknown.code))
 
     def told(self, deny: Deny, problem: Refused | None = None) -> Deny:
-        """Tell of a refusal that a view asked for, and return it."""
+        """Report a refusal that a view asked for to the observers, and return it."""
         if self.observers:
             tell(self.observers, _refused(deny, "a view", problem))
         return deny
@@ -254,7 +261,7 @@ class Judge:
         ruling: Ruling | None,
         token: str | None,
     ) -> Deny:
-        """Tell of the refusal of a request and return it: the one road for all of them."""
+        """Log the refusal of a request, report it to the observers, and return it."""
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 "refused: %s\n  because     %s", explanation(view, ruling, deny), problem.evidence
@@ -317,5 +324,5 @@ def _method(view: RequestView) -> str:
 
 
 def _digest(token: str) -> str:
-    # Enough to find the same token again, and nothing to use it by.
+    # 64 bits are enough to recognise a token in a log, and the token cannot be computed from them.
     return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:16]

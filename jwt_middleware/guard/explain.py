@@ -1,6 +1,7 @@
-"""A request that nobody sent, to ask what would become of it."""
+"""Explains the verdict on a sample request, for ``Guard.explain`` and the log."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from jwt_middleware.errors import refusals
 from jwt_middleware.request.view import RequestView, Sent
@@ -16,14 +17,14 @@ CHECKS = (
     "origin",
     "requirement",
 )
-"""The checks of the guard, in their order."""
+"""The checks of the guard, in the order in which they run."""
 
 _FAILS_AT = {kind.code: kind.check for kind in refusals()}
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """The view of a method, a path and maybe a token, as an honest page of ours would send it."""
+class SampleRequest:
+    """A sample request with an optional token, as a page of the same origin would send it."""
 
     method: str
     path: str
@@ -32,6 +33,7 @@ class Question:
     host: str | None = None
     client: str | None = None
     mount_point: str = ""
+    may_tunnel: ClassVar[bool] = False
 
     @property
     def sent(self) -> Sent:
@@ -56,16 +58,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What decides a request, how far it gets, and what comes back. ``str()`` tells it."""
+    """The rules, the checks and the outcome of one request. ``str()`` gives it as text."""
 
     method: str
     path: str
     rules: tuple[str, ...]
-    """The rule of each reading of the path, the path as sent first."""
+    """The rule of each reading of the path. The path as sent comes first."""
     asks: tuple[str, ...]
-    """What they ask of a principal beyond a valid token."""
+    """The requirements of the rules, beyond a valid token."""
     checks: tuple[tuple[str, str], ...]
-    """Each check in its order, and its outcome: ``holds``, a code, or ``not reached``."""
+    """Each check and its outcome: ``holds``, ``fails`` with a code, or ``not reached``."""
     outcome: str
 
     def __str__(self) -> str:
@@ -81,9 +83,9 @@ def _printable(text: str) -> str:
 
 
 def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Reply) -> Explanation:
-    """Put a verdict into words. Decides nothing.
+    """Return the explanation of a verdict.
 
-    :param ruling: what the table says; ``None`` where the path cannot be read.
+    :param ruling: the ruling of the rule table; ``None`` if the path is ambiguous.
     """
     deciders = () if ruling is None else ruling.deciders
     demands = () if ruling is None else ruling.demands
@@ -98,9 +100,9 @@ def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Reply
 
 
 def _course(verdict: Allow | Reply) -> list[tuple[str, str]]:
-    """Return what became of each check."""
+    """Return each check and its outcome."""
     if isinstance(verdict, Deny):
-        # A code of somebody's own comes from a requirement.
+        # A code unknown to _FAILS_AT is the application's own, so it comes from a requirement.
         failed = CHECKS.index(_FAILS_AT.get(verdict.code, "requirement"))
         outcomes = ["holds"] * failed + [f"fails: {verdict.code}"]
         outcomes += ["not reached"] * (len(CHECKS) - len(outcomes))

@@ -1,4 +1,4 @@
-"""The object that users hold: configuration, memory, and the life of its keys."""
+"""The guard: the public object that holds the configuration, the token cache and the keys."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from jwt_middleware.errors import (
 from jwt_middleware.events import Observer
 from jwt_middleware.guard.authenticator import BLOCKING, Authenticator
 from jwt_middleware.guard.decision import Judge
-from jwt_middleware.guard.explain import Explanation, Question, explanation
+from jwt_middleware.guard.explain import Explanation, SampleRequest, explanation
 from jwt_middleware.guard.integration import Integration
 from jwt_middleware.guard.options import (
     GuardOptions,
@@ -35,10 +35,9 @@ from jwt_middleware.guard.options import (
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.registry import Registry
-from jwt_middleware.issuers.trusted import Trust
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.principal import Principal
-from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.preflight import Preflights
 from jwt_middleware.request.sources import (
     BearerHeader,
@@ -63,12 +62,15 @@ from jwt_middleware.verdict import (
 
 _log = logging.getLogger("jwt_middleware")
 
-# What ten thousand tokens of 1.5 KB weigh; see tokens/cache.py for the estimate.
+# The estimated size of ten thousand cached tokens of 1.5 KB each; see tokens/cache.py.
 TOKEN_CACHE_BYTES = 64 * 1024 * 1024
 
 
 class Guard:
-    """Configuration and memory, and the one object that decides. Shared by threads and loops."""
+    """Decides whether a request may pass.
+
+    One instance is safe to share between threads and event loops.
+    """
 
     def __init__(
         self,
@@ -100,38 +102,44 @@ class Guard:
         **unknown: Never,
     ) -> None:
         """
-        :param issuers: whom we trust: an ``Issuer``, ``AdmittedIssuers``, or a list of these.
-        :param rules: the rule table; the first that matches decides, none means a valid token.
-        :param protected: path prefixes that need a token while the rest is open, instead of rules.
-        :param token_sources: where a token may be; the first that is present decides.
-        :param role_hierarchy: for each role those that it brings with it.
-        :param realm: the realm of challenges; ``api`` if left out.
-        :param resource: the address of this service as clients use it. Its metadata (RFC 9728) is
-            then served at ``/.well-known/oauth-protected-resource`` and named in each challenge.
-        :param error_body: ``problem`` (RFC 9457), ``oauth`` (RFC 6749), or a callable.
-        :param trusted_origins: exact origins of other pages that may use a cookie's token, such as
+        :param issuers: the trusted issuers: an ``Issuer``, ``AdmittedIssuers``, or a list of these.
+        :param rules: the rule table. The first rule that matches decides; a path without a rule
+            needs a valid token.
+        :param protected: path prefixes that need a token, instead of ``rules``. All other paths are
+            open.
+        :param token_sources: the parts of a request that may carry a token. The first one present
+            decides.
+        :param role_hierarchy: maps each role to the roles that it includes.
+        :param realm: the realm of the challenges; ``api`` by default.
+        :param resource: the URL of this service as clients use it. Its metadata (RFC 9728) is then
+            served at ``/.well-known/oauth-protected-resource`` and named in each challenge.
+        :param error_body: the format of error bodies: ``problem`` (RFC 9457), ``oauth`` (RFC 6749),
+            or a callable.
+        :param trusted_origins: exact origins whose pages may send the token in a cookie, such as
             ``https://app.example``.
-        :param cors_preflight: whether the guard answers the CORS preflights of
-            ``trusted_origins``, where no rule names OPTIONS. The application does not see them.
-            A CORS middleware in front of this one makes it needless.
+        :param cors_preflight: whether the guard responds to the CORS preflights of
+            ``trusted_origins`` if no rule names OPTIONS. The application does not see them.
+            Leave it ``False`` if a CORS middleware is in front of this one.
         :param close_on_expiry: whether an open WebSocket is closed when its token expires.
-        :param warm_up: when keys are first fetched: with the first token (``lazy``), at start-up
-            (``try``), or at start-up, which fails without them (``require``).
-        :param prefixes: mount points that the application may strip from a path.
-        :param readings: functions from a path to what the application's router makes of it; the
-            rules must hold for that path too.
-        :param case_sensitive: whether ``/Admin`` is another path than ``/admin``. Set it to
-            ``False`` where the application serves one for the other.
-        :param observers: callables that are told what happened.
-        :param max_token_size: characters that a token may have.
-        :param token_cache_size: verified tokens that are remembered; 0 for none.
-        :param token_cache_bytes: what they may weigh together.
-        :param clock: where time comes from.
-        :param issuer: short form for one issuer, with ``audience``, ``key`` and ``algorithms``.
-        :param audience: see :class:`~jwt_middleware.issuers.issuer.Issuer`.
-        :param key: see ``Issuer.keys``.
-        :param algorithms: see ``Issuer.algorithms``.
-        :raises ConfigurationError: naming the setting, the value and the fix.
+        :param warm_up: when keys are first fetched: for the first token (``lazy``), at start-up
+            (``try``), or at start-up, which fails if there are no keys (``require``).
+        :param prefixes: the mount points that the application may strip from a path.
+        :param readings: functions that rewrite a path as the application's router does. The rule
+            of the rewritten path must allow the request too.
+        :param case_sensitive: whether ``/Admin`` and ``/admin`` are different paths. Set it to
+            ``False`` if the application's router treats them as the same.
+        :param observers: callables that receive each event.
+        :param max_token_size: the greatest length of a token, in characters.
+        :param token_cache_size: the greatest number of cached tokens; 0 turns the cache off.
+        :param token_cache_bytes: the greatest size of the token cache.
+        :param clock: the source of the time.
+        :param issuer: the name of the only issuer. A short form of ``issuers``, with ``audience``,
+            ``key`` and ``algorithms``.
+        :param audience: See :class:`~jwt_middleware.issuers.issuer.Issuer`.
+        :param key: See ``Issuer.keys``.
+        :param algorithms: See ``Issuer.algorithms``.
+        :raises ConfigurationError: if a setting is wrong. The message names the setting, the value
+            and the fix.
         """
         refuse_unknown(unknown)
         check_flag("cors_preflight", cors_preflight)
@@ -150,7 +158,7 @@ class Guard:
             case_sensitive=case_sensitive,
         )
         sources = Sources(token_sources)
-        origins = OriginProof(trusted_origins)
+        origins = OriginCheck(trusted_origins)
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
         self._issuers = Registry(chosen, clock, observers, tokens.forget)
@@ -173,17 +181,19 @@ class Guard:
             observers,
         )
         self.integration = Integration(self._judge, warm_up, error_body)
-        """For faces and integrations of frameworks."""
+        """The interface for middleware and framework integrations."""
 
     def __reduce__(self) -> Never:
-        raise TypeError("a Guard holds keys and locks of its process: build one in each process")
+        raise TypeError(
+            "a Guard cannot be pickled, because it holds keys and locks: build one in each process"
+        )
 
     def decide(
         self, view: RequestView, application: Application = UNKNOWN
     ) -> Allow | Reply | Steps[Allow | Reply]:
-        """Return the verdict, or the steps that lead to it where memory does not suffice.
+        """Return the verdict on a request, or the steps to it if keys must be fetched first.
 
-        :param application: what is known of the application that will get the request.
+        :param application: the description of the application behind the guard.
         """
         return self._decided_by(self._judge, view, application)
 
@@ -198,11 +208,11 @@ class Guard:
         return ask(partial(judge.judge, view, application), step)
 
     def verify(self, token: str) -> Principal:
-        """Return who owns a token that came by another way than a request.
+        """Verify a token that did not come with a request, and return its principal.
 
-        :raises TokenError: if it cannot be trusted.
-        :raises KeysUnavailable: if that cannot be told at the moment.
-        :raises ConfigurationError: if it would block a running event loop.
+        :raises TokenError: if the token cannot be trusted.
+        :raises KeysUnavailable: if the keys cannot be fetched at the moment.
+        :raises ConfigurationError: if the call would block a running event loop.
         """
         step = self._authenticator.find(_text(token), BLOCKING)
         if not isinstance(step, Gap):
@@ -210,7 +220,7 @@ class Guard:
         return run(ask(partial(self._authenticator.find, token), step))
 
     async def averify(self, token: str) -> Principal:
-        """Do the same by awaiting."""
+        """Async version of :meth:`verify`."""
         step = self._authenticator.find(_text(token), NO_ANSWERS)
         if not isinstance(step, Gap):
             return step
@@ -219,18 +229,18 @@ class Guard:
     def explain(
         self, method: str, path: str, token: str | None = None, *, mounted_at: str = ""
     ) -> Explanation:
-        """Return which rule decides a request, what it asks, and what a client would get.
+        """Return the rules, the requirements and the verdict for a sample request.
 
-        :param method: in any case; ``WEBSOCKET`` for a socket.
-        :param path: as the server hands it over: under ASGI with the mount point in front.
-        :param token: what ``Authorization: Bearer`` would carry, or the cookie.
-        :param mounted_at: ``root_path`` or ``SCRIPT_NAME``, where the server has set one.
-        :raises ConfigurationError: if it would block a running event loop.
+        :param method: the method in upper or lower case; ``WEBSOCKET`` for a WebSocket.
+        :param path: the path as the server passes it on. Under ASGI it begins with the mount point.
+        :param token: the token in ``Authorization: Bearer``, or in the cookie.
+        :param mounted_at: ``root_path`` or ``SCRIPT_NAME``, if the server sets one.
+        :raises ConfigurationError: if the call would block a running event loop.
         """
         meant = "WEBSOCKET" if method.upper() == "WEBSOCKET" else method
-        view = Question(meant, path, token, mount_point=mounted_at)
+        view = SampleRequest(meant, path, token, mount_point=mounted_at)
         application = self.integration.application
-        # Nobody sent it, and so nobody is told.
+        # No client sent this request, so the observers must not count it.
         judge = replace(self._judge, observers=())
         step = self._decided_by(judge, view, application)
         if not isinstance(step, (Allow, Reply)):
@@ -243,53 +253,57 @@ class Guard:
         return explanation(view, ruling, step)
 
     def health(self) -> dict[str | None, KeyHealth]:
-        """Return how each issuer's keys stand, without asking anybody."""
-        return {trust.issuer: trust.source.health() for trust in self._issuers}
+        """Return the state of each issuer's keys without fetching them."""
+        return {issuer.name: issuer.keys.health() for issuer in self._issuers}
 
     def distrust(self, issuer: str | None, kid: str | None = None) -> None:
-        """Stop trusting one key of an issuer, or all of them, at once and for good.
+        """Distrust one key of an issuer, or all of its keys, immediately and permanently.
 
-        :raises ConfigurationError: if no such issuer is configured, or admitted.
-        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        :raises ConfigurationError: if the issuer is neither configured nor admitted.
+        :raises KeysUnavailable: if the rule that admits issuers cannot decide at the moment.
         """
-        self._named("distrust", issuer).source.distrust(kid)
+        try:
+            self._issuers.distrust(issuer, kid)
+        except KeyError:
+            raise ConfigurationError(
+                f"distrust({issuer!r}) must name a configured or admitted issuer: write its iss"
+            ) from None
         self._authenticator.forget()
 
     def export_keys(self, issuer: str | None) -> dict[str, Any] | None:
-        """Return the key set of an issuer as JSON can carry it, to be its ``seed`` elsewhere.
+        """Return the key set of an issuer as a JSON object, for the ``seed`` of another process.
 
-        ``None`` where there is none: not fetched yet, or held by the configuration.
+        Returns ``None`` if the keys were not fetched yet, or if they are in the configuration.
 
-        :raises ConfigurationError: if no such issuer is configured.
+        :raises ConfigurationError: if the issuer is not configured.
         """
-        source = self._named("export_keys", issuer).remote
+        try:
+            source = self._issuers.named(issuer).remote
+        except KeyError:
+            raise ConfigurationError(
+                f"export_keys({issuer!r}) must name a configured issuer: write its iss"
+            ) from None
         return None if source is None else source.export()
 
-    def _named(self, call: str, issuer: str | None) -> Trust:
-        try:
-            return self._issuers.named(issuer)
-        except KeyError:
-            raise ConfigurationError(f"{call}({issuer!r}): no such issuer is configured") from None
-
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Fetch every issuer's keys now, so that the first request need not wait.
+        """Fetch the keys of every issuer now, so that the first request need not wait.
 
-        :param timeout: seconds to wait at the most, in all; all issuers are asked at once.
-        :param required: raise where keys cannot be had, instead of starting without.
-        :raises KeysUnavailable: if ``required`` and an issuer cannot be reached.
+        :param timeout: the longest wait in seconds. All issuers are fetched from concurrently.
+        :param required: whether to raise if keys cannot be fetched.
+        :raises KeysUnavailable: if ``required`` is set and the keys of an issuer cannot be fetched.
         """
         self._issuers.warm(timeout, required)
 
     async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Do the same by awaiting."""
+        """Async version of :meth:`warm`."""
         await self._issuers.awarm(timeout, required)
 
     def close(self) -> None:
-        """Give up fetches and connections; requests under way are answered with 503."""
+        """Cancel fetches and close connections. Requests waiting for keys are refused with 503."""
         self._issuers.close()
 
     async def aclose(self) -> None:
-        """Do the same; nothing of it waits."""
+        """Async version of :meth:`close`. It never waits."""
         self.close()
 
 
@@ -302,7 +316,7 @@ def _described(
     names = (each.issuer for each in issuers if isinstance(each, Issuer))
     return ProtectedResource(
         resource,
-        # A name with a hole is nowhere to get a token from.
+        # A name with a parameter ({tenant}) is left out: a client cannot get a token from it.
         [name for name in names if name and name.startswith("http") and "{" not in name],
         table.scopes,
         sources.methods,
@@ -314,20 +328,22 @@ def _asks_for(view: RequestView, resource: ProtectedResource) -> bool:
 
 
 def chosen_guard(guard: Guard | None, options: GuardOptions) -> Guard:
-    """Return the guard of a face.
+    """Return the guard of a middleware: the given one, or one built from the options.
 
-    :raises ConfigurationError: for a wrong option, or a guard and options together.
+    :raises ConfigurationError: if an option is wrong, or if both a guard and options are given.
     """
     if guard is None:
         return Guard(**cast("Any", options))
     if not isinstance(guard, Guard):
-        raise ConfigurationError(f"guard={guard!r} is no Guard: write guard=Guard(...)")
+        raise ConfigurationError(f"guard={guard!r} must be a Guard: write guard=Guard(...)")
     if options:
-        raise ConfigurationError(f"{next(iter(options))}= goes without guard=: set it on the Guard")
+        raise ConfigurationError(
+            f"{next(iter(options))}= cannot be combined with guard=: set it on the Guard"
+        )
     return guard
 
 
 def _text(token: object) -> str:
     if not isinstance(token, str):
-        raise TokenMalformed("a token is text")
+        raise TokenMalformed("the token must be a str")
     return token

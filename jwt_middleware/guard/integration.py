@@ -1,4 +1,4 @@
-"""What faces and the integrations of frameworks need of a guard, and nobody else."""
+"""The interface of a guard for middleware and framework integrations."""
 
 import logging
 from collections.abc import Mapping
@@ -17,53 +17,54 @@ _log = logging.getLogger("jwt_middleware")
 
 
 class Integration:
-    """One guard, as the code between it and a framework sees it."""
+    """Gives middleware and framework integrations access to one guard."""
 
     def __init__(self, judge: Judge, warm_up: WarmUp, error_body: ErrorBody) -> None:
         """
-        :param judge: decides.
+        :param judge: the judge of the guard.
         :param warm_up: when keys are first fetched.
-        :param error_body: how the bodies of refusals are written.
+        :param error_body: the format of error bodies.
         """
         self._judge = judge
         self._has_warned = False
         self.warm_up: WarmUp = warm_up
         self.error_body: ErrorBody = error_body
         self.application: Application = UNKNOWN
-        """What is known of the application that the guard was last put in front of."""
+        """The description of the application that the guard was last put in front of."""
 
     @property
     def rule_table(self) -> RuleTable:
-        """The rules, to be asked about routes and paths."""
+        """The rule table of the guard."""
         return self._judge.table
 
     @property
     def token_sources(self) -> tuple[TokenSource, ...]:
-        """Where a token may be, in the order in which it is looked for."""
+        """The token sources, in the order in which they are searched."""
         return self._judge.sources.every
 
     @property
     def varies_with(self) -> list[str]:
-        """The names of the request headers that an answer behind this guard may depend on."""
+        """The names of the request headers that a response behind this guard may depend on."""
         vary = self._judge.sources.vary
         return vary.split(", ") if vary else []
 
     def stand_before(self, app: object, application: Application) -> None:
-        """Learn which application a face is put in front of; ``explain`` goes by the latest.
+        """Record the application that a middleware is put in front of.
 
-        Warns where the rules leave paths open to a router that was never compared with them.
+        ``explain`` uses the latest one. Logs a warning if the rules leave paths open and the router
+        of the application was not compared with them.
 
         :param app: the application.
-        :param application: what is known of it.
+        :param application: the description of the application.
         """
         self.application = application
         if application.is_measured or self._has_warned or not self.rule_table.is_open_by_default:
             return
         self._has_warned = True
         _log.warning(
-            "the rules leave open what they do not name, and the router of %s was not compared "
-            "with them: it may serve a protected page by another spelling; protect what is not "
-            "public instead, or describe the router with readings= and case_sensitive=",
+            "the rules leave other paths open, and the router of %s was not compared with them, so "
+            "it may serve a protected page under another spelling: make every path that is not "
+            "public protected, or describe the router with readings= and case_sensitive=",
             type(app).__qualname__,
         )
 
@@ -73,22 +74,22 @@ class Integration:
         requirement: Requirement,
         captures: Mapping[str, str] = NO_CAPTURES.captures,
     ) -> Deny | None:
-        """Hold a principal against more than the rule of its path asked, as a view does.
+        """Check a principal against the requirement of a view.
 
-        :param captures: what ``capture(...)`` refers to: the parameters of the route.
-        :return: the refusal: 401 for the anonymous, for others what the requirement says; ``None``
-            if it is met.
+        :param captures: the parameters of the route, for ``capture(...)``.
+        :return: ``None`` if the requirement is met. Otherwise the refusal: 401 for an anonymous
+            caller, the refusal of the requirement for others.
         """
         return self._judge.hold(principal, requirement, captures)
 
     def missing_token(self) -> Deny:
-        """Return the refusal of whoever sends no token where one is required."""
+        """Return the refusal of a request that needs a token and has none."""
         return self._judge.renderer.refuse_code(TokenMissing.code)
 
     def unknown_user(self) -> Deny:
-        """Return the refusal of a caller for whom the application has no active user."""
+        """Return the refusal of a caller without an active user in the application."""
         return self._judge.unknown_user()
 
     def refuse_after_all(self, allow: Allow) -> Deny | None:
-        """Return the refusal of a request that passed because its view was to need no login."""
+        """Return the refusal of a request that passed as exempt but reached a view with a login."""
         return None if allow.otherwise is None else self._judge.told(allow.otherwise)

@@ -1,4 +1,4 @@
-"""The options of a guard: their names, their short forms, and what is refused."""
+"""The options of a guard: their names, their short forms and their validation."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ WarmUp = Literal["lazy", "try", "require"]
 
 
 class GuardOptions(TypedDict, total=False):
-    """The options of :class:`~jwt_middleware.guard.guard.Guard`, as a face takes them."""
+    """The options of :class:`~jwt_middleware.guard.guard.Guard`, for a middleware."""
 
     issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None
     rules: Sequence[Rule]
@@ -53,9 +53,9 @@ class GuardOptions(TypedDict, total=False):
 
 
 def refuse_unknown(unknown: Mapping[str, object]) -> None:
-    """Refuse options that do not exist.
+    """Refuse unknown options.
 
-    :raises ConfigurationError: naming the first, and the nearest that does.
+    :raises ConfigurationError: if there is one. The message names it and the nearest known option.
     """
     for name in unknown:
         near = get_close_matches(name, GuardOptions.__annotations__, n=1, cutoff=0.5)
@@ -74,7 +74,7 @@ def chosen_issuers(
     key: KeyOption,
     algorithms: Collection[str] | None,
 ) -> tuple[Issuer | AdmittedIssuers, ...]:
-    """Return the issuers of the long form, or the one that the short form describes.
+    """Return the issuers of ``issuers=``, or the one issuer of the short form.
 
     :raises ConfigurationError: if both forms are used, or neither.
     """
@@ -82,29 +82,31 @@ def chosen_issuers(
     used = [name for name, value in short.items() if value is not None]
     if issuers is not None:
         if used:
-            raise ConfigurationError(f"{used[0]}= goes without issuers=: set it on the Issuer")
+            raise ConfigurationError(
+                f"{used[0]}= cannot be combined with issuers=: set it on the Issuer"
+            )
         if isinstance(issuers, Issuer | AdmittedIssuers):
             return (issuers,)
         return listed("issuers", issuers, "[Issuer(...)]")
     if not used:
         raise ConfigurationError(
-            "issuers= is missing, so nobody is trusted: name an Issuer, or issuer= or key="
+            "issuers= is missing and must be set: write issuers=[Issuer(...)], or issuer= or key="
         )
     if issuer is None:
-        _log.warning("no issuer= is set: a token is accepted whoever its iss names")
+        _log.warning("issuer= is not set: a token is accepted with any iss, or without one")
     extra: dict[str, Any] = {} if algorithms is None else {"algorithms": algorithms}
     return (Issuer(issuer, audience=audience, keys=key, **extra),)
 
 
 def chosen_rules(rules: Sequence[Rule], protected: Sequence[str] | None) -> tuple[Rule, ...]:
-    """Return the rules, or those that ``protected`` stands for.
+    """Return the rules, or the rules that ``protected`` is short for.
 
-    :raises ConfigurationError: if both are set, or one is not what it should be.
+    :raises ConfigurationError: if both are set, or if one of them is invalid.
     """
     if protected is None:
         return _checked_rules(rules)
     if rules:
-        raise ConfigurationError("protected= and rules= are two ways to say it: keep one")
+        raise ConfigurationError("protected= cannot be combined with rules=: keep one of them")
     prefixes = listed("protected", protected, "['/api']")
     if not prefixes or not all(isinstance(prefix, str) for prefix in prefixes):
         raise ConfigurationError(
@@ -112,7 +114,8 @@ def chosen_rules(rules: Sequence[Rule], protected: Sequence[str] | None) -> tupl
         )
     if any(not prefix.rstrip("/") for prefix in prefixes):
         raise ConfigurationError(
-            f"protected={protected!r} protects every path: leave it out, which does the same"
+            f"protected={protected!r} cannot contain the root path: leave protected= out, which "
+            "protects every path"
         )
     _log.warning("paths outside %s are open", ", ".join(prefixes))
     return (protect(*(_opened(prefix) for prefix in prefixes)), public("/**"))
@@ -121,14 +124,15 @@ def chosen_rules(rules: Sequence[Rule], protected: Sequence[str] | None) -> tupl
 def warn_of_grants(
     issuers: Iterable[Issuer | AdmittedIssuers], requirements: Iterable[Requirement]
 ) -> None:
-    """Warn where rules ask for what no admitted issuer can grant."""
+    """Log a warning if rules require grants that an admitted issuer cannot give."""
     is_silent = any(isinstance(one, AdmittedIssuers) and one.grants is None for one in issuers)
     parts = (part for requirement in requirements for part in every_part(requirement))
     kinds = dict.fromkeys(f"{part.kind}s" for part in parts if isinstance(part, Has))
     if is_silent and kinds:
         _log.warning(
-            "the rules ask for %s, and an admitted issuer grants none: name those that it may "
-            "grant, as AdmittedIssuers(..., grants={%r: [...]}), or write grants=ANY_GRANTS",
+            "the rules require %s, but an admitted issuer cannot grant any: write "
+            "AdmittedIssuers(..., grants={%r: [...]}) with the names that it may grant, or "
+            "grants=ANY_GRANTS",
             " and ".join(kinds),
             next(iter(kinds)),
         )
@@ -139,7 +143,8 @@ def _checked_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:
     for number, rule in enumerate(every, 1):
         if not isinstance(rule, Rule):
             raise ConfigurationError(
-                f"rule {number} is {rule!r}: write public(...), optional(...) or protect(...)"
+                f"rule {number} is {rule!r} and must be a Rule: write public(...), optional(...) "
+                "or protect(...)"
             )
     return every
 
@@ -149,9 +154,9 @@ def _opened(prefix: str) -> str:
 
 
 def checked_prefixes(prefixes: Sequence[str]) -> tuple[str, ...]:
-    """Return mount points without their last slash.
+    """Return the mount points without a trailing slash.
 
-    :raises ConfigurationError: for one that does not begin with a slash.
+    :raises ConfigurationError: if one does not begin with a slash.
     """
     every = listed("prefixes", prefixes, "['/api/v1']")
     if not all(isinstance(prefix, str) and prefix.startswith("/") for prefix in every):
@@ -162,14 +167,16 @@ def checked_prefixes(prefixes: Sequence[str]) -> tuple[str, ...]:
 
 
 def checked_readings(readings: Sequence[Callable[[str], str]]) -> tuple[Callable[[str], str], ...]:
-    """Return the functions that read a path, each held to what it has to return.
+    """Return the functions of ``readings=``, each wrapped so that its result is checked.
 
-    :raises ConfigurationError: for one that cannot be called.
+    :raises ConfigurationError: if one is not callable.
     """
     every = listed("readings", readings, "[str.lower]")
     for read in every:
         if not callable(read):
-            raise ConfigurationError(f"readings: {read!r} must be a function from a path to a path")
+            raise ConfigurationError(
+                f"readings: {read!r} must be a function from a path to a path, such as str.lower"
+            )
     return tuple(map(_never_failing, every))
 
 
@@ -178,12 +185,12 @@ def _never_failing(read: Callable[[str], str]) -> Callable[[str], str]:
         try:
             found = read(path)
         except Exception as mistake:
-            # A path that one reader cannot read is refused, and the operator is told why.
+            # The rule of this reading is unknown, so the path is refused. The log has the cause.
             _log.exception("reading_failed: %r", read)
             raise PathInvalid("a reading failed") from mistake
         if not isinstance(found, str) or not found.startswith("/"):
             _log.error("reading_failed: %r must return a path that begins with a slash", read)
-            raise PathInvalid("a reading is no path")
+            raise PathInvalid("a reading must be a path that begins with a slash")
         return found
 
     return read_or_refuse
@@ -192,21 +199,23 @@ def _never_failing(read: Callable[[str], str]) -> Callable[[str], str]:
 def checked_observers(observers: Sequence[Observer]) -> tuple[Observer, ...]:
     """Return the observers.
 
-    :raises ConfigurationError: for one that cannot be called.
+    :raises ConfigurationError: if one is not callable.
     """
-    every = listed("observers", observers, "[log_event]")
+    every = listed("observers", observers, "[print]")
     for observer in every:
         if not callable(observer):
-            raise ConfigurationError(f"observers: {observer!r} must be a function of an event")
+            raise ConfigurationError(
+                f"observers: {observer!r} must be a function of an event, such as print"
+            )
     return every
 
 
 def check_warm_up(value: object) -> None:
-    """Refuse a way to start that is not known.
+    """Refuse an unknown value of ``warm_up=``.
 
-    :raises ConfigurationError: naming it.
+    :raises ConfigurationError: if it is unknown.
     """
     if value not in get_args(WarmUp):
         raise ConfigurationError(
-            f"warm_up={value!r} is not known: write 'lazy', 'try' or 'require'"
+            f"warm_up={value!r} must be a known value: write 'lazy', 'try' or 'require'"
         )

@@ -1,4 +1,4 @@
-"""What makes a framework's developers feel at home. Each module needs its framework, no other."""
+"""Integrations with web frameworks. Each module needs only its own framework."""
 
 from jwt_middleware.integrations.coverage import coverage
 

@@ -1,6 +1,6 @@
-"""Which rule decides each real route of an application, and which rules decide none.
+"""Lists the rule that decides each route of an application, and the rules that decide no route.
 
-For a test of the application's own, so that a new route cannot be open by mistake.
+An application calls it in its own tests, so that a new route cannot be public by mistake.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,23 +26,24 @@ _HEADINGS = ("methods", "path", "falls under", "asks for")
 
 @dataclass(frozen=True, slots=True)
 class CoveredRoute:
-    """Methods of a route that the same rules decide."""
+    """The methods of one route that are decided by the same rules."""
 
     methods: tuple[str, ...]
     path: str
-    """As its framework spells it."""
+    """The path as the framework spells it."""
     rules: tuple[Rule, ...]
-    """Those that decide some path of it, in the order of the table; one, as a rule.
+    """The rules that decide some path of the route, in the order of the table; usually one.
 
-    Where the application is mounted, also those of the whole path and of what is below.
+    For a mounted application they include the rules of the whole path and of the path below the
+    mount point.
     """
     template: Template
     is_public: bool
-    """Whether some path of it is served without a look at the token."""
+    """Whether some path of the route is served without checking the token."""
 
     @property
     def asks(self) -> tuple[str, ...]:
-        """What each of the rules asks for."""
+        """The requirement of each of the rules, as text."""
         return tuple(_asks(rule) for rule in self.rules)
 
     def __str__(self) -> str:
@@ -68,10 +69,10 @@ class Coverage:
 
 
 def coverage(guard: Guard, app: Any) -> Coverage:
-    """Return which rule of a guard decides each real route of an application.
+    """Return the rule of a guard that decides each route of an application.
 
     :param app: an application of Starlette, FastAPI, Litestar, Flask or Quart, or one of Django's
-        handlers or URL configurations; the middleware may be around it.
+        handlers or URL configurations. It may be wrapped in the middleware.
     :raises ConfigurationError: if its routes cannot be read.
     """
     routes = list(routes_of(app))
@@ -83,9 +84,9 @@ def coverage(guard: Guard, app: Any) -> Coverage:
 
 
 def assert_no_public_routes_except(covered: Coverage, *exceptions: str) -> None:
-    """Raise ``AssertionError`` where a route is public that is not among the exceptions.
+    """Raise ``AssertionError`` if a route is public and is not among the exceptions.
 
-    A route under ``optional`` is not public: whoever sends a token is known there.
+    A route under ``optional`` is not public, because a token that a client sends is verified there.
 
     :param exceptions: paths as the framework spells them, or patterns as rules have them, such as
         ``/health`` and ``/docs/**``.
@@ -113,7 +114,7 @@ def routes_of(app: Any) -> Iterable[Route]:
     inner = _unwrapped(app)
     for framework in _frameworks(inner):
         if framework in _READERS:
-            # Only now, since nobody has all of these.
+            # Imported late, because an application rarely has all of these frameworks installed.
             reader = import_module(f"{__package__}.routes.{_READERS[framework]}")
             routes: Iterable[Route] = reader.routes_of(inner)
             return routes
@@ -132,12 +133,12 @@ _READERS = {
     "litestar": "litestar",
 }
 
-# What applications and Django's modules of addresses have, and middleware around them has not.
+# Attributes of applications and of Django's URL configurations that middleware around them lacks.
 _MARKS = ("routes", "url_map", "urlpatterns", "resolve_request")
 
 
 def _unwrapped(app: Any) -> Any:
-    """Return the application inside middleware that says what it wraps."""
+    """Return the application inside middleware that exposes what it wraps."""
     while app is not None and not any(hasattr(app, mark) for mark in _MARKS):
         is_ours = isinstance(app, (JWTMiddleware, JWTWSGIMiddleware))
         app = app._app if is_ours else getattr(app, "app", None)  # noqa: SLF001
@@ -145,7 +146,7 @@ def _unwrapped(app: Any) -> Any:
 
 
 def _application(app: Any) -> Application:
-    """Return what a face would know of the application."""
+    """Return what the ASGI or WSGI middleware would know of the application."""
     return described(app, paths_are_whole=not _is_wsgi(app))
 
 
@@ -162,7 +163,7 @@ def _frameworks(app: Any) -> Iterator[str]:
 
 
 def _covered(analysis: RouteAnalysis, route: Route) -> Iterator[CoveredRoute]:
-    """Yield the methods of a route together that the same rules decide."""
+    """Yield the methods of a route, grouped by the rules that decide them."""
     lines: dict[tuple[Rule, ...], CoveredRoute] = {}
     for method in sorted(route.methods):
         rulings = analysis.rulings(method, route.template)

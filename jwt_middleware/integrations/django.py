@@ -1,4 +1,4 @@
-"""Django: one middleware, plain and ``async``, that sets ``request.user`` and ``request.auser``.
+"""Django middleware, plain and ``async``, that sets ``request.user`` and ``request.auser``.
 
 ::
 
@@ -41,9 +41,9 @@ GetResponse = Callable[[HttpRequest], Any]
 
 
 class JWTUser:
-    """A caller as Django's views expect a user, where no user model is mapped to.
+    """A caller with the attributes of a Django user, used if the project maps no user model.
 
-    Permissions are those of the token; nobody is staff or a superuser by a token alone.
+    Its permissions are those of the token. A token alone never makes a caller staff or superuser.
     """
 
     is_authenticated = True
@@ -65,7 +65,7 @@ class JWTUser:
         return perm in self.principal.permissions
 
     def has_perms(self, perm_list: list[str], obj: object = None) -> bool:
-        """Return whether the token carries all of these."""
+        """Return whether the token carries all of these permissions."""
         return all(self.has_perm(perm, obj) for perm in perm_list)
 
     def has_module_perms(self, app_label: str) -> bool:
@@ -77,9 +77,9 @@ class JWTUser:
 
 
 class DjangoView:
-    """The view of a Django request: as it was sent, but with what Django itself goes by.
+    """Reads a Django request as it was sent, but with the method and the path that Django uses.
 
-    A middleware in front may have overridden the method, or rewritten the path.
+    An earlier middleware may have overridden the method or rewritten the path.
     """
 
     __slots__ = ("_request", "_sent", "may_tunnel", "method")
@@ -88,7 +88,8 @@ class DjangoView:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
-        # Not META where there is a scope: Django joins two Cookie headers with a comma there.
+        # A request with a scope is read from the scope, because Django joins two Cookie headers
+        # with a comma in META.
         scope = getattr(request, "scope", None)
         self._sent: WSGIView | ASGIView = (
             WSGIView(request.META) if scope is None else ASGIView(scope)
@@ -102,7 +103,7 @@ class DjangoView:
 
     @property
     def sent(self) -> Sent:
-        # Django has taken the mount point off already, and routes by what is left.
+        # The mount point is empty, because Django has removed it already and routes by the rest.
         return self.path, "", None
 
     @property
@@ -118,7 +119,7 @@ class DjangoView:
         return self._sent.client
 
     def needs_no_login(self) -> bool:
-        """Return whether the view is one of ``login_not_required``."""
+        """Return whether the view is marked with ``login_not_required``."""
         try:
             urlconf = getattr(self._request, "urlconf", None)
             view = resolve(self._request.path_info, urlconf).func
@@ -138,17 +139,17 @@ class DjangoView:
 
 @dataclass(slots=True)
 class _Passage:
-    """What a request passed by."""
+    """The decision by which a request passed."""
 
     judged: tuple[str | None, str]
-    """The method and the path that were judged."""
+    """The method and the path that the guard decided on."""
     allow: Allow
     is_guarded: bool
-    """Whether its answer is for its caller alone."""
+    """Whether the response is private to the caller."""
 
 
 class JWTMiddleware:
-    """Puts the guard of ``settings.JWT_MIDDLEWARE`` in front of a project's views."""
+    """Protects a project's views with the guard of ``settings.JWT_MIDDLEWARE``."""
 
     sync_capable = True
     async_capable = True
@@ -181,9 +182,10 @@ class JWTMiddleware:
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        """Decide again where a middleware behind us has led the request elsewhere.
+        """Decide again if a later middleware has changed where the request goes.
 
-        It may have set another method, path or ``request.urlconf``, or replaced the request.
+        Such a middleware may set another method, path or ``request.urlconf``, or replace the
+        request.
         """
         settings = configured()
         answer = _judge_again(request, settings)
@@ -215,7 +217,7 @@ class JWTMiddleware:
 
 
 def principal_of(request: HttpRequest) -> Principal:
-    """Return who makes a request; the anonymous principal where no guard stands in front."""
+    """Return the principal of a request, or the anonymous principal if no guard protects it."""
     found: Principal = request.META.get(PRINCIPAL_KEY, ANONYMOUS)
     return found
 
@@ -230,9 +232,9 @@ def _judged(request: HttpRequest) -> tuple[str | None, str]:
 def _judge_again(
     request: HttpRequest, settings: Configured, *, may_block: bool = True
 ) -> Reply | None:
-    """Return the answer where a request has become another one that does not pass.
+    """Return the refusal if a request has changed and no longer passes; otherwise ``None``.
 
-    :param may_block: whether keys may be waited for, though an event loop is running.
+    :param may_block: whether a fetch of keys may be waited for while an event loop is running.
     """
     before: _Passage | None = getattr(request, _PASSAGE, None)
     if before is not None and before.judged == _judged(request):
@@ -240,7 +242,8 @@ def _judge_again(
     step = settings.guard.decide(DjangoView(request))
     if not isinstance(step, (Allow, Reply)):
         if loop_is_running() and not may_block:
-            # An async view sets another method at the very moment when keys must be asked for.
+            # An async view has set another method, and the decision would have to fetch keys. The
+            # request is refused, because waiting would block the event loop.
             step.close()
             return settings.guard.integration.missing_token()
         step = run(step)
@@ -252,10 +255,11 @@ def _judge_again(
 
 
 def _passage(request: HttpRequest, verdict: Allow | Reply) -> _Passage | Reply:
-    """Return what a request passes by, or the answer it gets instead."""
+    """Return the decision by which a request passes, or the refusal."""
     if isinstance(verdict, Reply):
         return verdict
-    # A ``public`` rule alone lets pass whom it did not look at, and adds nothing to the answer.
+    # The response of a ``public`` rule is shared, because such a rule checks no token and adds no
+    # header.
     is_guarded = verdict.principal.is_authenticated or bool(verdict.response_headers)
     before: _Passage | None = getattr(request, _PASSAGE, None)
     was_guarded = before is not None and before.is_guarded
@@ -263,25 +267,25 @@ def _passage(request: HttpRequest, verdict: Allow | Reply) -> _Passage | Reply:
 
 
 def _attach(request: Any, settings: Configured, passage: _Passage) -> Any:
-    """Put the caller where Django's habits look for one; return the token of the variable."""
+    """Set the caller on the request where Django looks for it; return the variable's token."""
     principal = passage.allow.principal
     setattr(request, _PASSAGE, passage)
     become_watched(request)
     if passage.is_guarded:
         keep_apart(request)
     request.META[PRINCIPAL_KEY] = principal
-    # AuthenticationMiddleware behind us sets ``user`` anew, from ``_cached_user``.
+    # ``_cached_user`` is set too, because a later AuthenticationMiddleware sets ``user`` from it.
     request._cached_user = request.user = SimpleLazyObject(
         partial(_user, settings.user_of, principal)
     )
-    # What a middleware in front may have asked for is whom the session belongs to.
+    # Removed, because an earlier middleware may have cached the user of the session here.
     vars(request).pop("_acached_user", None)
     request.auser = partial(_auser, request, settings.user_of, principal)
     return set_current(principal)
 
 
 def _claim_auser(request: Any, settings: Configured, principal: Principal) -> None:
-    """Take back what AuthenticationMiddleware behind us has put in the place of ``auser``."""
+    """Restore ``auser`` if a later AuthenticationMiddleware has replaced it."""
     if getattr(request.auser, "func", _auser).__module__ == "django.contrib.auth.middleware":
         request.auser = partial(_auser, request, settings.user_of, principal)
 
@@ -296,9 +300,9 @@ def _user(user_of: UserOf | None, principal: Principal) -> Any:
 
 
 def _active(user: Any) -> Any:
-    """Return a user; nobody for one whom the project does not know, or no longer."""
+    """Return a user, or the anonymous user if the user is unknown or deactivated."""
     is_known = user and getattr(user, "is_authenticated", True)
-    # As Django's own back ends have it: whoever was deactivated is nobody.
+    # A deactivated user counts as anonymous, because Django's own back ends do the same.
     return user if is_known and getattr(user, "is_active", True) else AnonymousUser()
 
 
@@ -308,7 +312,7 @@ async def _auser(request: Any, user_of: UserOf | None, principal: Principal) -> 
             known = await user_of(principal) if principal.is_authenticated else None
             request._acached_user = _active(known)
         else:
-            # A query of the ORM belongs on the thread of the request.
+            # ``sync_to_async``, because a query of the ORM must run on the thread of the request.
             request._acached_user = await sync_to_async(_user)(user_of, principal)
     return request._acached_user
 
@@ -322,7 +326,8 @@ def _finished(request: Any, response: HttpResponseBase, guard: Guard) -> HttpRes
     passage: _Passage = getattr(request, _PASSAGE)
     if passage.is_guarded:
         if "no-store" not in response.get("Cache-Control", "").lower():
-            # Whatever else the view or ``cache_page`` says of how long: for this caller.
+            # Added to what the view or ``cache_page`` has set, because the response is private to
+            # this caller.
             patch_cache_control(response, private=True)
         if names := guard.integration.varies_with:
             patch_vary_headers(response, names)

@@ -1,8 +1,8 @@
-"""Django's caches of pages behind a guard: what one caller was served, no other caller gets.
+"""Keeps Django's page caches from serving one caller's page to another caller.
 
-``cache_page`` and the cache middlewares store a page before the headers of a middleware further out
-are on it. So they are met where they ask the request itself: whether its page is to be stored
-(``_cache_update_cache``), and for its address, of which they make the key.
+``cache_page`` and the cache middlewares store a page before an outer middleware adds its headers.
+So this module works through the request, which the caches read twice. They read whether the page is
+to be stored (``_cache_update_cache``), and the address from which they make the key.
 """
 
 import sys
@@ -26,7 +26,7 @@ _IS_GUARDED = "_jwt_is_guarded"
 _MAY_BE_KEPT = "_jwt_may_be_kept"
 _WANTED = "_cache_update_cache"
 
-# The two functions with which Django makes the keys of pages.
+# The two functions that make Django's cache keys of pages.
 _KEY_MAKERS = frozenset(
     {
         cache._generate_cache_key.__code__,  # type: ignore[attr-defined]
@@ -36,15 +36,17 @@ _KEY_MAKERS = frozenset(
 
 
 def vary_on_caller(view: View) -> View:
-    """Let ``cache_page`` keep the pages of a view, for each caller their own.
+    """Let ``cache_page`` cache the pages of a view, one page per caller.
 
-    Without it no page that a guard let a caller see is kept at all. The guard decides before a kept
-    page is served, so no expired token is; a caller whose token says something else gets another
-    page. For functions, plain or ``async``; for classes ``method_decorator(vary_on_caller,
-    name="dispatch")``. Above or below ``cache_page``.
+    Without this decorator no page that the guard protects is cached. The guard decides before a
+    cached page is served, so an expired token gets none. A caller whose token has other claims gets
+    another page.
 
-    Checks of the view's own, such as ``login_required``, belong above ``cache_page``: a page that
-    was kept is served without those below it.
+    The view is a plain or ``async`` function. For a class write
+    ``method_decorator(vary_on_caller, name="dispatch")``. It works above or below ``cache_page``.
+
+    The view's own checks, such as ``login_required``, belong above ``cache_page``. A cached page is
+    served without the checks below it.
     """
 
     @wraps(view)
@@ -56,19 +58,19 @@ def vary_on_caller(view: View) -> View:
         return await view(*args, **kwargs)
 
     chosen: Any = kept_async if iscoroutinefunction(view) else kept
-    # What wraps it takes this along, as far as Django's own decorators and ``as_view`` do.
+    # Set as an attribute, because Django's own decorators and ``as_view`` copy it to the wrapper.
     setattr(chosen, _MARK, True)
     return chosen  # type: ignore[no-any-return]
 
 
 def keep_apart(request: HttpRequest) -> None:
-    """Have no page of a request stored, and none be served to it that another one left."""
+    """Keep the page of a request out of shared caches, and serve it no page of another caller."""
     request.__dict__[_IS_GUARDED] = True
 
 
 def may_be_kept(request: HttpRequest, view: Any, guard: Guard) -> None:
-    """Have the page of a request stored where its view asks for that."""
-    # RFC 6750 §2.3: no cache may keep an answer to a token in the query.
+    """Let the page of a request be stored if its view asks for that."""
+    # RFC 6750 §2.3: a response to a token in the query must not be cached.
     in_query = any(
         isinstance(each, QueryToken) and each.http for each in guard.integration.token_sources
     )
@@ -76,7 +78,7 @@ def may_be_kept(request: HttpRequest, view: Any, guard: Guard) -> None:
 
 
 class KeptApart:
-    """The part of a request class that Django's caches meet."""
+    """The part of a request class that Django's caches use."""
 
     @property
     def _cache_update_cache(self) -> bool:
@@ -88,7 +90,7 @@ class KeptApart:
         self.__dict__[_WANTED] = wanted
 
     def build_absolute_uri(self, location: str | None = None) -> str:
-        """Return the address; for the key of a page, with the caller in front of it."""
+        """Return the address, preceded by the caller if it is for the key of a page."""
         request: Any = self
         address: str = super().build_absolute_uri(location)  # type: ignore[misc]
         if _IS_GUARDED not in self.__dict__ or sys._getframe(1).f_code not in _KEY_MAKERS:

@@ -1,4 +1,4 @@
-"""A request that passed: what Django goes by is what was judged, to the end."""
+"""Requests that passed, decided again whenever code in the project changes their method."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,16 +13,16 @@ _JUDGE_AGAIN = "_jwt_judge_again"
 
 
 def become_watched(request: HttpRequest) -> None:
-    """Give a request the class that the rest of this module, and the caches, rely on."""
+    """Give a request the class that this module and the caches rely on."""
     kind: Any = type(request)
     if not issubclass(kind, _Watched):
         request.__class__ = _watched(kind)
 
 
 def watch(request: HttpRequest, judge_again: Callable[[], object]) -> None:
-    """From now on, have a request judged again whenever its method is set to another one.
+    """Have a request decided again whenever its method is set.
 
-    A middleware may do so in its ``process_view`` after ours was asked, and views go by it.
+    A later middleware may set it in its ``process_view``, and views read it.
 
     :param judge_again: returns the refusal, or ``None``.
     """
@@ -30,7 +30,7 @@ def watch(request: HttpRequest, judge_again: Callable[[], object]) -> None:
 
 
 class _Watched(KeptApart):
-    """What is different about a request that passed."""
+    """Added to the class of a request that passed."""
 
     @property
     def method(self) -> Any:
@@ -44,7 +44,8 @@ class _Watched(KeptApart):
             raise PermissionDenied
 
 
-# A project has a request class for each of WSGI and ASGI, and seldom one of its own.
+# The cache is small, because a project has one request class for WSGI, one for ASGI, and rarely
+# another.
 @lru_cache(maxsize=16)
 def _watched(kind: type[HttpRequest]) -> type[HttpRequest]:
     return type(kind.__name__, (_Watched, kind), {"__module__": kind.__module__})

@@ -1,4 +1,4 @@
-"""``JWT_MIDDLEWARE`` of a Django project: one guard from it, and what ``manage.py check`` says."""
+"""Reads ``settings.JWT_MIDDLEWARE`` into a guard, and checks it for ``manage.py check``."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -35,18 +35,18 @@ UserOf = Callable[[Principal], Any]
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What a project's settings come to."""
+    """The guard and the user function that a project's settings describe."""
 
     guard: Guard
     user_of: UserOf | None
-    """Maps a principal to a user of the project; ``None`` where nothing is mapped."""
+    """Maps a principal to a user of the project; ``None`` if the project maps none."""
 
 
 _kept: list[Configured] = []
 
 
 def configured() -> Configured:
-    """Return what ``settings.JWT_MIDDLEWARE`` says, read once.
+    """Return ``settings.JWT_MIDDLEWARE``, read once.
 
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
@@ -66,7 +66,7 @@ def _read(options: Any) -> Configured:
         if name not in known:
             near = get_close_matches(str(name).upper(), known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ConfigurationError(f"{SETTING}[{name!r}] is no option: {hint}")
+            raise ConfigurationError(f"{SETTING}[{name!r}] must be a known option: {hint}")
     rest = {name.lower(): value for name, value in options.items() if name not in {"GUARD", "USER"}}
     guard = _found("GUARD", options.get("GUARD"))
     user_of = _found("USER", options.get("USER"))
@@ -78,7 +78,7 @@ def _read(options: Any) -> Configured:
 
 
 def _found(name: str, value: Any) -> Any:
-    """Return a value, or what a dotted path names."""
+    """Return a value, or the object that a dotted path names."""
     if not isinstance(value, str):
         return value
     try:
@@ -99,7 +99,7 @@ setting_changed.connect(_forget, dispatch_uid="jwt_middleware")
 
 @register(Tags.security)
 def check_settings(**_: Any) -> Iterable[CheckMessage]:
-    """Yield what is wrong with a project's settings, before a request meets it."""
+    """Yield the mistakes in a project's settings."""
     middleware = list(settings.MIDDLEWARE)
     uses = middleware.count(MIDDLEWARE)
     if uses or hasattr(settings, SETTING):
@@ -115,13 +115,13 @@ def check_settings(**_: Any) -> Iterable[CheckMessage]:
         )
     if not uses and AUTHENTICATION in _authentication_classes():
         yield Error(
-            f"{AUTHENTICATION} reads what the middleware verified, and MIDDLEWARE lacks that.",
+            f"{AUTHENTICATION} needs the middleware, and MIDDLEWARE does not list it.",
             hint=f"Add {MIDDLEWARE!r}.",
             id="jwt_middleware.E003",
         )
     if not uses and hasattr(settings, SETTING):
         yield CheckWarning(
-            f"{SETTING} is set, and MIDDLEWARE does not list the middleware: nothing is guarded.",
+            f"{SETTING} is set, and MIDDLEWARE does not list the middleware: no view is protected.",
             hint=f"Add {MIDDLEWARE!r}.",
             id="jwt_middleware.W001",
         )
@@ -131,27 +131,27 @@ def check_settings(**_: Any) -> Iterable[CheckMessage]:
     is_loaded = "rest_framework_extensions.cache.decorators" in sys.modules
     if uses and (is_loaded or extensions) and "DEFAULT_CACHE_KEY_FUNC" not in (extensions or {}):
         yield CheckWarning(
-            "cache_response of drf-extensions keeps what a view answers, whoever asks.",
+            "cache_response of drf-extensions serves one caller's cached response to every caller.",
             hint="Set REST_FRAMEWORK_EXTENSIONS['DEFAULT_CACHE_KEY_FUNC'] to a function with "
             "caller_key() in its key.",
             id="jwt_middleware.W005",
         )
     if PAGES in middleware[:place]:
         yield CheckWarning(
-            "FetchFromCacheMiddleware stands in front of the middleware: a page that is stored is "
-            "served without asking the guard.",
+            "FetchFromCacheMiddleware is before the middleware: a cached page is served without a "
+            "decision of the guard.",
             hint=f"List {PAGES!r} after {MIDDLEWARE!r}.",
             id="jwt_middleware.W004",
         )
     if SESSIONS in behind:
         yield CheckWarning(
-            "AuthenticationMiddleware stands behind the middleware and replaces request.auser.",
+            "AuthenticationMiddleware is after the middleware and replaces request.auser.",
             hint=f"List {MIDDLEWARE!r} after {SESSIONS!r}.",
             id="jwt_middleware.W003",
         )
     if CORS in behind:
         yield CheckWarning(
-            "CorsMiddleware stands behind the middleware: browsers hide every refusal.",
+            "CorsMiddleware is after the middleware: browsers hide every refusal.",
             hint=f"List {CORS!r} before it.",
             id="jwt_middleware.W002",
         )
@@ -164,7 +164,7 @@ def _authentication_classes() -> list[Any]:
 
 
 class JWTConfig(AppConfig):
-    """For ``INSTALLED_APPS``, so that ``manage.py check`` knows the checks."""
+    """The application for ``INSTALLED_APPS``, which registers the checks of ``manage.py check``."""
 
     name = "jwt_middleware.integrations.django_settings"
     label = "jwt_middleware"

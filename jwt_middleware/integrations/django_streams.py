@@ -1,4 +1,4 @@
-"""Bodies that Django sends when the middleware has long returned: who asked is current in them."""
+"""Sets the current principal while Django sends a streaming body, after the middleware returned."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -8,15 +8,15 @@ from jwt_middleware.principal import Principal, reset_current, set_current
 
 
 def stream_as(response: Any, principal: Principal) -> None:
-    """Have a streaming response produce and close its body with a principal as the current one."""
+    """Make a principal the current one while a streaming response produces and closes its body."""
     iterator = response._iterator
-    # Not by ``streaming_content``: a file would then no longer be sent by the server itself.
+    # ``streaming_content`` is not set, because the server could then no longer send a file itself.
     response._iterator = (_AsyncBody if response.is_async else _Body)(iterator, principal)
     response.close = partial(_close_as, principal, response.close)
 
 
 class _Body:
-    """An iterator, each step of which may run in another context and on another thread."""
+    """An iterator whose steps may each run in another context and on another thread."""
 
     def __init__(self, body: Iterator[Any], principal: Principal) -> None:
         self._body = body
@@ -34,7 +34,7 @@ class _Body:
 
 
 class _AsyncBody:
-    """The same for an asynchronous iterator."""
+    """Async version of :class:`_Body`."""
 
     def __init__(self, body: AsyncIterator[Any], principal: Principal) -> None:
         self._body = body

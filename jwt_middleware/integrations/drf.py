@@ -1,7 +1,7 @@
-"""Django REST framework: the caller that the middleware verified, and requirements of a view.
+"""Django REST framework: authentication by the verified caller, and permissions for views.
 
-The Django middleware decides first, by the rule table; these let a view ask for more, in the
-framework's own words.
+The Django middleware decides first, by the rule table. The classes here let a view require more,
+as authentication and permission classes of the framework.
 """
 
 from typing import Any
@@ -26,13 +26,13 @@ except ImportError:
 
 
 class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
-    """``request.user`` is whom the middleware mapped the token to, ``request.auth`` the principal.
+    """Sets ``request.user`` to the user of the middleware, and ``request.auth`` to the principal.
 
-    A request without a token is left to the next class, as the framework expects.
+    A request without a token is left to the next authentication class, as the framework expects.
     """
 
     def authenticate(self, request: Any) -> tuple[Any, Principal] | None:
-        """Return the user and the principal; ``None`` for the anonymous.
+        """Return the user and the principal; ``None`` for an anonymous caller.
 
         :raises ConfigurationError: if the middleware is not installed.
         :raises Denied: 401 ``user_unknown`` if the project has no active user for the principal.
@@ -40,8 +40,8 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
         whole = request._request
         if PRINCIPAL_KEY not in whole.META:
             raise ConfigurationError(
-                f"JWTAuthentication reads what the middleware verified: add {MIDDLEWARE!r} to "
-                "MIDDLEWARE"
+                "JWTAuthentication needs the middleware, which verifies tokens: add "
+                f"{MIDDLEWARE!r} to MIDDLEWARE"
             )
         principal = principal_of(whole)
         if not principal.is_authenticated:
@@ -49,14 +49,15 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
         _check_user(whole)
         return whole._cached_user, principal
 
-    # What the base class returns is all that pyright knows of these two.
+    # pyright is overruled, because it infers the types of these two methods from what the untyped
+    # base classes return.
     def authenticate_header(self, request: Any) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Return the challenge, without which the framework answers 403 in place of 401."""
+        """Return the challenge. Without one the framework would respond with 403 instead of 401."""
         return _challenge(configured().guard.integration.missing_token())
 
 
 class Denied(APIException):  # type: ignore[misc]
-    """A refusal of ours, with its status and challenge, in the framework's body."""
+    """A refusal of the guard: its status and challenge, in the framework's body."""
 
     def __init__(self, deny: Deny) -> None:
         super().__init__(deny.detail, deny.code)
@@ -69,26 +70,29 @@ def _challenge(deny: Deny) -> str:
 
 
 def _check_user(request: Any) -> None:
-    """Refuse a caller for whom the project has nobody: a good token of a deactivated account.
+    """Refuse a caller without an active user in the project, such as a deactivated account.
 
     :raises Denied: 401.
     """
     settings = configured()
-    # Where nothing is mapped, every token is a user: there is nobody to look up.
+    # Without ``user_of`` every verified token is a user, so none is looked up.
     if settings.user_of is not None and not request._cached_user.is_authenticated:
         raise Denied(settings.guard.integration.unknown_user())
 
 
 class Requires(BasePermission):  # type: ignore[misc]
-    """A requirement of a view: ``permission_classes = [requires(has_role("admin"))]``."""
+    """A permission that checks a requirement.
+
+    ``permission_classes = [requires(has_role("admin"))]``.
+    """
 
     requirement: Requirement
 
     def has_permission(self, request: Any, view: Any) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Return ``True``, or refuse in our words.
+        """Return ``True``, or refuse as the guard does.
 
-        :raises Denied: 401 for the anonymous, and for whoever is no active user of the project; for
-            others what the requirement says.
+        :raises Denied: 401 for an anonymous caller and for a caller without an active user in the
+            project; for others the status of the requirement.
         """
         whole = request._request
         captures = {name: str(value) for name, value in view.kwargs.items()}
@@ -101,12 +105,12 @@ class Requires(BasePermission):  # type: ignore[misc]
         return True
 
     def asked_of(self, view: Any) -> Requirement:
-        """Return what is asked for."""
+        """Return the requirement of a view."""
         return self.requirement
 
 
 class HasScopes(Requires):
-    """The scopes that a view lists in ``required_scopes``."""
+    """A permission that requires the scopes of a view's ``required_scopes``."""
 
     def asked_of(self, view: Any) -> Requirement:
         scopes: Any = getattr(view, "required_scopes", ())
@@ -119,14 +123,15 @@ class HasScopes(Requires):
 
 
 def requires(requirement: Requirement) -> type[Requires]:
-    """Return a permission class that asks for a requirement.
+    """Return a permission class that checks a requirement.
 
     ``capture("name")`` in it is a parameter of the route.
 
-    :raises ConfigurationError: if it is no requirement.
+    :raises ConfigurationError: if ``requirement`` is not a Requirement.
     """
     if not isinstance(requirement, Requirement):
         raise ConfigurationError(
-            f"requires({requirement!r}): that is no requirement, such as has_scope('orders:read')"
+            f"requires({requirement!r}) must be given a Requirement: write "
+            "requires(has_scope('orders:read'))"
         )
     return type("Requires", (Requires,), {"requirement": requirement})

@@ -1,8 +1,8 @@
-"""FastAPI: who is calling, as a dependency, and what an operation asks of them.
+"""FastAPI dependencies that return the caller and check the requirement of an operation.
 
-The middleware has verified the token; a dependency reads what it attached and verifies nothing
-again. What a dependency refuses has the status, the challenge and the body of the middleware's own
-refusals, on requests and on WebSockets.
+The middleware has verified the token. A dependency reads the principal that the middleware attached
+and verifies nothing again. A refusal by a dependency has the status, the challenge and the body of
+a refusal by the middleware, on requests and on WebSockets.
 """
 
 import json
@@ -44,7 +44,7 @@ from jwt_middleware.integrations.starlette import (
 )
 
 SCHEME_NAME = "JWT"
-"""What the security scheme is called in OpenAPI, unless told otherwise."""
+"""The default name of the security scheme in OpenAPI."""
 
 Claims_ = TypeVar("Claims_")
 
@@ -52,23 +52,22 @@ Claims_ = TypeVar("Claims_")
 class AccessRefused(HTTPException):
     """A dependency refuses the caller.
 
-    It is answered as the middleware answers. Where the application has a handler for this class, or
-    for the status, that one is asked instead.
+    The response is that of the middleware. A handler that the application has for this class, or
+    for the status, replaces it.
     """
 
     def __init__(self, deny: Deny) -> None:
-        """:param deny: the answer."""
+        """:param deny: the refusal."""
         challenge = {name: text for name, text in deny.headers if name == "WWW-Authenticate"}
         super().__init__(deny.status, deny.code, challenge)
         self.deny = deny
 
 
 class JWTBearer(SecurityBase, params.Security):
-    """A dependency that gives the caller, refuses who may not call, and locks the operation.
+    """A dependency that returns the caller, or refuses it, and locks the operation in OpenAPI.
 
-    It is its own marker: ``Annotated[Principal, JWTBearer()]`` and ``dependencies=[JWTBearer()]``
-    do without ``Depends``; ``Depends(JWTBearer())`` and ``Security(JWTBearer(), scopes=["a"])``
-    work as well.
+    ``Annotated[Principal, JWTBearer()]`` and ``dependencies=[JWTBearer()]`` need no ``Depends``.
+    ``Depends(JWTBearer())`` and ``Security(JWTBearer(), scopes=["a"])`` work as well.
     """
 
     def __init__(
@@ -80,14 +79,14 @@ class JWTBearer(SecurityBase, params.Security):
         description: str | None = None,
     ) -> None:
         """
-        :param requirement: what is asked of the caller; a valid token if left out.
+        :param requirement: what the caller must meet; by default a valid token.
             ``capture("name")`` in it is the route's path parameter.
-        :param auto_error: whether the anonymous are refused. If not, they pass as the anonymous
-            principal, and only who is known must meet the requirement.
+        :param auto_error: whether an anonymous caller is refused. If ``False``, it passes as the
+            anonymous principal, and only an authenticated caller must meet the requirement.
         :param scheme_name: the name of the security scheme in OpenAPI.
-        :param description: what OpenAPI says of it.
-        :raises ConfigurationError: if that is no requirement; at a call, if no guard stands in
-            front of the application.
+        :param description: the description of the security scheme in OpenAPI.
+        :raises ConfigurationError: if ``requirement`` is not a Requirement; at a call, if no guard
+            protects the application.
         """
         check_flag("auto_error", auto_error)
         check_text("scheme_name", scheme_name, SCHEME_NAME)
@@ -101,7 +100,8 @@ class JWTBearer(SecurityBase, params.Security):
         self.scheme_name = scheme_name
         self.model = HTTPBearer(bearerFormat="JWT", description=description)
 
-    # A marker is compared by its fields, of which one is this very object.
+    # Compared by identity, because one of the fields that ``params.Security`` compares is this
+    # object.
     def __eq__(self, other: object) -> bool:
         return self is other
 
@@ -114,7 +114,8 @@ class JWTBearer(SecurityBase, params.Security):
     async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> Any:
         """Return the principal.
 
-        :raises AccessRefused: 401 for the anonymous, 403 or what the requirement says for others.
+        :raises AccessRefused: 401 for an anonymous caller; for others 403 or the status of the
+            requirement.
         """
         return self._admitted(connection, security_scopes.scopes)
 
@@ -127,7 +128,8 @@ class JWTBearer(SecurityBase, params.Security):
 
     def _asked(self, scopes: tuple[str, ...]) -> Requirement:
         """Return the requirement with the scopes that ``Security(...)`` adds to it."""
-        # They stand in the source of the application, so a request can add none to these.
+        # The cache is bounded, because the scopes come from the source of the application and never
+        # from a request.
         known = self._with_scopes.get(scopes)
         if known is None:
             asked = has_scope(*scopes)
@@ -138,12 +140,12 @@ class JWTBearer(SecurityBase, params.Security):
 
 
 class TypedClaims(JWTBearer):
-    """A dependency that gives the claims of the caller as a type of the application's own."""
+    """A dependency that returns the caller's claims as a type of the application."""
 
     def __init__(self, claims_type: type, requirement: Requirement | None = None) -> None:
         """
-        :param claims_type: what the issuer names with ``claims_type=``.
-        :param requirement: what is asked of the caller; a valid token if left out.
+        :param claims_type: the type in ``Issuer(claims_type=...)``.
+        :param requirement: what the caller must meet; by default a valid token.
         """
         check_kind("claims_type", claims_type, type, "a class, such as your dataclass")
         super().__init__(requirement)
@@ -152,55 +154,55 @@ class TypedClaims(JWTBearer):
     async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> Any:
         """Return the typed claims.
 
-        :raises AccessRefused: as the class above.
-        :raises ConfigurationError: if the issuer reads its claims into another type, or none.
+        :raises AccessRefused: as :class:`JWTBearer` does.
+        :raises ConfigurationError: if the issuer has another ``claims_type``, or none.
         """
         claims = self._admitted(connection, security_scopes.scopes).typed
         if not isinstance(claims, _class_of(self.claims_type)):
             name = self.claims_type.__name__
             raise ConfigurationError(
-                f"claims of the type {name} are asked for, and the issuer gives "
+                f"typed_claims({name}) must be given the type of the issuer's claims, which is "
                 f"{type(claims).__name__}: write Issuer(..., claims_type={name})"
             )
         return claims
 
 
 def requires(requirement: Requirement, *, scheme_name: str = SCHEME_NAME) -> JWTBearer:
-    """Return a dependency that asks more of the caller than the rule of the path does.
+    """Return a dependency that checks a requirement beyond the rule of the path.
 
-    ``dependencies=[requires(has_scope("orders:read"))]``, or for the caller as well
+    ``dependencies=[requires(has_scope("orders:read"))]``, or to get the caller as well
     ``Annotated[Principal, requires(has_scope("orders:read"))]``.
 
     :param scheme_name: the name of the security scheme in OpenAPI.
-    :raises ConfigurationError: if it is no requirement.
+    :raises ConfigurationError: if ``requirement`` is not a Requirement.
     """
     return JWTBearer(checked_requirement("requires", requirement), scheme_name=scheme_name)
 
 
 def typed_claims(claims_type: type[Claims_], requirement: Requirement | None = None) -> TypedClaims:
-    """Return a dependency that gives the claims of the caller as a type of the application's own.
+    """Return a dependency that returns the caller's claims as a type of the application.
 
     ``Annotated[MyClaims, typed_claims(MyClaims)]``.
 
-    :param claims_type: what the issuer names with ``claims_type=``.
-    :param requirement: what is asked of the caller; a valid token if left out.
-    :raises ConfigurationError: if that is no requirement; at a call, if the issuer reads its claims
-        into another type.
+    :param claims_type: the type in ``Issuer(claims_type=...)``.
+    :param requirement: what the caller must meet; by default a valid token.
+    :raises ConfigurationError: if ``requirement`` is not a Requirement; at a call, if the issuer
+        has another ``claims_type``.
     """
     return TypedClaims(claims_type, requirement)
 
 
 authenticated_principal = JWTBearer()
-"""Gives the caller; the anonymous are refused with 401."""
+"""Returns the caller; an anonymous caller is refused with 401."""
 
 optional_principal = JWTBearer(auto_error=False)
-"""Gives the caller, who may be anonymous."""
+"""Returns the caller, which may be anonymous."""
 
 CurrentPrincipal = Annotated[Principal[Typed_co], authenticated_principal]
-"""Who is calling, for the signature of an endpoint; ``CurrentPrincipal[MyClaims]`` is typed."""
+"""The caller, for the signature of an endpoint; ``CurrentPrincipal[MyClaims]`` is typed."""
 
 OptionalPrincipal = Annotated[Principal[Typed_co], optional_principal]
-"""Who is calling, who may be anonymous."""
+"""The caller, which may be anonymous, for the signature of an endpoint."""
 
 
 def keyed_by_caller(
@@ -211,15 +213,15 @@ def keyed_by_caller(
     kwargs: dict[str, Any],
     **_: Any,
 ) -> str:
-    """Return the key under which fastapi-cache2 keeps an answer for one caller.
+    """Return the key under which fastapi-cache2 caches a response for one caller.
 
     ``@cache(key_builder=keyed_by_caller)``, or for all endpoints
-    ``FastAPICache.init(backend, key_builder=keyed_by_caller)``. A dependency that gives the caller
-    is left to :func:`caller_key`; other arguments are told apart by their ``repr``.
+    ``FastAPICache.init(backend, key_builder=keyed_by_caller)``. A principal among the
+    arguments is replaced by :func:`caller_key`; other arguments are compared by their ``repr``.
     """
     given = {name: value for name, value in kwargs.items() if not isinstance(value, Principal)}
     parts = [func.__module__, func.__qualname__, repr(args), repr(sorted(given.items()))]
-    # JSON tells where each part ends.
+    # JSON keeps the parts apart, so that different parts never make the same text.
     digest = sha256(json.dumps([*parts, caller_key()]).encode()).hexdigest()
     return f"{namespace}:{digest}"
 
@@ -227,19 +229,23 @@ def keyed_by_caller(
 def secure_openapi(
     app: FastAPI, guard: Guard, *, scheme_name: str = SCHEME_NAME, mounted_at: str = ""
 ) -> None:
-    """Have the document of an application say what its guard asks for.
+    """Add the requirements of a guard to the OpenAPI document of an application.
 
-    Protected operations get their lock, the scopes that the deciding rule and the dependencies ask
-    for, and the responses of a refusal; public ones stay as they are; for optional ones a token is
-    one of two ways. ``app.openapi()`` works it out when it is asked, so that routes may come later.
+    A protected operation gets its lock, the scopes that the deciding rule and the dependencies
+    require, and the responses of a refusal. A public operation is left unchanged. For an optional
+    operation the token is one of two alternatives. ``app.openapi()`` adds them when it is
+    called, so routes may be added later.
 
-    :param guard: the one in front of the application.
+    :param guard: the guard that protects the application.
     :param scheme_name: the name of the bearer scheme; the names of others begin with it.
     :param mounted_at: where this application is mounted in the one behind the guard.
-    :raises ConfigurationError: if OpenAPI has no words for the guard's token sources.
+    :raises ConfigurationError: if OpenAPI cannot describe any of the guard's token sources.
     """
     if not isinstance(app, FastAPI):
-        raise ConfigurationError(f"secure_openapi({app!r}): that is no FastAPI application")
+        raise ConfigurationError(
+            f"secure_openapi({app!r}) must be given a FastAPI application: write "
+            "secure_openapi(app, guard)"
+        )
     check_kind("guard", guard, Guard, "the Guard in front of the application")
     check_text("scheme_name", scheme_name, SCHEME_NAME)
     if mounted_at != "":
@@ -250,7 +256,7 @@ def secure_openapi(
 
     def openapi() -> dict[str, Any]:
         document = plain()
-        # FastAPI keeps its document, and makes a new one where routes were added.
+        # Compared, because FastAPI caches its document and makes a new one when routes were added.
         if document is not written.get("document"):
             _lock(document, app, guard, locks, prefix)
             written["document"] = document
@@ -266,7 +272,7 @@ def _lock(
     application = guard.integration.application if prefix else described(app, paths_are_whole=True)
     analysis = RouteAnalysis(guard.integration.rule_table, application)
     for route in routes_of(app):
-        # What is mounted has a document of its own.
+        # A mounted application is skipped, because it has its own document.
         is_mounted = route.template.text != getattr(route.source, "path", None)
         dependant = getattr(route.source, "dependant", None)
         if dependant is None or is_mounted:
@@ -295,12 +301,12 @@ def _calls(dependant: Any) -> Iterator[Any]:
 
 
 def _demands(operation: dict[str, Any], bearers: list[JWTBearer]) -> Demands:
-    """Return what an operation's dependencies ask for, and take it out of its own security."""
+    """Return what an operation's dependencies require, and remove it from its ``security``."""
     names = {bearer.scheme_name for bearer in bearers}
     security = operation.pop("security", [])
     if others := [each for each in security if not names & each.keys()]:
         operation["security"] = others
-    # What ``Security(..., scopes=[...])`` adds stands nowhere else.
+    # Read from the document, because FastAPI records the scopes of ``Security(...)`` only there.
     scopes = {scope for each in security for name in names & each.keys() for scope in each[name]}
     requirements = [bearer.requirement for bearer in bearers]
     if scopes:
@@ -310,15 +316,15 @@ def _demands(operation: dict[str, Any], bearers: list[JWTBearer]) -> Demands:
 
 
 def _class_of(claims_type: Any) -> type:
-    """Return what its values are instances of: those of a ``TypedDict`` are dictionaries."""
+    """Return the class of a type's values, which is ``dict`` for a ``TypedDict``."""
     return dict if hasattr(claims_type, "__total__") else claims_type
 
 
 def _refuse(connection: HTTPConnection, deny: Deny) -> NoReturn:
-    """Raise the refusal where it is answered in our words.
+    """Raise a refusal that is rendered as the middleware renders it.
 
-    Starlette looks for a handler in what its innermost application left in the scope; put there, it
-    needs no installing, neither in the application nor in those that are mounted in it.
+    Starlette looks for a handler in the scope, where its innermost application has left its
+    handlers. A handler added there needs no installing in the application or in mounted ones.
     """
     by_class: dict[Any, Any] = connection.scope["starlette.exception_handlers"][0]
     by_class.setdefault(AccessRefused, _answer)

@@ -1,4 +1,4 @@
-"""Flask: an extension that puts a guard in front, and what one view asks for beyond its rule.
+"""Flask: an extension that protects an application, and requirements of single views.
 
 ::
 
@@ -24,7 +24,7 @@ from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.integrations.flask_caches import keep_apart
 from jwt_middleware.principal import current_principal, set_current
 from jwt_middleware.request.view import WSGIView
-from jwt_middleware.responses.headers import missing_from
+from jwt_middleware.responses.headers import headers_to_add
 from jwt_middleware.rules.requirements import Requirement, authenticated
 from jwt_middleware.verdict import (
     Allow,
@@ -48,7 +48,8 @@ EXTENSION = "jwt_middleware"
 
 View = Callable[..., Any]
 
-# What users of Flask-JWT-Extended have in their configuration, and what says the same here.
+# The settings of Flask-JWT-Extended, each with the setting that replaces it here, so that the error
+# of an application that migrates names the new setting.
 _ELSEWHERE = {
     "JWT_SECRET_KEY": "JWT_KEY = Secret.from_env(...)",
     "JWT_PUBLIC_KEY": "JWT_KEY",
@@ -66,40 +67,41 @@ _ELSEWHERE = {
 
 
 class JWT:
-    """The extension."""
+    """The Flask extension that protects an application with a guard."""
 
     guard: Guard
 
     def __init__(self, app: Flask | None = None, guard: Guard | None = None) -> None:
         """
         :param app: the application to guard; or call :meth:`init_app` later.
-        :param guard: the guard; or its options stand in ``app.config``, as ``JWT_RULES``.
+        :param guard: the guard. Without it the options are read from ``app.config``, such as
+            ``JWT_RULES``.
         :raises ConfigurationError: as :meth:`init_app` does.
         """
         if app is not None:
             self.init_app(app, guard)
 
     def init_app(self, app: Flask, guard: Guard | None = None) -> None:
-        """Put the guard in front of an application.
+        """Protect an application with the guard.
 
-        :raises ConfigurationError: for a wrong setting, or an application that is guarded already.
+        :raises ConfigurationError: for a wrong setting, or an application that has a guard already.
         """
         check_kind("app", app, Flask, "JWT(app), with the application")
         if EXTENSION in app.extensions:
             raise ConfigurationError(
-                f"init_app: the application {app.name!r} is guarded already: call it once"
+                f"init_app: the application {app.name!r} has a guard already: call init_app once"
             )
         settings = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
         self.guard = chosen_guard(
             guard or settings.pop("JWT_GUARD", None), cast("GuardOptions", _options(settings))
         )
         app.extensions[EXTENSION] = self
-        # In front of what the application itself does before a request.
+        # First, so that the guard decides before the application's ``before_request`` functions.
         app.before_request_funcs.setdefault(None, []).insert(0, self._before_request)
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
     def _before_request(self) -> Response | None:
-        """Hold on to what was judged: nothing inside has led the request elsewhere since."""
+        """Decide again if an inner middleware has changed the method or the path of the request."""
         if request.endpoint is not None:
             keep_apart(current_app.view_functions[request.endpoint])
         before = judged(request.environ)
@@ -117,7 +119,7 @@ class JWT:
 
 
 def _with_headers(wanted: Headers, response: Response) -> Response:
-    for name, value in missing_from(response.headers, wanted):
+    for name, value in headers_to_add(response.headers, wanted):
         response.headers.add(name, value)
     return response
 
@@ -128,28 +130,29 @@ def _options(settings: dict[str, Any]) -> dict[str, Any]:
         if name in _ELSEWHERE:
             raise ConfigurationError(f"{name} is Flask-JWT-Extended's: write {_ELSEWHERE[name]}")
         if name not in known:
-            # Without the prefix that all have in common.
+            # Compared without the prefix, because it would make all names look similar.
             bare = {each.removeprefix(PREFIX): each for each in known}
             near = get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.6)
             hint = f"did you mean {bare[near[0]]!r}?" if near else f"known are {', '.join(known)}"
-            raise ConfigurationError(f"app.config[{name!r}] is no option: {hint}")
+            raise ConfigurationError(f"app.config[{name!r}] must be a known option: {hint}")
     return {known[name]: value for name, value in settings.items()}
 
 
 def requires(requirement: Requirement | None = None) -> Callable[[View], View]:
-    """Ask more of a view's caller than the rule of its path does; plain and ``async`` views.
+    """Check a requirement beyond the rule of the path, for a plain or ``async`` view.
 
     For a whole blueprint: ``blueprint.before_request(requires(has_role("admin"))(lambda: None))``.
 
-    :param requirement: such as ``has_scope("orders:read")``; a valid token if left out.
+    :param requirement: such as ``has_scope("orders:read")``; by default a valid token.
         ``capture("name")`` in it is an argument of the route.
-    :raises ConfigurationError: if it is no requirement; at a call, if no guard stands in front.
+    :raises ConfigurationError: if ``requirement`` is not a Requirement; at a call, if no guard
+        protects the application.
     """
     asked = authenticated() if requirement is None else requirement
     if not isinstance(asked, Requirement):
         raise ConfigurationError(
-            f"requires({requirement!r}): that is no requirement, such as has_scope('orders:read'); "
-            "with nothing to ask for, write @requires()"
+            f"requires({requirement!r}) must be given a Requirement: write "
+            "@requires(has_scope('orders:read')), or @requires() for any valid token"
         )
 
     def decorate(view: View) -> View:
@@ -176,7 +179,8 @@ def _refusal(requirement: Requirement) -> Deny | None:
     guard = guard_of(request.environ)
     if guard is None:
         raise ConfigurationError(
-            f"{requirement} is asked for where no guard stands in front: JWT(app, guard=guard)"
+            f"{requirement} needs a guard that protects the application: write "
+            "JWT(app, guard=guard)"
         )
     captures = {name: str(value) for name, value in (request.view_args or {}).items()}
     return guard.integration.hold(request.environ[PRINCIPAL_KEY], requirement, captures)

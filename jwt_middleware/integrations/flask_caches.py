@@ -1,8 +1,7 @@
-"""Flask-Caching behind a guard: a page is kept for each caller, not for the next one.
+"""Keeps Flask-Caching from serving one caller's page to another caller.
 
-``@cache.cached()`` asks ``view.make_cache_key`` for the key of a page, which is its path. Here each
-such function gets the caller into its key. A view with ``make_cache_key=`` of its own says itself
-whom a page is for.
+``@cache.cached()`` calls ``view.make_cache_key`` for the key of a page, which is its path. This
+module adds the caller to that key. A view with its own ``make_cache_key=`` chooses the key itself.
 """
 
 import logging
@@ -19,7 +18,7 @@ _IS_APART = "_jwt_is_apart"
 
 
 def keep_apart(view: Any) -> None:
-    """Have the pages of a view kept for each caller."""
+    """Make Flask-Caching cache the pages of a view separately for each caller."""
     for each in _cached(view):
         own = vars(each)
         if _IS_APART in own:
@@ -27,8 +26,8 @@ def keep_apart(view: Any) -> None:
         own[_IS_APART] = True
         if "delete_memoized" in own:
             _log.warning(
-                "@cache.memoize() on the view %s keeps what it returns by its arguments, whoever "
-                "asks: write @cache.cached(), or have caller_key() among the arguments",
+                "@cache.memoize() on the view %s serves one caller's cached page to every caller: "
+                "write @cache.cached(), or pass caller_key() as an argument",
                 each.__qualname__,
             )
         else:
@@ -38,7 +37,7 @@ def keep_apart(view: Any) -> None:
 def _with_caller(make: Callable[..., Any]) -> Callable[..., str]:
     @wraps(make)
     def make_with_caller(*args: Any, **kwargs: Any) -> str:
-        # The same length each time and at the end, so that two keys differ where a part does.
+        # At the end and of fixed length, so that two keys differ whenever one of their parts does.
         return f"{make(*args, **kwargs)} {caller_key()}"
 
     return make_with_caller
@@ -50,8 +49,8 @@ def _cached(view: Any) -> Iterator[Any]:
     methods = [getattr(kind, name) for name in dir(kind)] if kind is not None else []
     for each in (view, *filter(callable, methods)):
         function: Any = each
-        # What is wrapped around a cached function has a copy of its attributes, which counts for
-        # nothing; inside stands the one that is asked.
+        # Every wrapped function is looked at, because a wrapper has only a copy of the attributes.
+        # Flask-Caching reads those of the innermost function.
         while function is not None:
             if _KEY in getattr(function, "__dict__", {}) and "uncached" in vars(function):
                 yield function

@@ -1,7 +1,7 @@
-"""What OpenAPI says of a guard: where a token goes, who may leave it out, and how one is refused.
+"""Describes a guard in OpenAPI: its security schemes, required scopes and refusals.
 
-Written for OpenAPI 3.1, where the names beside a security scheme of any type are what is required
-of the caller (§4.8.30).
+Written for OpenAPI 3.1, where the names listed with a security scheme of any type are what the
+caller must have (§4.8.30).
 """
 
 import re
@@ -32,32 +32,34 @@ from jwt_middleware.rules.table import Ruling
 from jwt_middleware.verdict import ErrorBody
 
 Security = list[dict[str, list[str]]]
-"""Alternatives; what stands in one of them is needed together."""
+"""A list of alternatives; all schemes in one alternative are needed together."""
 
-# A requirement of more alternatives than a person would read is told without its scopes.
+# A requirement with more alternatives is described without scopes, because a reader could not use
+# so long a list.
 MAX_WAYS = 8
 
-# What a name of OpenAPI may contain (§4.8.7.1), less the full stop, which begins an escape.
+# The characters of an OpenAPI name (§4.8.7.1) without the full stop, because it begins an escape.
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
-# No escape is one digit long, and none begins with two full stops.
+# Cannot be part of an escape, because an escape never begins with two full stops or has one digit.
 _AGAIN = ".."
 _TEXT = {"type": "string"}
 
 
 def schemes_of(sources: Iterable[TokenSource], name: str) -> dict[str, dict[str, str]]:
-    """Return the security schemes of the sources that a plain request can use, by name.
+    """Return, by name, the security schemes of the sources that a plain request can use.
 
-    :param name: what the bearer scheme is called; the names of others begin with it.
-    :raises ConfigurationError: if there is none that OpenAPI has words for.
+    :param name: the name of the bearer scheme; the names of others begin with it.
+    :raises ConfigurationError: if OpenAPI cannot describe any of the sources.
     """
     found: dict[str, dict[str, str]] = {}
     for label, scheme in filter(None, (_scheme_of(source, name) for source in sources)):
-        # One header may carry a token after each of several words.
+        # Numbered, because several sources may read the same header, each with another scheme.
         same = sum(each.partition(_AGAIN)[0] == label for each in found)
         found[f"{label}{_AGAIN}{same + 1}" if same else label] = scheme
     if not found:
         raise ConfigurationError(
-            "secure_openapi: OpenAPI has no words for any of the token sources of this guard"
+            "secure_openapi: the guard's token_sources cannot be described in OpenAPI: add "
+            "BearerHeader() to them"
         )
     return found
 
@@ -91,16 +93,16 @@ def _key(parameter: str, name: str, place: str) -> tuple[str, dict[str, str]]:
 
 
 def _escaped(text: str, also: str = "") -> str:
-    """Return text of ASCII so that no other text comes to the same.
+    """Return ASCII text with its special characters escaped, different for every text.
 
-    :param also: what else is escaped: the hyphen, where a hyphen would look like another name.
+    :param also: one more character to escape: the hyphen, if it could be read as a separator.
     """
     found = _NOT_IN_A_NAME.sub(lambda met: f".{ord(met[0]):02X}", text)
     return found.replace(also, f".{ord(also):02X}") if also else found
 
 
 def ways_of(requirement: Requirement) -> list[list[str]]:
-    """Return the sets of scopes that a requirement can be met with, as far as scopes go."""
+    """Return the alternative sets of scopes that a requirement needs, without its other parts."""
     return [sorted(way) for way in dict.fromkeys(_ways(requirement))]
 
 
@@ -120,7 +122,7 @@ def _together(some: list[frozenset[str]], others: list[frozenset[str]]) -> list[
 
 
 def both(some: Security, others: Security) -> Security:
-    """Return the alternatives where one of each is needed."""
+    """Return the alternatives that combine one of each list."""
     if not others:
         return [] if some == [{}] else some
     return [{**one, **other} for one in some for other in others]
@@ -129,7 +131,7 @@ def both(some: Security, others: Security) -> Security:
 def refusals_of(error_body: ErrorBody) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return the schema of a refusal's body, and the responses by status that refer to it.
 
-    There is no schema for bodies that a callable writes.
+    The schema is empty if a callable writes the bodies.
     """
     shape: dict[str, Any] = {}
     schema: dict[str, Any] = {}
@@ -140,26 +142,26 @@ def refusals_of(error_body: ErrorBody) -> tuple[dict[str, Any], dict[str, dict[s
         shape = {"content": {media_type: {"schema": reference}}}
     shape["headers"] = {"WWW-Authenticate": {"description": "RFC 6750 §3", "schema": _TEXT}}
     return schema, {
-        "401": {"description": "There is no token, or none that can be trusted", **shape},
+        "401": {"description": "The token is missing or cannot be trusted", **shape},
         "403": {"description": "The token does not grant what is asked for", **shape},
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What the code of an operation asks for, beyond the rule of its path."""
+    """The requirements in the code of an operation, beyond the rule of its path."""
 
     requirements: tuple[Requirement, ...] = ()
     admits_anonymous: bool = True
 
 
 class Locks:
-    """Writes what a guard asks for into the operations of a document."""
+    """Writes the requirements of a guard into the operations of an OpenAPI document."""
 
     def __init__(self, guard: Guard, name: str) -> None:
         """
-        :param name: what the bearer scheme is called.
-        :raises ConfigurationError: if OpenAPI has no words for the guard's token sources.
+        :param name: the name of the bearer scheme.
+        :raises ConfigurationError: if OpenAPI cannot describe any of the guard's token sources.
         """
         self.schemes = schemes_of(guard.integration.token_sources, name)
         self.schema, self._responses = refusals_of(guard.integration.error_body)
@@ -171,9 +173,9 @@ class Locks:
     def put(
         self, operation: dict[str, Any], method: str, rulings: Iterable[Ruling], demands: Demands
     ) -> None:
-        """Lock one operation as far as it is.
+        """Add the security and the refusals of one operation to it.
 
-        :param rulings: those that some request to it gets.
+        :param rulings: the rulings that requests to the operation can get.
         """
         found: Security = []
         for ruling in rulings:

@@ -1,8 +1,8 @@
-"""Starlette: what one endpoint asks for, beyond the rule of its path.
+"""Starlette: requirements of single endpoints, beyond the rule of the path.
 
-The middleware sets ``request.user``, ``request.auth.scopes`` and ``request.state.user``, which
-Starlette's own ``requires`` works with. Ours says 401 with a challenge to the anonymous, and 403 to
-the others.
+The middleware sets ``request.user``, ``request.auth.scopes`` and ``request.state.user``, so
+Starlette's own ``requires`` works too. The ``requires`` of this module responds with 401 and a
+challenge to an anonymous caller, and with 403 to others.
 """
 
 from collections.abc import Callable
@@ -34,13 +34,13 @@ _NAMES = ("request", "websocket")
 
 
 def requires(requirement: Requirement) -> Callable[[Endpoint[..., Any]], Endpoint[..., Any]]:
-    """Ask more of an endpoint's caller than the rule of its path does.
+    """Check a requirement of an endpoint beyond the rule of its path.
 
     For functions and methods, plain or ``async``, of a request or a WebSocket. ``capture("name")``
     in the requirement is the route's path parameter.
 
-    :raises ConfigurationError: if it is no requirement, or the endpoint has no parameter
-        ``request`` or ``websocket``; at a call, if no guard stands in front of the application.
+    :raises ConfigurationError: if ``requirement`` is not a Requirement, or the endpoint has no
+        parameter ``request`` or ``websocket``; at a call, if no guard protects the application.
     """
     checked_requirement("requires", requirement)
 
@@ -90,21 +90,23 @@ def _connection(
 
 
 def checked_requirement(call: str, requirement: object) -> Requirement:
-    """Return a requirement.
+    """Return a requirement, checked.
 
-    :raises ConfigurationError: if it is none, naming the call that it was given to.
+    :param call: the name of the call that it was given to, for the error.
+    :raises ConfigurationError: if it is not a Requirement.
     """
     if not isinstance(requirement, Requirement):
         raise ConfigurationError(
-            f"{call}({requirement!r}): that is no requirement, such as has_scope('orders:read')"
+            f"{call}({requirement!r}) must be given a Requirement: write "
+            f"{call}(has_scope('orders:read'))"
         )
     return requirement
 
 
 def refusal_of(connection: HTTPConnection, requirement: Requirement) -> Deny | None:
-    """Return the refusal of a caller who does not meet a requirement; ``None`` if it is met.
+    """Return the refusal if the caller does not meet a requirement; otherwise ``None``.
 
-    :raises ConfigurationError: if no guard stands in front of the application.
+    :raises ConfigurationError: if no guard protects the application.
     """
     return judged(connection, requirement)[1]
 
@@ -112,19 +114,19 @@ def refusal_of(connection: HTTPConnection, requirement: Requirement) -> Deny | N
 def judged(
     connection: HTTPConnection, requirement: Requirement, *, admits_anonymous: bool = False
 ) -> tuple[Principal, Deny | None]:
-    """Return who is calling, and the refusal if they do not meet a requirement.
+    """Return the caller, and the refusal if the caller does not meet a requirement.
 
-    :param admits_anonymous: whether nothing is asked of the anonymous.
-    :raises ConfigurationError: if no guard stands in front of the application.
+    :param admits_anonymous: whether an anonymous caller passes without meeting it.
+    :raises ConfigurationError: if no guard protects the application.
     """
     scope = connection.scope
     guard = guard_of(scope)
     if guard is None:
         raise ConfigurationError(
-            f"{requirement} is asked for where no guard stands in front: "
+            f"{requirement} needs a guard that protects the application: write "
             "app.add_middleware(JWTMiddleware, guard=guard)"
         )
-    # Not ``scope["user"]``, which another middleware may have set since.
+    # ``scope["user"]`` is not used, because another middleware may have replaced it.
     principal: Principal = scope[PRINCIPAL_KEY]
     if admits_anonymous and not principal.is_authenticated:
         return principal, None
@@ -133,16 +135,16 @@ def judged(
 
 
 def as_response(deny: Deny) -> Response:
-    """Return a refusal as Starlette answers it."""
+    """Return a refusal as a Starlette response."""
     response = Response(deny.body, deny.status)
     response.raw_headers = list(deny.raw_headers)
     return response
 
 
 async def refuse_socket(websocket: WebSocket, deny: Deny) -> None:
-    """Refuse a WebSocket that was not accepted yet, as the middleware does."""
+    """Refuse a WebSocket before it is accepted, as the middleware does."""
     if "websocket.http.response" in (websocket.scope.get("extensions") or {}):
         await websocket.send_denial_response(as_response(deny))
     else:
-        # RFC 6455 §7.4.1: 1008 is a violation of policy.
+        # RFC 6455 §7.4.1: 1008 means a policy violation.
         await websocket.close(1008, deny.code)

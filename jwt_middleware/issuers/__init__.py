@@ -1,1 +1,1 @@
-"""The issuers that are trusted: as configured, and in service."""
+"""The trusted issuers: their configuration, and their state at run time."""

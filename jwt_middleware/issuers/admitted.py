@@ -1,6 +1,6 @@
-"""A rule in place of a list of issuers, as the configuration says it.
+"""Configuration of a rule that admits issuers, in place of a list.
 
-What is in service, with keys and memory, is ``issuers/admitted_pool.py``.
+The run-time state, with keys and caches, is in ``issuers/admitted_pool.py``.
 """
 
 from collections.abc import Callable
@@ -9,48 +9,50 @@ from inspect import iscoroutinefunction
 from jwt_middleware.checks import check_count, check_seconds
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.keys.remote.shared_fetch import MAX_FLIGHTS
+from jwt_middleware.keys.remote.pool_limits import MAX_FETCHES
 from jwt_middleware.tokens.grants import (
     GrantsOption,
     checked_grants,
 )
 
-# What the SDKs of Auth0 keep; a hundred key sets are a few megabytes.
+# The limit of the SDKs of Auth0; a hundred key sets take a few megabytes.
 MAX_ISSUERS = 100
 
 
 class AdmittedIssuers:
-    """Issuers that a rule admits, where no list can name them all."""
+    """Issuers that a rule admits, for applications that cannot list them all."""
 
     def __init__(
         self,
         admit: Callable[[str], Issuer | None],
         *,
         most: int = MAX_ISSUERS,
-        max_flights: int = MAX_FLIGHTS,
+        max_flights: int = MAX_FETCHES,
         readmit_after: float = 300,
         grants: GrantsOption = None,
     ) -> None:
         """
-        :param admit: is given the exact ``iss`` of a token that is not verified yet, and returns
-            the issuer of that very name, or ``None`` if it is not trusted. Nothing else of a token
-            reaches it. It runs on the thread or event loop of the request, several at once, and
-            must answer from memory. If it raises, the token is refused with 503
-            ``keys_unavailable`` and the log says where.
-        :param most: issuers whose keys are kept; the least recently used make room, those of whom
-            no token was ever good first.
-        :param max_flights: key fetches that may be under way at once, over all of them.
-        :param readmit_after: seconds after which the rule is asked again; for so long an issuer
-            stays trusted that the rule no longer admits.
-        :param grants: the names that their tokens may grant, see ``Issuer``. Left out, they grant
-            nothing but what an issuer that the rule returns says itself; ``ANY_GRANTS``: whatever
-            any of them writes into a token counts.
-        :raises ConfigurationError: for a rule that is none, or ``most`` not above ``max_flights``.
+        :param admit: a function from the exact ``iss`` of a token that is not verified yet to the
+            issuer of the same name, or to ``None`` if it is not trusted. It gets nothing else of
+            the token. It runs on the thread or event loop of the request, several calls at once,
+            and must not block. If it raises, the token is refused with 503 ``keys_unavailable``
+            and the log says where.
+        :param most: how many issuers' keys are cached. The least recently used issuers are dropped,
+            those without any verified token first.
+        :param max_flights: how many key fetches may run at once for issuers with a verified token,
+            for issuers that had one and were dropped since, and for all others.
+        :param readmit_after: seconds after which the rule is called again. An issuer that the rule
+            no longer admits stays trusted for as long.
+        :param grants: the names that their tokens may grant, see ``Issuer``. By default they grant
+            only what the ``grants`` of an issuer that the rule returns list. ``ANY_GRANTS``: every
+            name in a token of any of them counts.
+        :raises ConfigurationError: if ``admit`` is not a plain function, or ``most`` is
+            not above ``max_flights``.
         """
         if not callable(admit) or iscoroutinefunction(admit):
             raise ConfigurationError(
-                f"admit={admit!r} must be a plain function from an issuer's name to an Issuer or "
-                "None; what must be awaited cannot decide here"
+                f"admit={admit!r} must be a plain function: write one that takes an issuer's name "
+                "and returns an Issuer or None, without await"
             )
         check_count("most", most)
         check_count("max_flights", max_flights)

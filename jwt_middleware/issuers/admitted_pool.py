@@ -19,22 +19,24 @@ from jwt_middleware.events import Observer
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.issuers.trusted import Trust, source_of
+from jwt_middleware.issuers.trusted import TrustedIssuer, source_of
 from jwt_middleware.keys.distrust import Distrusted
-from jwt_middleware.keys.remote.rate_limits import Bucket
-from jwt_middleware.keys.remote.shared_fetch import (
+from jwt_middleware.keys.remote.pool_limits import (
+    RETURNING_BURST,
+    RETURNING_INTERVAL,
     UNPROVEN_BURST,
     UNPROVEN_INTERVAL,
-    FlightLimit,
-    Share,
+    PoolLimit,
+    PoolShare,
 )
-from jwt_middleware.keys.source import KeySource
+from jwt_middleware.keys.remote.rate_limits import RateLimit
+from jwt_middleware.keys.source import KeySource, RemoteKeySource
 
 _log = logging.getLogger("jwt_middleware")
 
-# Issuers that lost their place and were proven before: they come back as what they are. A name is
-# an address; what is longer is not remembered.
-MAX_PROVEN_BEFORE = 10_000
+# Issuers that lost their place and were proven before: each has a budget of its own, which outlives
+# its keys. A name is an address; what is longer is not remembered.
+MAX_RETURNING = 10_000
 MAX_NAME_LENGTH = 512
 
 # A rule that fails may do so for every token, and anybody can send those.
@@ -42,168 +44,227 @@ LOG_BURST = 10
 LOG_INTERVAL = 60.0
 
 
-class Admissions:
+class AdmittedPool:
     """The issuers that one rule has admitted and that are in service."""
 
     def __init__(
         self,
-        rule: AdmittedIssuers,
+        policy: AdmittedIssuers,
         clock: Clock,
         observers: tuple[Observer, ...],
-        forget: Callable[[Trust], None],
+        forget: Callable[[TrustedIssuer], None],
     ) -> None:
         """:param forget: told of an issuer that is no longer in service."""
-        self._rule = rule
+        self._policy = policy
         self._clock = clock
         self._observers = observers
         self._forget = forget
         now = clock.monotonic()
-        self._limit = FlightLimit(rule.max_flights, Bucket(UNPROVEN_BURST, UNPROVEN_INTERVAL, now))
-        self._log_budget = Bucket(LOG_BURST, LOG_INTERVAL, now)
-        self._proven_before: OrderedDict[str, None] = OrderedDict()
-        self._shares: WeakKeyDictionary[KeySource, Share] = WeakKeyDictionary()
+        budget = RateLimit(UNPROVEN_BURST, UNPROVEN_INTERVAL, now)
+        self._limit = PoolLimit(policy.max_flights, budget)
+        self._log_budget = RateLimit(LOG_BURST, LOG_INTERVAL, now)
         self._is_closed = False
-        self._trusts: OrderedDict[str, Trust] = OrderedDict()
+        self._issuers: OrderedDict[str, TrustedIssuer] = OrderedDict()
         """By name; of those that have shown a good token, the latest to do so stands last."""
         self._proven: set[str] = set()
+        self._returning: OrderedDict[str, RateLimit] = OrderedDict()
+        """What the tokens may cost of issuers that were proven before and have no place."""
         self._withdrawn = dict[str, Distrusted]()
-        """What an operator has withdrawn of issuers that are not in service."""
+        """What an operator has withdrawn, by the name of the issuer, in service or not."""
         # An issuer may lose its place while requests still wait for its keys. As long as anybody
-        # holds them they are found here, and whoever waited is served.
+        # holds them they are found here, and all keys of one name share what was withdrawn.
         self._sources: WeakValueDictionary[object, KeySource] = WeakValueDictionary()
+        self._distrusted: WeakValueDictionary[str, Distrusted] = WeakValueDictionary()
+        self._names: WeakKeyDictionary[KeySource, str] = WeakKeyDictionary()
+        self._shares: WeakKeyDictionary[KeySource, PoolShare] = WeakKeyDictionary()
         self._lock = TinyLock()
         renew_after_fork(self)
 
-    def live(self) -> list[Trust]:
+    def in_service(self) -> list[TrustedIssuer]:
         """Return the issuers in service."""
         with self._lock:
-            return list(self._trusts.values())
+            return list(self._issuers.values())
 
-    def get(self, issuer: str) -> Trust | None:
+    def get(self, name: str) -> TrustedIssuer | None:
         """Return the issuer of that name; ``None`` if the rule does not admit it.
 
         :raises KeysUnavailable: if the rule cannot tell, or this is closed.
         """
-        known = self._trusts.get(issuer)
+        known = self._issuers.get(name)
         if known is not None and self._is_recent(known):
             return known
         if known is None and self._is_closed:
             raise KeysUnavailable("the guard is closed")
         try:
-            settings = self._asked(issuer)
-            made = None if settings is None else self._in_service(settings, known)
+            settings = self._asked(name)
+            made = None if settings is None else self._made(settings, known)
         except Exception as problem:  # noqa: BLE001 - the rule is foreign code
             raise self._undecided(problem) from None
-        return self._exchange(issuer, known, made)
+        return self._exchange(name, known, made)
 
-    def _is_recent(self, known: Trust) -> bool:
+    def _is_recent(self, known: TrustedIssuer) -> bool:
         # The greater of both ages counts: for so long an issuer is trusted that no longer is one.
         return (
             self._clock.monotonic() < known.admitted_until
             and self._clock.now() < known.admitted_before
         )
 
-    def _asked(self, issuer: str) -> Issuer | None:
-        settings = self._rule.admit(issuer)
+    def _asked(self, name: str) -> Issuer | None:
+        settings = self._policy.admit(name)
         if settings is None:
             return None
         if not isinstance(settings, Issuer):
             raise TypeError("the rule returned neither an Issuer nor None")
         # To trust one name with the keys of another is what nobody means.
-        if settings.issuer != issuer or settings.aliases:
+        if settings.issuer != name or settings.aliases:
             raise ValueError("the rule returned an Issuer of another name")
-        return settings.admitted_with(self._rule.grants)
+        return settings.admitted_with(self._policy.grants)
 
-    def _in_service(self, settings: Issuer, known: Trust | None) -> Trust:
-        if known is None or known.settings.key_settings != settings.key_settings:
-            return Trust(settings, self._source(settings, known))
-        if known.settings.token_settings != settings.token_settings:
-            return Trust(settings, known.source)
+    def _made(self, settings: Issuer, known: TrustedIssuer | None) -> TrustedIssuer:
+        if known is None or known.issuer.key_settings != settings.key_settings:
+            return TrustedIssuer(settings, self._source(settings))
+        if known.issuer.token_settings != settings.token_settings:
+            return TrustedIssuer(settings, known.keys)
         return known
 
-    def _source(self, settings: Issuer, known: Trust | None) -> KeySource:
+    def _source(self, settings: Issuer) -> KeySource:
+        """Return the keys of an issuer; two who ask at once get the same."""
         with self._lock:
             kept = self._sources.get(settings.key_settings)
-            distrusted = self._withdrawn.get(settings.issuer or "")
-        if known is not None:
-            distrusted = known.source.distrusted
-        if kept is not None and not distrusted:
+            distrusted = self._distrusted_of(settings.issuer or "")
+        if kept is not None:
             return kept
-        if kept is not None and kept.distrusted is distrusted:
-            # One that was put aside may still hold what was withdrawn meanwhile.
-            kept.apply_withdrawals()
-            return kept
-        share = Share(self._limit)
-        share.is_proven = self._was_proven(settings.issuer or "")
-        source = source_of(settings, self._clock, self._observers, share, distrusted)
+        share = PoolShare(self._limit)
+        made = source_of(settings, self._clock, self._observers, share, distrusted)
         with self._lock:
-            self._shares[source] = share
-        return source
+            kept = self._sources.setdefault(settings.key_settings, made)
+            if kept is made:
+                self._register(settings.issuer or "", made, share)
+        return kept
 
-    def _was_proven(self, name: str) -> bool:
-        return name in self._proven or name in self._proven_before
+    def _distrusted_of(self, name: str) -> Distrusted:
+        """Return what was withdrawn of an issuer, one object for all keys of that name."""
+        distrusted = self._withdrawn.get(name) or self._distrusted.get(name) or Distrusted()
+        return self._distrusted.setdefault(name, distrusted)
 
-    def _exchange(self, issuer: str, known: Trust | None, made: Trust | None) -> Trust | None:
+    def _register(self, name: str, source: KeySource, share: PoolShare) -> None:
+        self._names[source] = name
+        self._shares[source] = share
+        share.is_proven = name in self._proven
+        share.returning = self._returning.get(name)
+        if share.returning is not None:
+            self._returning.move_to_end(name)
+
+    def _exchange(
+        self, name: str, known: TrustedIssuer | None, made: TrustedIssuer | None
+    ) -> TrustedIssuer | None:
         """Put what the rule said in the place of what was known, unless another was faster."""
+        gone: list[TrustedIssuer] = []
         with self._lock:
-            current = self._trusts.get(issuer)
+            current = self._issuers.get(name)
             if current is not known and current is not None:
                 return current
-            gone = self._retire(issuer) if current is not None and made is not current else []
-            if made is not None:
-                made.admitted_until = self._clock.monotonic() + self._rule.readmit_after
-                made.admitted_before = self._clock.now() + self._rule.readmit_after
-                self._trusts[issuer] = made
-                self._sources[made.settings.key_settings] = made.source
-                gone += self._make_room(issuer)
-        for trust in gone:
-            self._forget(trust)
+            is_refused = self._is_closed and made is not None and made is not current
+            if made is None:
+                gone = [] if current is None else self._retire(name)
+            elif is_refused:
+                self._sources.pop(made.issuer.key_settings, None)
+            else:
+                gone = self._put(name, current, made)
+        for each in gone:
+            self._forget(each)
+        if is_refused and made is not None:
+            # Closed while the rule made up its mind: nothing of it stays open.
+            _close(made.keys)
+            raise KeysUnavailable("the guard is closed")
         return made
 
-    def _make_room(self, newest: str) -> list[Trust]:
-        if len(self._trusts) <= self._rule.most:
+    def _put(
+        self, name: str, current: TrustedIssuer | None, made: TrustedIssuer
+    ) -> list[TrustedIssuer]:
+        """Have an issuer in service; return those of which there may be tokens to forget."""
+        made.admitted_until = self._clock.monotonic() + self._policy.readmit_after
+        made.admitted_before = self._clock.now() + self._policy.readmit_after
+        self._issuers[name] = made
+        if current is None:
+            return self._make_room(name)
+        return [current] if current is not made and name in self._proven else []
+
+    def _make_room(self, newest: str) -> list[TrustedIssuer]:
+        if len(self._issuers) <= self._policy.most:
             return []
-        # A name can be written into a token by anybody; a good signature cannot.
-        others = [name for name in self._trusts if name != newest and name not in self._proven]
-        idle = (name for name in others if not self._trusts[name].source.health().is_fetching)
         # Without one the newest has no place until a token of it was good. A request that waits for
         # its keys holds them meanwhile.
-        return self._retire(next(idle, newest))
+        return self._retire(self._unproven_and_idle(newest) or newest)
 
-    def _retire(self, issuer: str) -> list[Trust]:
+    def _unproven_and_idle(self, keep: str) -> str | None:
+        """Return an issuer that may go first: anybody can write a name, but not a good token."""
+        for name, issuer in self._issuers.items():
+            if name == keep or name in self._proven or issuer.keys.health().is_fetching:
+                continue
+            return name
+        return None
+
+    def _retire(self, name: str) -> list[TrustedIssuer]:
         """Take an issuer out of service; return it if there may be tokens to forget."""
-        trust = self._trusts.pop(issuer)
-        # For good means for good: the next time this issuer is in service, too.
-        if trust.source.distrusted:
-            self._withdrawn[issuer] = trust.source.distrusted
-        if issuer not in self._proven:
+        issuer = self._issuers.pop(name)
+        if name not in self._proven:
             # No token of it was ever good, and to look for one would cost whoever comes next.
             return []
-        self._proven.discard(issuer)
-        if len(issuer) <= MAX_NAME_LENGTH:
-            self._proven_before[issuer] = None
-            if len(self._proven_before) > MAX_PROVEN_BEFORE:
-                self._proven_before.popitem(last=False)
-        return [trust]
+        self._proven.discard(name)
+        self._remember(name, self._shares.get(issuer.keys))
+        return [issuer]
 
-    def proved(self, trust: Trust) -> bool:
+    def _remember(self, name: str, share: PoolShare | None) -> None:
+        """Remember that an issuer was proven, and give it a budget that outlives its keys."""
+        now = self._clock.monotonic()
+        limit = self._returning.get(name) or RateLimit(RETURNING_BURST, RETURNING_INTERVAL, now)
+        if share is not None:
+            share.is_proven, share.returning = False, limit
+        if len(name) > MAX_NAME_LENGTH:
+            return
+        self._returning[name] = limit
+        self._returning.move_to_end(name)
+        if len(self._returning) > MAX_RETURNING:
+            self._returning.popitem(last=False)
+
+    def proved(self, issuer: TrustedIssuer) -> bool:
         """Take note of a good token: its issuer keeps its place the longest.
 
         :return: whether it is in service.
         """
-        name = trust.issuer or ""
-        gone: list[Trust] = []
+        name = issuer.name or ""
+        gone: list[TrustedIssuer] = []
         with self._lock:
-            share = self._shares.get(trust.source)
-            if share is None or self._trusts.setdefault(name, trust) is not trust:
+            share = self._shares.get(issuer.keys)
+            if share is None or self._issuers.setdefault(name, issuer) is not issuer:
                 return False
             share.is_proven = True
             self._proven.add(name)
-            self._trusts.move_to_end(name)
-            if len(self._trusts) > self._rule.most:
-                gone = self._retire(next(iter(self._trusts)))
+            self._issuers.move_to_end(name)
+            if len(self._issuers) > self._policy.most:
+                gone = self._retire(self._unproven_and_idle(name) or next(iter(self._issuers)))
         for each in gone:
             self._forget(each)
+        return True
+
+    def distrust(self, name: str, kid: str | None) -> bool:
+        """Withdraw a key of an issuer, or all, whether or not it has a place.
+
+        :return: whether the rule admits it.
+        :raises KeysUnavailable: if the rule cannot tell.
+        :raises ConfigurationError: if there is nothing to withdraw.
+        """
+        issuer = self.get(name)
+        if issuer is None:
+            return False
+        with self._lock:
+            # For good means for good: an issuer without a place is held by nobody else.
+            self._withdrawn[name] = issuer.keys.distrusted
+            sources = [source for source, owner in self._names.items() if owner == name]
+        holders = [each for each in sources if kid is not None or each.snapshot is not None]
+        for source in holders or [issuer.keys]:
+            source.distrust(kid)
         return True
 
     def open(self) -> None:
@@ -211,11 +272,15 @@ class Admissions:
         self._is_closed = False
 
     def close(self) -> None:
-        """Admit nobody any more, and close what is in service."""
-        self._is_closed = True
-        for trust in self.live():
-            if trust.remote is not None:
-                trust.remote.close()
+        """Admit nobody any more, and close what is in service or waited for."""
+        with self._lock:
+            self._is_closed = True
+            sources = list(self._names)
+            self._sources = WeakValueDictionary(
+                {each.issuer.key_settings: each.keys for each in self._issuers.values()}
+            )
+        for source in sources:
+            _close(source)
 
     def after_fork(self) -> None:
         """Start over in a forked child, with the keys of its parent."""
@@ -233,3 +298,8 @@ class Admissions:
             place = extract_tb(problem.__traceback__)[-1]
             _log.error("issuer_admission_failed: %s at %s:%s", kind, place.filename, place.lineno)
         return KeysUnavailable(f"the rule for admitted issuers failed ({kind})")
+
+
+def _close(source: KeySource) -> None:
+    if isinstance(source, RemoteKeySource):
+        source.close()

@@ -1,8 +1,8 @@
-"""Whom we trust, as the configuration says it.
+"""Configuration of a trusted issuer.
 
-An :class:`Issuer` is a name, audiences, algorithms, where keys come from and where claims stand.
-:class:`AdmittedIssuers` is a rule in the place of a list. Both are values; what is in service, with
-keys and memory, stands beside it in this package.
+An :class:`Issuer` has a name, audiences, algorithms, a source of keys and paths of claims.
+:class:`AdmittedIssuers` is a rule in place of a list of issuers. Both are values. The run-time
+state, with keys and caches, is in other modules of this package.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +15,7 @@ from jwt_middleware.crypto.algorithms import ASYMMETRIC, select
 from jwt_middleware.crypto.key_options import KeyOption, read_keys
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.tenants import TENANT, Tenants, checked_tenants
-from jwt_middleware.keys.remote.http import Fetcher
+from jwt_middleware.keys.remote.http import Fetcher, HTTPFetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.principal import ClaimPath, claim_path
 from jwt_middleware.tokens.claims import SAYS_ITS_KIND, AnyAudience, ClaimPolicy
@@ -65,7 +65,7 @@ class IssuerOptions(TypedDict, total=False):
 
 
 class Issuer:
-    """One issuer that is trusted, and what its tokens must be like."""
+    """One trusted issuer, and the requirements of its tokens."""
 
     def __init__(
         self,
@@ -97,39 +97,40 @@ class Issuer:
     ) -> None:
         """
         :param issuer: the exact ``iss`` of its tokens (RFC 8725 §3.8). With neither ``keys`` nor
-            ``jwks_uri`` its keys are found from here by discovery.
-        :param audience: who we are; a token must name one of these. ``None``: it must name nobody.
-            ``ANY_AUDIENCE``: it may name anybody.
+            ``jwks_uri`` its keys are found from this name by discovery.
+        :param audience: the names of this service; a token must have one of them in ``aud``.
+            ``None``: it must have no ``aud``. ``ANY_AUDIENCE``: any ``aud`` is accepted.
         :param keys: keys that the configuration holds (see ``KeyOption``).
         :param jwks_uri: where its key set is published.
         :param discovery: where its discovery document is, if that is not below its name. The
-            document must name the issuer all the same, byte for byte.
+            document must still name the issuer, byte for byte.
         :param algorithms: the names that a token's header may use.
-        :param leeway: seconds that its clock and ours may differ.
-        :param required_claims: claims that must be there, besides ``iss``, ``aud`` and ``exp``.
+        :param leeway: seconds that the clocks of the issuer and of this service may differ.
+        :param required_claims: claims that must be present, besides ``iss``, ``aud`` and ``exp``.
         :param required_values: claims that must have a value, or one of several: text, a whole
             number or a boolean, compared as JSON.
         :param require_exp: whether a token without ``exp`` is refused.
         :param token_types: accepted values of ``typ``; ``None`` for a header without one.
-        :param accept_id_tokens: whether an ID token passes for an access token.
-        :param accept_bound_as_bearer: whether a token bound to a key passes as a plain bearer.
+        :param accept_id_tokens: whether an ID token is accepted as an access token.
+        :param accept_bound_as_bearer: whether a token bound to a key is accepted as a
+            bearer token.
         :param max_lifetime: seconds that may lie between ``iat`` and ``exp``.
-        :param scopes_claim: where scopes stand: text separated by spaces, or an array.
-        :param roles_claim: where roles stand, such as ``realm_access.roles``.
-        :param permissions_claim: where permissions stand.
+        :param scopes_claim: the claim with the scopes: text separated by spaces, or an array.
+        :param roles_claim: the claim with the roles, such as ``realm_access.roles``.
+        :param permissions_claim: the claim with the permissions.
         :param grants: the names that its tokens may grant, such as ``{"roles": ["editor"],
-            "scopes": ["orders:read"]}``. No other name in them counts, and of a kind that is not
-            listed none does. Left out, all count; for an issuer that a rule admitted, what
-            ``AdmittedIssuers(grants=)`` says. ``ANY_GRANTS``: all count there too.
+            "scopes": ["orders:read"]}``. Other names are ignored, and so are all names of a kind
+            that is not listed. By default all names count; for an issuer that a rule admitted,
+            those in ``AdmittedIssuers(grants=)``. ``ANY_GRANTS``: all count there too.
         :param claims_type: a dataclass, TypedDict, msgspec Struct or pydantic model;
-            ``principal.typed`` is the claims as a value of it, and a misfit is refused.
-        :param aliases: other spellings of its name that its tokens may carry; the principal has
-            the name.
+            ``principal.typed`` has the claims as a value of it. A misfit is refused.
+        :param aliases: other spellings of its name that tokens may carry; the principal has the
+            name itself.
         :param tenants: for an issuer with tenants, those that are trusted: GUIDs, or
-            ``ANY_TENANT``. ``{tenantid}`` in the name stands for the tenant; the claim ``tid`` must
+            ``ANY_TENANT``. ``{tenantid}`` in the name is the tenant's place; the claim ``tid`` must
             agree with ``iss``, and so must the ``issuer`` of a key that names one.
         :param resolver: how its key set is fetched and kept.
-        :param fetcher: asks over the network in place of :class:`HTTPFetcher`'s defaults.
+        :param fetcher: fetches over the network, in place of an :class:`HTTPFetcher` with defaults.
         :param seed: what ``Guard.export_keys`` returned, here or in another process.
         :raises ConfigurationError: naming the setting, the value and the fix.
         """
@@ -172,7 +173,7 @@ class Issuer:
             scopes_claims=(claim_path(scopes_claim, "scopes_claim"),),
             roles_claims=(claim_path(roles_claim, "roles_claim"),),
             permissions_claims=(claim_path(permissions_claim, "permissions_claim"),),
-            # Where the configuration says the value itself, that is all that is asked.
+            # A claim in ``required_values`` is left out, because its value is checked already.
             kind_claims=tuple(
                 name
                 for name in SAYS_ITS_KIND
@@ -183,18 +184,18 @@ class Issuer:
         if keys is None and any(row.is_symmetric for row in self.algorithms.values()):
             raise ConfigurationError(
                 f"Issuer({issuer!r}): algorithms={list(self.algorithms)} need a shared secret, and "
-                "a published key set cannot hold one: give keys=Secret.from_env(...)"
+                "a published key set cannot hold one: write keys=Secret.from_env(...)"
             )
         if self.is_template and keys is None and jwks_uri is None and discovery is None:
             raise ConfigurationError(
-                f"Issuer({issuer!r}): a name with {TENANT} is no address to discover keys at: "
-                "give discovery= or jwks_uri="
+                f"Issuer({issuer!r}): keys cannot be discovered at a name with {TENANT}: "
+                "write discovery= or jwks_uri="
             )
 
     def admitted_with(self, grants: Grants | AnyGrants | None) -> "Issuer":
-        """Return this issuer as a rule admits it; its own ``grants`` count more.
+        """Return this issuer with the grants of its rule, unless it has its own ``grants``.
 
-        :param grants: what the rule's issuers may grant.
+        :param grants: the grants of the issuers that the rule admits.
         """
         if self.grants is not None:
             return self
@@ -204,20 +205,23 @@ class Issuer:
 
     @property
     def is_template(self) -> bool:
-        """Whether the name stands for many issuers, one a tenant."""
+        """Whether the name is a template for many issuers, one per tenant."""
         return self.issuer is not None and TENANT in self.issuer
 
     @property
     def key_settings(self) -> tuple[Any, ...]:
-        """Where its keys come from, as a value that can be compared and hashed."""
-        fetcher = None if self.fetcher is None else id(self.fetcher)
+        """The source of its keys, as a value that can be compared and hashed."""
+        fetcher: object = None if self.fetcher is None else id(self.fetcher)
+        if type(self.fetcher) is HTTPFetcher:
+            # Compared by value, because a rule may make a new one at every call.
+            fetcher = self.fetcher.value
         algorithms = tuple(self.algorithms)
         place = (self.issuer, self.jwks_uri, self.discovery, algorithms, self.resolver)
         return (*place, fetcher, self.keys)
 
     @property
     def token_settings(self) -> tuple[Any, ...]:
-        """What its tokens must be like, as a value that can be compared."""
+        """The requirements of its tokens, as a value that can be compared."""
         names = (self.issuer, self.aliases, self.tenants)
         typed = None if self.typed_claims is None else self.typed_claims.claims_type
         policy = (self.policy, self.required_values, typed)
@@ -236,9 +240,13 @@ def _counting(grants: Grants | AnyGrants | None, unsaid: Grants | None) -> Grant
 
 def _check_name(issuer: str | None, keys: KeyOption, jwks_uri: str | None) -> None:
     if issuer is not None and (not isinstance(issuer, str) or not issuer):
-        raise ConfigurationError(f"issuer={issuer!r} is no name: write the exact iss of its tokens")
+        raise ConfigurationError(
+            f"issuer={issuer!r} must be a name: write the exact iss of its tokens"
+        )
     if issuer is None and keys is None and jwks_uri is None:
-        raise ConfigurationError("an issuer needs a name to be discovered by, keys, or a jwks_uri")
+        raise ConfigurationError(
+            "Issuer(None) must have a source of keys: write a name, keys= or jwks_uri="
+        )
 
 
 def _check_source(
@@ -252,8 +260,8 @@ def _check_source(
     for name, value in fetched.items():
         if keys is not None and value is not None:
             raise ConfigurationError(
-                f"Issuer({issuer!r}): {name}= is for keys that are fetched, and keys= holds them: "
-                "give one of the two"
+                f"Issuer({issuer!r}): {name}= cannot be combined with keys=, because keys are then "
+                "not fetched: write one of the two"
             )
     if fetched["fetcher"] is not None and not hasattr(fetched["fetcher"], "fetch"):
         raise ConfigurationError(
@@ -265,7 +273,7 @@ def _check_source(
 def _types(token_types: Collection[str | None]) -> Iterable[str | None]:
     every = listed("token_types", token_types, "['at+jwt']")
     if not every:
-        raise ConfigurationError("token_types=[] accepts no token: name a type, such as 'at+jwt'")
+        raise ConfigurationError("token_types=[] must not be empty: write ['at+jwt']")
     for typ in every:
         if typ is not None and not isinstance(typ, str):
             raise ConfigurationError(
@@ -295,7 +303,7 @@ def _aliases(issuer: str | None, aliases: Collection[str]) -> tuple[str, ...]:
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"aliases={aliases!r} must be a list of names")
     if names and issuer is None:
-        raise ConfigurationError(f"aliases={aliases!r} need an issuer to be other names of")
+        raise ConfigurationError(f"aliases={aliases!r} must belong to an issuer: write its name")
     return names
 
 

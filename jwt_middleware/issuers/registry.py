@@ -14,13 +14,11 @@ from jwt_middleware.errors import (
 )
 from jwt_middleware.events import Observer
 from jwt_middleware.issuers.admitted import AdmittedIssuers
-from jwt_middleware.issuers.admitted_pool import Admissions
+from jwt_middleware.issuers.admitted_pool import AdmittedPool
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
-from jwt_middleware.issuers.trusted import Trust, source_of
-
-# Of a set in one of these states nobody waits for a renewal.
-_CURRENT = frozenset({"static", "fresh", "ahead"})
+from jwt_middleware.issuers.trusted import TrustedIssuer, source_of
+from jwt_middleware.keys.snapshot import CURRENT
 
 
 class Registry:
@@ -31,7 +29,7 @@ class Registry:
         issuers: Iterable[Issuer | AdmittedIssuers],
         clock: Clock,
         observers: tuple[Observer, ...],
-        forget: Callable[[Trust], None] = lambda _: None,
+        forget: Callable[[TrustedIssuer], None] = lambda _: None,
     ) -> None:
         """
         :param forget: told of an admitted issuer that is no longer in service.
@@ -44,43 +42,45 @@ class Registry:
             if not isinstance(issuer, Issuer | AdmittedIssuers):
                 raise ConfigurationError(f"issuers: {issuer!r} is no Issuer: write Issuer(...)")
         _check_names(fixed, len(chosen))
-        self._fixed = [Trust(issuer, source_of(issuer, clock, observers)) for issuer in fixed]
+        self._fixed = [
+            TrustedIssuer(issuer, source_of(issuer, clock, observers)) for issuer in fixed
+        ]
         self._by_name = {
-            name: trust for trust in self._fixed for name in (trust.issuer, *trust.settings.aliases)
+            name: issuer for issuer in self._fixed for name in (issuer.name, *issuer.issuer.aliases)
         }
-        self._templates = [_Template(trust) for trust in self._fixed if trust.settings.is_template]
+        self._templates = [_Template(issuer) for issuer in self._fixed if issuer.issuer.is_template]
         self._exact = {
-            name: trust for name, trust in self._by_name.items() if not trust.settings.is_template
+            name: issuer for name, issuer in self._by_name.items() if not issuer.issuer.is_template
         }
-        self._admissions = [Admissions(rule, clock, observers, forget) for rule in rules]
+        self._pools = [AdmittedPool(rule, clock, observers, forget) for rule in rules]
         self.admits = bool(rules)
         """Whether a rule may bring more of them into service."""
         self._unnamed = self._by_name.get(None)
-        names = (name for trust in self._fixed for name in trust.algorithms)
+        names = (name for issuer in self._fixed for name in issuer.algorithms)
         self.algorithms = frozenset(ALGORITHMS if rules else names)
         """Those that any issuer may sign with."""
         self.has_several = bool(len(chosen) > 1 or rules or self._templates)
         """Whether one subject may be two callers."""
 
-    def __iter__(self) -> Iterator[Trust]:
+    def __iter__(self) -> Iterator[TrustedIssuer]:
         yield from self._fixed
-        for admissions in self._admissions:
-            yield from admissions.live()
+        for pool in self._pools:
+            yield from pool.in_service()
 
-    def named(self, issuer: str | None) -> Trust:
+    def named(self, name: str | None) -> TrustedIssuer:
         """Return the issuer of that name.
 
         :raises KeyError: if there is none.
         :raises KeysUnavailable: if the rule that may admit it cannot tell.
         """
-        trust = self._by_name.get(issuer)
-        if trust is None and issuer is not None:
-            trust = self._admitted(issuer)
-        if trust is None:
-            raise KeyError(issuer)
-        return trust
+        issuer = self._by_name.get(name)
+        if issuer is None and name is not None:
+            issuer = self._admitted(name)
+        if issuer is None:
+            raise KeyError(name)
+        return issuer
 
-    def choose(self, claims: Mapping[str, Any]) -> Trust:
+    def choose(self, claims: Mapping[str, Any]) -> TrustedIssuer:
         """Return whom a token says it is from; the match is exact.
 
         :raises ClaimMissing: if it does not say.
@@ -88,49 +88,62 @@ class Registry:
         :raises IssuerUntrusted: if it is nobody whom we trust.
         :raises KeysUnavailable: if the rule that may admit it cannot tell.
         """
-        issuer = claims.get("iss", "")
-        if not isinstance(issuer, str):
+        name = claims.get("iss", "")
+        if not isinstance(name, str):
             raise ClaimInvalid("iss")
-        trust = self._unnamed or self._exact.get(issuer)
-        if trust is not None:
-            return trust
+        issuer = self._unnamed or self._exact.get(name)
+        if issuer is not None:
+            return issuer
         if "iss" not in claims:
             raise ClaimMissing("iss")
-        trust = self._find(issuer)
-        if trust is None:
+        issuer = self._find(name)
+        if issuer is None:
             raise IssuerUntrusted
-        return trust
+        return issuer
 
-    def _find(self, issuer: str) -> Trust | None:
-        if issuer in self._by_name:
+    def _find(self, name: str) -> TrustedIssuer | None:
+        if name in self._by_name:
             # The name of a template itself, which no token carries.
             return None
         for template in self._templates:
-            if template.covers(issuer):
-                return template.trust
-        return self._admitted(issuer)
+            if template.covers(name):
+                return template.issuer
+        return self._admitted(name)
 
-    def _admitted(self, issuer: str) -> Trust | None:
-        for admissions in self._admissions:
-            trust = admissions.get(issuer)
-            if trust is not None:
-                return trust
+    def _admitted(self, name: str) -> TrustedIssuer | None:
+        for pool in self._pools:
+            issuer = pool.get(name)
+            if issuer is not None:
+                return issuer
         return None
 
-    def still_trusts(self, trust: Trust) -> bool:
+    def still_trusts(self, issuer: TrustedIssuer) -> bool:
         """Return whether an issuer is still in service as it was.
 
         :raises KeysUnavailable: if the rule that admitted it cannot tell.
         """
-        if not self._admissions or trust in self._fixed:
+        if not self._pools or issuer in self._fixed:
             return True
-        return self._admitted(trust.issuer or "") is trust
+        return self._admitted(issuer.name or "") is issuer
 
-    def proved(self, trust: Trust) -> bool:
+    def proved(self, issuer: TrustedIssuer) -> bool:
         """Take note that a token of this issuer was good; return whether it is in service."""
-        if trust in self._fixed:
+        if issuer in self._fixed:
             return True
-        return any(admissions.proved(trust) for admissions in self._admissions)
+        return any(pool.proved(issuer) for pool in self._pools)
+
+    def distrust(self, name: str | None, kid: str | None) -> None:
+        """Withdraw one key of an issuer, or all, for good.
+
+        :raises KeyError: if there is no issuer of that name.
+        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        :raises ConfigurationError: if there is nothing to withdraw.
+        """
+        fixed = self._by_name.get(name)
+        if fixed is not None:
+            fixed.keys.distrust(kid)
+        elif name is None or not any(pool.distrust(name, kid) for pool in self._pools):
+            raise KeyError(name)
 
     def warm(self, timeout: float | None, required: bool) -> None:
         """Fetch every issuer's keys, all at once.
@@ -139,7 +152,7 @@ class Registry:
         :param required: raise where keys cannot be had, after all were tried.
         :raises KeysUnavailable: if ``required`` and an issuer's keys cannot be had.
         """
-        if not all(trust.source.health().state in _CURRENT for trust in self):
+        if not all(issuer.keys.health().state in CURRENT for issuer in self):
             refuse_to_block("Guard.warm", "Guard.awarm")
         run(self._warming(required), REQUEST_PATIENCE if timeout is None else timeout)
 
@@ -149,9 +162,9 @@ class Registry:
 
     def _warming(self, required: bool) -> Steps[None]:
         """Have every issuer fetch at once, then wait for each in turn."""
-        for admissions in self._admissions:
-            admissions.open()
-        sources = [trust.remote for trust in self if trust.remote is not None]
+        for pool in self._pools:
+            pool.open()
+        sources = [issuer.remote for issuer in self if issuer.remote is not None]
         waiters = [source.start_warming() for source in sources]
         for waiter in waiters:
             if waiter is not None:
@@ -161,20 +174,20 @@ class Registry:
 
     def close(self) -> None:
         """Give up fetches and connections, and admit nobody any more."""
-        for trust in self._fixed:
-            if trust.remote is not None:
-                trust.remote.close()
-        for admissions in self._admissions:
-            admissions.close()
+        for issuer in self._fixed:
+            if issuer.remote is not None:
+                issuer.remote.close()
+        for pool in self._pools:
+            pool.close()
 
 
 class _Template:
     """A name with a hole for the tenant."""
 
-    def __init__(self, trust: Trust) -> None:
-        self.trust = trust
-        self._before, _, self._after = (trust.issuer or "").partition(TENANT)
-        self._tenants = trust.settings.tenants
+    def __init__(self, issuer: TrustedIssuer) -> None:
+        self.issuer = issuer
+        self._before, _, self._after = (issuer.name or "").partition(TENANT)
+        self._tenants = issuer.issuer.tenants
 
     def covers(self, issuer: str) -> bool:
         """Return whether a name is that of a tenant that is trusted."""

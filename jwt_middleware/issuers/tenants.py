@@ -1,4 +1,4 @@
-"""Issuers with tenants: which are trusted, and what stands for them in a name."""
+"""Trusted tenants of an issuer, and their placeholder in its name."""
 
 import re
 from collections.abc import Collection
@@ -8,11 +8,11 @@ from jwt_middleware.checks import listed
 from jwt_middleware.errors import ConfigurationError
 
 TENANT = "{tenantid}"
-"""What stands in an issuer's name for the tenant, as Entra ID's discovery document writes it."""
+"""The placeholder for the tenant in an issuer's name, as Entra ID's discovery document has it."""
 
 
-# A tenant is a GUID, which Entra ID writes in lower case. Whatever else stands in its place in the
-# name of an issuer is no tenant.
+# A tenant is a GUID, which Entra ID writes in lower case. Any other text in the place of the tenant
+# in an issuer's name is refused.
 TENANT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -26,7 +26,7 @@ class AnyTenant(Enum):
 
 
 ANY_TENANT = AnyTenant.ANY_TENANT
-"""Accept every tenant. Anybody can create one, and name the users in it as they like."""
+"""Accept every tenant. Anyone can create a tenant, and choose the names of its users."""
 
 
 Tenants = Collection[str] | AnyTenant
@@ -35,20 +35,23 @@ Tenants = Collection[str] | AnyTenant
 def checked_tenants(
     issuer: str | None, tenants: Tenants | None, aliases: tuple[str, ...]
 ) -> frozenset[str] | AnyTenant | None:
-    """Return the tenants that are trusted; ``None`` for an issuer without any.
+    """Return the trusted tenants, checked; ``None`` for an issuer without tenants.
 
-    :raises ConfigurationError: if they do not go with the issuer's name.
+    :raises ConfigurationError: if the tenants do not fit the issuer's name.
     """
     holes = issuer.count(TENANT) if issuer is not None else 0
     if tenants is None:
         if holes:
             raise ConfigurationError(
-                f"Issuer({issuer!r}) stands for the tenants of everybody: name yours in tenants=, "
-                "or write tenants=ANY_TENANT"
+                f"Issuer({issuer!r}) must be given tenants=, because its name fits every tenant: "
+                "write tenants=[...] with the ids of yours, or tenants=ANY_TENANT"
             )
         return None
     if aliases or holes > 1:
-        raise ConfigurationError(f"Issuer({issuer!r}): tenants= goes with one name of one {TENANT}")
+        raise ConfigurationError(
+            f"Issuer({issuer!r}): tenants= cannot be combined with aliases or a second {TENANT}: "
+            f"write one name with one {TENANT}"
+        )
     if isinstance(tenants, AnyTenant):
         chosen: frozenset[str] = frozenset()
     else:
@@ -57,23 +60,23 @@ def checked_tenants(
         )
     if not holes and not (len(chosen) == 1 and issuer is not None and max(chosen) in issuer):
         raise ConfigurationError(
-            f"Issuer({issuer!r}) is the name of one tenant: tenants={tenants!r} must be a list of "
-            f"that one, or the name must contain {TENANT}"
+            f"Issuer({issuer!r}) is the name of one tenant: tenants={tenants!r} must list only "
+            f"that tenant, or the name must contain {TENANT}"
         )
     if not chosen and not isinstance(tenants, AnyTenant):
-        raise ConfigurationError("tenants=[] trusts nobody: name a tenant")
+        raise ConfigurationError("tenants=[] must not be empty: write the id of a tenant")
     return tenants if isinstance(tenants, AnyTenant) else chosen
 
 
 def tenant_id(tenant: object) -> str:
-    """Return the id of a tenant as tokens write it.
+    """Return the id of a tenant, spelled as in tokens.
 
-    :raises ConfigurationError: for what is no GUID.
+    :raises ConfigurationError: if it is not a GUID.
     """
-    # People copy GUIDs in either case; a token has them in lower case.
+    # Lower case, because operators copy GUIDs in either case and tokens have lower case.
     guid = tenant.lower() if isinstance(tenant, str) else ""
     if not TENANT_ID.fullmatch(guid):
         raise ConfigurationError(
-            f"tenant {tenant!r} is no GUID: tokens name a tenant by its id, never by its domain"
+            f"tenant {tenant!r} must be a GUID: write the id of the tenant, not its domain"
         )
     return guid

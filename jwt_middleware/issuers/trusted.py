@@ -19,8 +19,8 @@ from jwt_middleware.events import Observer
 from jwt_middleware.issuers.issuer import ClaimValue, Issuer
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.keys.distrust import Distrusted
+from jwt_middleware.keys.remote.pool_limits import PoolShare
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.keys.remote.shared_fetch import Share
 from jwt_middleware.keys.snapshot import Snapshot
 from jwt_middleware.keys.source import KeySource, RemoteKeySource
 from jwt_middleware.keys.static import StaticKeys
@@ -29,22 +29,24 @@ from jwt_middleware.tokens.cache import Entry
 from jwt_middleware.tokens.compact import Header
 
 
-class Trust:
+class TrustedIssuer:
     """An issuer in service: its settings and its keys."""
 
-    def __init__(self, settings: Issuer, source: KeySource) -> None:
-        self.settings = settings
-        self.issuer = settings.issuer
-        self.algorithms = settings.algorithms
-        self.policy = settings.policy
-        self._is_template = settings.is_template
-        self._typed = settings.typed_claims
-        self.has_tenants = settings.tenants is not None
+    def __init__(self, issuer: Issuer, keys: KeySource) -> None:
+        self.issuer = issuer
+        self.name = issuer.issuer
+        self.algorithms = issuer.algorithms
+        self.policy = issuer.policy
+        self._is_template = issuer.is_template
+        self._typed = issuer.typed_claims
+        self.has_tenants = issuer.tenants is not None
         """Whether its keys are those of several issuers, see :meth:`serving`."""
-        self.source = source
-        self.remote = source if isinstance(source, RemoteKeySource) else None
+        self.keys = keys
+        self.current = keys.current
+        """The keys that it holds now."""
+        self.remote = keys if isinstance(keys, RemoteKeySource) else None
         """The same source, where its keys are fetched."""
-        has_more = settings.required_values or self.has_tenants
+        has_more = issuer.required_values or self.has_tenants
         # Most issuers ask for nothing beyond their policy, which is then asked without a detour.
         self.check = self._check_all if has_more else self.policy.check
         """Checks every claim; see :meth:`~jwt_middleware.tokens.claims.ClaimPolicy.check`."""
@@ -62,13 +64,13 @@ class Trust:
         algorithm = self.algorithms.get(header.alg)
         if algorithm is None:
             raise AlgorithmNotAllowed(f"alg is none of {sorted(self.algorithms)}")
-        if header.typ not in self.settings.token_types:
+        if header.typ not in self.issuer.token_types:
             raise TypeNotAllowed("typ is none of those configured")
         return algorithm
 
     def _check_all(self, claims: Mapping[str, Any], now: float) -> None:
         self.policy.check(claims, now)
-        for path, allowed in self.settings.required_values:
+        for path, allowed in self.issuer.required_values:
             value = claim_at(claims, path)
             if value is ABSENT:
                 raise ClaimMissing(".".join(path))
@@ -79,9 +81,9 @@ class Trust:
 
     def _check_tenant(self, claims: Mapping[str, Any]) -> None:
         tenant = tenant_of(claims)
-        tenants = self.settings.tenants or ()
+        tenants = self.issuer.tenants or ()
         is_trusted = isinstance(tenants, AnyTenant) or tenant in tenants
-        if not is_trusted or self._filled(self.issuer, tenant) != claims["iss"]:
+        if not is_trusted or self._filled(self.name, tenant) != claims["iss"]:
             raise ClaimInvalid("tid")
 
     def _filled(self, name: str | None, tenant: str) -> str | None:
@@ -120,7 +122,7 @@ class Trust:
         """
         principal = self.policy.principal(
             claims,
-            claims["iss"] if self._is_template else self.issuer,
+            claims["iss"] if self._is_template else self.name,
             expand_roles,
             is_one_of_several=is_one_of_several,
         )
@@ -184,7 +186,7 @@ def source_of(
     issuer: Issuer,
     clock: Clock,
     observers: tuple[Observer, ...],
-    share: Share | None = None,
+    share: PoolShare | None = None,
     distrusted: Distrusted | None = None,
 ) -> KeySource:
     """Return where the keys of an issuer come from, ready to be asked.

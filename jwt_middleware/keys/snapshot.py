@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
@@ -13,6 +13,10 @@ MAX_CANDIDATES = 4
 
 State = Literal["static", "empty", "fresh", "ahead", "expired", "dead", "closed"]
 Keys = tuple[VerificationKey, ...]
+Kidless = Literal["single", "try", "reject"]
+
+CURRENT: frozenset[State] = frozenset({"static", "fresh", "ahead"})
+"""In these states nobody waits for a renewal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +97,16 @@ class Snapshot:
             return known
         return self._learn(None, algorithm, self.keys)
 
+    def unnamed(self, algorithm: Algorithm, kidless: Kidless) -> Keys:
+        """Return the keys for a token that names none.
+
+        RFC 7515 §4.1.4 leaves kid open; without one, only what leaves no choice is safe to guess.
+        """
+        serving = self.all_serving(algorithm)
+        if kidless == "reject" or (kidless == "single" and len(serving) > 1):
+            return ()
+        return serving
+
     def _learn(
         self, kid: str | None, algorithm: Algorithm, keys: Iterable[VerificationKey]
     ) -> Keys:
@@ -102,6 +116,18 @@ class Snapshot:
         if serving:
             self._serving[kid, algorithm.name] = serving
         return serving
+
+
+SnapshotT = TypeVar("SnapshotT", Snapshot, Snapshot | None)
+
+
+class CurrentSet(Generic[SnapshotT]):
+    """What a source holds now: replaced by one assignment, and read without a lock."""
+
+    __slots__ = ("snapshot",)
+
+    def __init__(self, snapshot: SnapshotT) -> None:
+        self.snapshot: SnapshotT = snapshot
 
 
 def state_of(snapshot: Snapshot | None, now: float, wall: float) -> State:

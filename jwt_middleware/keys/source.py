@@ -6,15 +6,20 @@ from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.effects import Effect
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
-from jwt_middleware.keys.snapshot import KeyHealth, Keys, Snapshot
+from jwt_middleware.keys.snapshot import CurrentSet, KeyHealth, Keys, Snapshot
 
 
 class KeySource(Protocol):
     """Where one issuer's keys come from: the configuration, or its publisher."""
 
     @property
+    def current(self) -> CurrentSet[Snapshot] | CurrentSet[Snapshot | None]:
+        """What it holds now; the same object for as long as it lives, to be read without a lock."""
+        ...
+
+    @property
     def snapshot(self) -> Snapshot | None:
-        """The current set, read without a lock."""
+        """The set that is held now."""
         ...
 
     @property

@@ -5,7 +5,7 @@ from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.distrust import Distrusted
-from jwt_middleware.keys.snapshot import MAX_CANDIDATES, KeyHealth, Keys, Snapshot
+from jwt_middleware.keys.snapshot import MAX_CANDIDATES, CurrentSet, KeyHealth, Keys, Snapshot
 
 
 class StaticKeys:
@@ -22,8 +22,13 @@ class StaticKeys:
         """What was withdrawn of them."""
         self._lock = TinyLock()
         renew_after_fork(self)
-        self.snapshot = Snapshot(self.distrusted.without(keys))
+        self.current = CurrentSet(Snapshot(self.distrusted.without(keys)))
         """The current set; another one only after :meth:`distrust`."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The set that is held now."""
+        return self.current.snapshot
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys:
         """Return the keys to try.
@@ -63,7 +68,7 @@ class StaticKeys:
         with self._lock:
             held = self.snapshot
             kept = self.distrusted.without(held.keys)
-            self.snapshot = Snapshot(kept, generation=held.generation + 1)
+            self.current.snapshot = Snapshot(kept, generation=held.generation + 1)
 
     def after_fork(self) -> None:
         """Have a lock of its own in a forked child."""

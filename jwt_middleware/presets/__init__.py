@@ -1,7 +1,8 @@
-"""Issuers of known providers, with what is peculiar about each.
+"""Presets for the issuers of known providers.
 
-Every preset returns an :class:`~jwt_middleware.Issuer` and takes its options besides, over
-those that it sets itself. They are written from what the providers document and publish.
+Every preset returns an :class:`~jwt_middleware.Issuer`. It also takes the options of ``Issuer``,
+which override those that the preset sets. The presets follow what the providers document and
+publish.
 """
 
 from jwt_middleware.presets.apple import apple

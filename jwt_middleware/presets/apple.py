@@ -7,9 +7,9 @@ from jwt_middleware.presets.build import build
 
 
 def apple(client_id: Audience, **options: Unpack[IssuerOptions]) -> Issuer:
-    """Return Sign in with Apple, whose ID tokens pass here by name.
+    """Return the issuer of Sign in with Apple, whose ID tokens are accepted.
 
-    :param client_id: the bundle or services id, or several.
+    :param client_id: the bundle id or services id, or several.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     name = "https://appleid.apple.com"

@@ -7,7 +7,9 @@ from jwt_middleware.presets.build import build, host
 
 
 def auth0(domain: str, *, audience: Audience, **options: Unpack[IssuerOptions]) -> Issuer:
-    """Return an Auth0 tenant. Its name ends in a slash, and permissions stand in ``permissions``.
+    """Return the issuer of an Auth0 tenant. Its permissions are in ``permissions``.
+
+    The name of the issuer ends in a slash.
 
     :param domain: such as ``tenant.eu.auth0.com``, or the custom domain that tokens name.
     :param audience: the identifier of the API.

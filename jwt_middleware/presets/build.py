@@ -1,4 +1,4 @@
-"""From what a preset knows and what its user says to an issuer."""
+"""Builds an issuer from the options of a preset and those of its caller."""
 
 import re
 from collections.abc import Collection
@@ -7,21 +7,21 @@ from jwt_middleware import checks
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
 
-# Names are compared byte for byte, and providers write hosts in lower case.
+# Lower case only, because names are compared byte for byte and providers write hosts so.
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 
-# Each says where keys come from; a user who sets one wants none of the others.
+# The options for the source of keys. Setting one replaces the preset's, because only one counts.
 _SOURCES = ("keys", "jwks_uri", "discovery")
 
 
 def build(name: str, audience: Audience, known: IssuerOptions, given: IssuerOptions) -> Issuer:
     """Return an issuer.
 
-    :param known: what the preset sets.
-    :param given: what its user sets, which counts more; but a value that the preset requires of a
-        claim stays required.
-    :raises ConfigurationError: if the user wants another value of such a claim.
+    :param known: the options of the preset.
+    :param given: the options of the caller, which override those of the preset. A claim value that
+        the preset requires stays required.
+    :raises ConfigurationError: if the caller sets ``required_values`` for such a claim.
     """
     merged = IssuerOptions(**known)
     if any(source in given for source in _SOURCES):
@@ -34,14 +34,14 @@ def build(name: str, audience: Audience, known: IssuerOptions, given: IssuerOpti
     for path in fixed:
         if path in wanted:
             raise ConfigurationError(
-                f"required_values: {path!r} is what this preset checks itself: leave it out"
+                f"required_values: {path!r} cannot be set, because the preset sets it: leave it out"
             )
     merged["required_values"] = {**wanted, **fixed}
     return Issuer(name, audience=audience, **merged)
 
 
 def host(setting: str, value: object) -> str:
-    """Return the name of a host.
+    """Return the name of a host, checked.
 
     :raises ConfigurationError: for an address, a path, or capital letters.
     """
@@ -54,9 +54,9 @@ def host(setting: str, value: object) -> str:
 
 
 def segment(setting: str, value: object) -> str:
-    """Return a name that stands in a path.
+    """Return a name that is one segment of a path, checked.
 
-    :raises ConfigurationError: for what would change the path around it.
+    :raises ConfigurationError: for a name that would change the path around it.
     """
     if not isinstance(value, str) or not _SEGMENT.fullmatch(value):
         raise ConfigurationError(
@@ -66,9 +66,9 @@ def segment(setting: str, value: object) -> str:
 
 
 def listed(setting: str, value: str | Collection[str]) -> tuple[str, ...]:
-    """Return one name or several as several.
+    """Return one name, or several, as a tuple.
 
-    :raises ConfigurationError: for none.
+    :raises ConfigurationError: for an empty list or an empty name.
     """
     names = (value,) if isinstance(value, str) else checks.listed(setting, value, "['a', 'b']")
     if not names or not all(isinstance(name, str) and name for name in names):

@@ -16,15 +16,15 @@ def cognito(
     kind: Literal["access", "id"] = "access",
     **options: Unpack[IssuerOptions],
 ) -> Issuer:
-    """Return a user pool of Amazon Cognito. Roles stand in ``cognito:groups``.
+    """Return the issuer of an Amazon Cognito user pool. Roles are in ``cognito:groups``.
 
-    Its access tokens name no audience but the client, in ``client_id``, and must carry no ``aud``;
-    its ID tokens pass only if that is what is asked for.
+    Its access tokens name the client in ``client_id`` and must not have an ``aud``. Its ID tokens
+    are accepted only with ``kind="id"``.
 
     :param region: such as ``eu-central-1``.
     :param pool: such as ``eu-central-1_aB3dE5fG7``.
     :param client_id: the app client, or several.
-    :param kind: which of the two kinds of tokens passes.
+    :param kind: the kind of tokens that is accepted.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     host = f"cognito-idp.{segment('region', region)}.amazonaws.com"
@@ -39,6 +39,6 @@ def cognito(
     if kind == "id":
         return build(name, clients, {**known, "accept_id_tokens": True}, options)
     if kind != "access":
-        raise ConfigurationError(f"kind={kind!r} is not known: write 'access' or 'id'")
+        raise ConfigurationError(f"kind={kind!r} must be a kind of token: write 'access' or 'id'")
     known["required_values"] = {"token_use": kind, "client_id": clients}
     return build(name, None, known, options)

@@ -23,16 +23,18 @@ def entra(
     authority: str = LOGIN,
     **options: Unpack[IssuerOptions],
 ) -> Issuer:
-    """Return one tenant of Entra ID, several, or any. Scopes stand in ``scp``, roles in ``roles``.
+    """Return the issuer of one, several or all Entra ID tenants. Scopes are in ``scp``.
+
+    Roles are in ``roles``.
 
     The claim ``tid`` must agree with ``iss``, and so must the ``issuer`` that a key names.
 
-    :param tenant: the id of the tenant; a list of ids; or ``ANY_TENANT``, which admits whoever
-        creates a tenant: then hold ``tid`` against your customers in the rules.
+    :param tenant: the id of the tenant; a list of ids; or ``ANY_TENANT``. Anyone can create a
+        tenant, so with ``ANY_TENANT`` compare ``tid`` with your customers' tenants in the rules.
     :param audience: the client id of the API, or its application id URI for tokens of version 1.
-    :param version: that of the tokens, as ``requestedAccessTokenVersion`` in the application's
-        manifest says; nothing there means 1.
-    :param appid: the client id of an application that has signing keys of its own.
+    :param version: the version of the tokens, ``requestedAccessTokenVersion`` in the application's
+        manifest. If the manifest does not set it, the version is 1.
+    :param appid: the client id of an application that has its own signing keys.
     :param authority: the host of a national cloud; for tokens of version 2.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
@@ -47,8 +49,8 @@ def entra(
         name, document = f"https://sts.windows.net/{place}/", f"{base}/{where}/{_PATH}{query}"
     else:
         raise ConfigurationError(
-            f"version={version!r} with authority={authority!r}: write 1 or 2, and 2 for any "
-            f"authority but {LOGIN}"
+            f"version={version!r} with authority={authority!r} must be 1 or 2, and 2 for every "
+            f"authority but {LOGIN}: write version=2"
         )
     known: IssuerOptions = {
         "discovery": document,

@@ -20,16 +20,16 @@ def entra_b2c(
     domain: str | None = None,
     **options: Unpack[IssuerOptions],
 ) -> Issuer:
-    """Return one user flow or custom policy of Azure AD B2C. Scopes stand in ``scp``.
+    """Return the issuer of one Azure AD B2C user flow or custom policy. Scopes are in ``scp``.
 
-    All policies of a tenant sign with one name and may share keys, so the policy is checked too: a
-    token of a weaker one, such as a password reset, is refused.
+    The policy is checked too, because all policies of a tenant have one issuer name and may share
+    keys. A token of a weaker policy, such as a password reset, is refused.
 
     :param tenant: such as ``contoso``, for ``contoso.onmicrosoft.com``.
-    :param tenant_id: its id.
+    :param tenant_id: the id of the tenant.
     :param policy: such as ``B2C_1_signin``.
     :param audience: the client id of the API.
-    :param policy_claim: where tokens name the policy: ``tfp``, or ``acr`` if the flow says so.
+    :param policy_claim: the claim that names the policy: ``tfp``, or ``acr`` if the flow sets it.
     :param domain: a custom domain in place of ``contoso.b2clogin.com``.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
@@ -41,7 +41,7 @@ def entra_b2c(
         "discovery": f"{base}/{path}/v2.0/{_PATH}",
         "algorithms": ["RS256"],
         "scopes_claim": "scp",
-        # The service writes the names of custom policies in lower case.
+        # Both spellings, because the service writes the names of custom policies in lower case.
         "required_values": {policy_claim: sorted({policy, policy.lower()})},
     }
     return build(f"{base}/{checked_tenant_id(tenant_id)}/v2.0/", audience, known, options)

@@ -7,11 +7,11 @@ from jwt_middleware.presets.build import build, segment
 
 
 def firebase(project: str, **options: Unpack[IssuerOptions]) -> Issuer:
-    """Return the users of a Firebase project, whose ID tokens pass here by name.
+    """Return the issuer of a Firebase project, whose ID tokens are accepted.
 
-    The keys are published as certificates by their names.
+    The keys are published as certificates by key id.
 
-    :param project: the id of the project, which is the audience too.
+    :param project: the id of the project, which is also the audience.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     account = "securetoken@system.gserviceaccount.com"

@@ -22,21 +22,21 @@ def github_actions(
     enterprise: str | None = None,
     **options: Unpack[IssuerOptions],
 ) -> Issuer:
-    """Return the workflows of GitHub Actions.
+    """Return the issuer of GitHub Actions workflows.
 
-    A workflow chooses the audience itself, and anybody can write one; so whose it is must be said.
-    The branch is in ``ref``, and what may be deployed from in ``environment``: hold them against
+    ``owner`` or ``repository`` is required, because any GitHub user can write a workflow and choose
+    its audience. Check the branch in ``ref`` and the deployment environment in ``environment`` in
     the rules.
 
     :param owner: an organisation or user whose workflows are trusted, or several.
     :param repository: such as ``acme/shop``, or several.
-    :param enterprise: its slug, where an enterprise has an issuer of its own.
+    :param enterprise: the slug of an enterprise that has its own issuer.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     name = "https://token.actions.githubusercontent.com"
     jwks_uri: str | None = f"{name}/.well-known/jwks"
     if enterprise is not None:
-        # Where the keys of one are, its own discovery document says.
+        # ``None``, because the discovery document of the enterprise names its key set.
         name, jwks_uri = f"{name}/{segment('enterprise', enterprise)}", None
     whose: dict[ClaimPathOption, Collection[ClaimValue]] = {}
     if owner is not None:
@@ -45,7 +45,8 @@ def github_actions(
         whose["repository"] = listed("repository", repository)
     if not whose:
         raise ConfigurationError(
-            "github_actions() would trust every workflow of the world: name owner= or repository="
+            "github_actions() must be given owner= or repository=, because it would trust every "
+            "workflow on GitHub: write owner='acme'"
         )
     known: IssuerOptions = {
         "jwks_uri": jwks_uri,

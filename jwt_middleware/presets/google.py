@@ -9,11 +9,13 @@ from jwt_middleware.presets.build import build, listed
 def google(
     client_id: Audience, *, hosted_domain: str | None = None, **options: Unpack[IssuerOptions]
 ) -> Issuer:
-    """Return Google accounts, whose ID tokens pass here by name, under either spelling of ``iss``.
+    """Return the issuer of Google accounts, whose ID tokens are accepted.
+
+    Both of Google's spellings of ``iss`` are accepted.
 
     :param client_id: the OAuth client, or several.
-    :param hosted_domain: the organisation that an account must belong to (claim ``hd``); without
-        it any account of the world passes.
+    :param hosted_domain: the organisation that an account must belong to (claim ``hd``). Without
+        it every Google account is accepted.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     known: IssuerOptions = {

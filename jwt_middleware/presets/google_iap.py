@@ -7,7 +7,7 @@ from jwt_middleware.presets.build import build
 
 
 def google_iap(audience: Audience, **options: Unpack[IssuerOptions]) -> Issuer:
-    """Return the Identity-Aware Proxy, whose assertions come in ``X-Goog-IAP-JWT-Assertion``.
+    """Return the issuer of Identity-Aware Proxy tokens, sent in ``X-Goog-IAP-JWT-Assertion``.
 
     :param audience: such as ``/projects/1/global/backendServices/2``.
     :raises ConfigurationError: naming the setting, the value and the fix.

@@ -10,14 +10,14 @@ from jwt_middleware.presets.build import build, segment
 def keycloak(
     base_url: str, realm: str, *, audience: Audience, **options: Unpack[IssuerOptions]
 ) -> Issuer:
-    """Return a realm of Keycloak. Roles are those of the realm.
+    """Return the issuer of a Keycloak realm. Roles are those of the realm.
 
-    An access token says ``"typ": "Bearer"`` among its claims; ID, refresh and logout tokens, which
-    the same keys sign, say something else and are refused.
+    An access token has the claim ``"typ": "Bearer"``. ID, refresh and logout tokens are signed by
+    the same keys, have another ``typ`` and are refused.
 
-    :param base_url: the address that tokens name, with ``/auth`` where the server has it. Where the
-        service reaches Keycloak at another one, set ``jwks_uri=`` too.
-    :param audience: what a client's audience mapper adds.
+    :param base_url: the address that tokens name, with ``/auth`` if the server has it. If the
+        service reaches Keycloak at another address, set ``jwks_uri=`` too.
+    :param audience: the audience that a client's audience mapper adds.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     check_text("base_url", base_url, "https://sso.example")

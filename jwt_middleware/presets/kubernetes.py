@@ -10,10 +10,10 @@ from jwt_middleware.issuers.issuer import (
     Issuer,
     IssuerOptions,
 )
-from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
 from jwt_middleware.presets.build import build
 
-# Where every pod finds them, unless its account is not mounted.
+# Mounted in every pod, unless the mount of its service account is turned off.
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -26,16 +26,17 @@ def kubernetes(
     token_file: str | Path | None = f"{_ACCOUNT}/token",
     **options: Unpack[IssuerOptions],
 ) -> Issuer:
-    """Return the service accounts of a Kubernetes cluster. Who calls is the subject:
-    ``system:serviceaccount:NAMESPACE:NAME``.
+    """Return the issuer of a Kubernetes cluster's service accounts.
+
+    The subject of a token is ``system:serviceaccount:NAMESPACE:NAME``.
 
     The keys are fetched from the API server itself, because the address in its discovery document
     is often one that a pod cannot reach.
 
-    :param issuer: what ``--service-account-issuer`` of the cluster says.
-    :param server: the API server.
-    :param ca_file: the authorities that vouch for it, read at each fetch; ``None``: the system's.
-    :param token_file: the token to ask with, read at each fetch; ``None``: none.
+    :param issuer: the ``--service-account-issuer`` of the cluster.
+    :param server: the address of the API server.
+    :param ca_file: the authorities for its certificate, read at each fetch; ``None``: the system's.
+    :param token_file: the token to send, read at each fetch; ``None``: no token is sent.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     check_text("server", server, "https://kubernetes.default.svc")
@@ -48,21 +49,21 @@ def kubernetes(
 
 
 class ClusterFetcher:
-    """Asks as a service account does; both files change while a pod runs, so neither is kept."""
+    """Fetches as a service account. Both files are read each time, because they change."""
 
     def __init__(self, ca_file: str | Path | None, token_file: str | Path | None) -> None:
         self._ca_file = ca_file
         self._token_file = token_file
 
-    def fetch(self, request: Request) -> Response:
-        """Return the answer, whatever its status.
+    def fetch(self, request: FetchRequest) -> FetchResponse:
+        """Return the response, of any status.
 
-        :raises Exception: if there is none, or a file cannot be read.
+        :raises Exception: if the server does not respond, or a file cannot be read.
         """
         headers: dict[str, str] = {}
         if self._token_file is not None:
             token = Path(self._token_file).read_text(encoding="ascii").strip()
             headers["Authorization"] = f"Bearer {token}"
-        # The connection stays inside the cluster, whatever proxy the environment names.
+        # A proxy in the environment is ignored, so that the connection stays inside the cluster.
         verify = ssl.create_default_context(cafile=self._ca_file)
         return HTTPFetcher(verify=verify, trust_env=False, headers=headers).fetch(request)

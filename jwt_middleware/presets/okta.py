@@ -10,19 +10,19 @@ from jwt_middleware.presets.build import build, host, segment
 def okta(
     domain: str, *, audience: Audience, server: str = "default", **options: Unpack[IssuerOptions]
 ) -> Issuer:
-    """Return a custom authorization server of Okta. Scopes stand in ``scp``, roles in ``groups``.
+    """Return the issuer of an Okta custom authorization server. Roles are in ``groups``.
 
-    Access tokens of the organisation's own server are not meant to be verified by anybody else.
+    Scopes are in ``scp``. Access tokens of Okta's organisation server are for Okta alone.
 
     :param domain: such as ``example.okta.com``.
-    :param audience: that of the authorization server, such as ``api://default``.
+    :param audience: the audience of the authorization server, such as ``api://default``.
     :param server: the id of the authorization server.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     if not server:
         raise ConfigurationError(
-            f"server={server!r}: tokens of Okta's organisation server are for Okta alone; name a "
-            "custom authorization server, such as 'default'"
+            f"server={server!r} must be a custom authorization server, because tokens of Okta's "
+            "organisation server are for Okta alone: write server='default'"
         )
     name = f"https://{host('domain', domain)}/oauth2/{segment('server', server)}"
     known: IssuerOptions = {

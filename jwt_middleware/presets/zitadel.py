@@ -7,9 +7,10 @@ from jwt_middleware.presets.build import build, host
 
 
 def zitadel(domain: str, *, audience: Audience, **options: Unpack[IssuerOptions]) -> Issuer:
-    """Return an instance of Zitadel. It renews keys within hours and announces none beforehand.
+    """Return the issuer of a Zitadel instance.
 
-    Its roles are an object, so ask for one with
+    It replaces keys within hours and announces none beforehand. Its roles are an object, so require
+    one with
     ``has_claim(("urn:zitadel:iam:org:project:roles", "admin"))``.
 
     :param domain: such as ``example.zitadel.cloud``.

@@ -1,1 +1,1 @@
-"""What the guard may see of a request, and where a token may be in it."""
+"""Requests: the view that the guard has of a request, and the sources of its token."""

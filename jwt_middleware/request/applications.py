@@ -1,8 +1,8 @@
-"""What an application shows of itself: the frameworks it is made of, and their mount points.
+"""Inspects an application: the frameworks inside it, and their mount points.
 
-A wrapper may keep what it wraps anywhere. What belongs to a framework that is known is asked by
-name; everything else is looked through: attributes, what functions close over and name, mappings
-and lists. So a router is rather found that takes no part than missed where it does.
+A wrapper may keep the wrapped application anywhere. Objects of known frameworks are read by
+attribute name. All other objects are searched completely: attributes, closures, names in functions,
+mappings and lists. So a router without effect may be found, but an effective one is not missed.
 """
 
 import sys
@@ -15,7 +15,7 @@ from typing import Any
 
 from jwt_middleware.rules.applications import MEASURED, Application, Front
 
-# Where middlewares, routers and mounts keep the application that they pass a request on to.
+# The attributes in which middlewares, routers and mounts keep the application that they call.
 _INSIDE = (
     "app",
     "application",
@@ -28,7 +28,7 @@ _INSIDE = (
     "__self__",
 )
 
-# Where frameworks that are known keep what is mounted, or takes what their routes do not.
+# The attributes in which known frameworks keep mounted applications and fallback handlers.
 _MOUNTED = (
     "mounts",
     "apps",
@@ -46,16 +46,16 @@ _MOUNTED = (
     "mounted_apps",
 )
 
-# An application has dozens of layers and mounts, and a module a few hundred names. What shows more
-# is no application, and would keep a server from starting for seconds.
+# An application has dozens of layers and mounts, and a module a few hundred names. The search ends
+# at this number of objects, because a longer one would delay the start of a server by seconds.
 _MOST = 5_000
 
-# Of one list or mapping: more than these are data.
+# The limit for one list or mapping, because longer ones contain data instead of applications.
 _MOST_OF_ONE = 1_000
 
 
 def described(app: Any, *, paths_are_whole: bool) -> Application:
-    """Return what is known of an application, and of all that it wraps or mounts.
+    """Return the description of an application, including all that it wraps or mounts.
 
     :param paths_are_whole: whether the server's path includes the mount point, as in ASGI.
     """
@@ -70,12 +70,12 @@ def described(app: Any, *, paths_are_whole: bool) -> Application:
 
 
 def wrapped(app: Any) -> list[Any]:
-    """Return an application and all that it wraps, as far as that shows by name."""
+    """Return an application and all applications that it wraps in known attributes."""
     return _found(app, _wrapped)
 
 
 def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
-    # In order, and each once: applications may wrap each other.
+    # Each object is visited once, because applications may wrap each other.
     found = {id(app): app}
     waiting = [app]
     place = 0
@@ -94,25 +94,25 @@ def _wrapped(app: Any) -> Iterable[Any]:
 
 
 def _maybe_wrapped(thing: Any) -> Iterator[Any]:
-    """Yield what a thing may hand a request to, where nothing is known of it."""
+    """Yield the objects to which an unknown object may pass a request."""
     if callable(thing):
         yield from _wrapped(thing)
     yield from filter(_may_hold, _held(thing))
 
 
 def _reached(thing: Any) -> Iterator[Any]:
-    """Yield that, and what is mounted inside."""
+    """Yield the objects that may receive a request, including mounted applications."""
     yield from _maybe_wrapped(thing)
     routes = _shown(thing, "routes")
     yield from routes if _is(routes, (list, tuple)) else ()
     if _is_known(thing):
         yield from filter(_may_hold, (_shown(thing, name) for name in _MOUNTED))
-        # A mount is nothing that can be called, everywhere.
+        # In some frameworks a mount is not callable, so its "app" is read here as well.
         yield _shown(thing, "app")
 
 
 def _is(thing: Any, kinds: type | tuple[type, ...]) -> bool:
-    # By its type alone: what ``isinstance`` asks a thing besides, a proxy may refuse to answer.
+    # ``isinstance`` also reads ``__class__``, where a proxy may raise, so only the type is checked.
     return issubclass(type(thing), kinds)
 
 
@@ -140,12 +140,12 @@ def _held(thing: Any) -> Iterable[Any]:
 
 
 def _of_function(function: FunctionType) -> Iterable[Any]:
-    """Return what a function closes over, takes by default, and names."""
+    """Return the objects in a function's closure, its defaults and the globals it names."""
     if function.__module__ and _package(function.__module__) in _LEFT_ALONE:
         names: Iterable[str] = ()
     else:
         names = _names(function.__code__)
-    # One may be empty still, or again: that is an error to look at.
+    # Reading an empty cell raises an error, so the cells are read by _shown().
     cells = (_shown(cell, "cell_contents") for cell in function.__closure__ or ())
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     named = (function.__globals__.get(name) for name in names)
@@ -168,7 +168,7 @@ def _of_object(thing: Any) -> Iterator[Any]:
                 if _is(each, FunctionType):
                     yield each
                 elif _is(each, MemberDescriptorType):
-                    # A slot; looked at by its descriptor, what a class does on access stays undone.
+                    # A slot is read by its descriptor, so that no code of the class runs.
                     yield _slot(thing, base, name)
 
 
@@ -180,7 +180,7 @@ def _slot(thing: Any, base: type, name: str) -> Any:
 
 
 _LEFT_ALONE = sys.stdlib_module_names | MEASURED.keys()
-"""Packages of which the source is no wrapper of anybody's."""
+"""Packages whose own code is not searched, because it does not wrap an application."""
 
 
 def _is_known(thing: Any) -> bool:
@@ -188,7 +188,7 @@ def _is_known(thing: Any) -> bool:
 
 
 def _unless_it_fails(read: Callable[[], Iterable[Any]]) -> list[Any]:
-    """Return what can be read, up to where it fails: what an object does stops no start."""
+    """Return the items read before an error, so that no object can stop the server's start."""
     found: list[Any] = []
     with suppress(Exception):
         found.extend(islice(read(), _MOST_OF_ONE))
@@ -203,22 +203,22 @@ def _shown(thing: Any, name: str) -> Any:
 
 
 def _packages(app: Any) -> Iterable[str]:
-    """Return the packages that the class of an application and its bases are from."""
+    """Return the packages that define the class of an application and its bases."""
     kind: Any = type(app)
     return (_package(base.__module__) for base in kind.__mro__) if callable(app) else ()
 
 
 def _package(module: Any) -> str:
-    # A class made by hand may say anything of where it is from.
+    # A class created by hand may have any value as its module.
     return module.partition(".")[0] if isinstance(module, str) else ""
 
 
-# Their ``root_path`` is where the source lies.
+# In these packages ``root_path`` is the directory of the source, so it is not a mount point.
 _NAMES_A_FOLDER = frozenset({"flask", "quart"})
 
 
 def _mount_points(every: Iterable[Any]) -> Iterable[str]:
-    """Return the mount point of each application inside, which it strips from a path itself."""
+    """Return the mount points that the applications inside strip from a path."""
     roots = [_mount_point(each) for each in every if callable(each)]
     found = [root.rstrip("/") for root in roots if isinstance(root, str) and root[:1] == "/"]
     return dict.fromkeys(root for root in found if root)
@@ -226,7 +226,7 @@ def _mount_points(every: Iterable[Any]) -> Iterable[str]:
 
 def _mount_point(app: Any) -> Any:
     if any(base.__module__ == "django.core.handlers.asgi" for base in type(app).__mro__):
-        # Under WSGI the setting says what links begin with, and nothing comes off.
+        # Under WSGI the setting only sets the beginning of links, and Django strips nothing.
         settings = getattr(sys.modules.get("django.conf"), "settings", None)
         return _shown(settings, "FORCE_SCRIPT_NAME")
     return _shown(app, "root_path") if _NAMES_A_FOLDER.isdisjoint(_packages(app)) else None

@@ -1,4 +1,4 @@
-"""Caches that stand behind a guard and keep answers without regard to the caller."""
+"""Finds caches behind a guard that store responses without regard to the caller."""
 
 import logging
 import sys
@@ -9,12 +9,12 @@ from jwt_middleware.request.applications import wrapped
 
 _log = logging.getLogger("jwt_middleware")
 
-# The extension that keeps Flask's pages apart by itself.
+# This Flask extension adds the caller to the cache keys, so no warning is needed with it.
 _FLASK = "jwt_middleware"
 
 
 def warn_of_caches(app: Any) -> None:
-    """Warn of each cache inside that would serve one caller's answer to another."""
+    """Log a warning for each cache that could serve one caller's response to another."""
     every = wrapped(app)
     for is_there, advice in _CACHES:
         if any(_shows(app, is_there) for app in every):
@@ -24,7 +24,7 @@ def warn_of_caches(app: Any) -> None:
 def _shows(app: Any, is_there: Callable[[Any], bool]) -> bool:
     try:
         return is_there(app)
-    except Exception:  # noqa: BLE001 - what an object does when it is looked at stops no start
+    except Exception:  # noqa: BLE001 - an object that fails here must not stop the start
         return False
 
 
@@ -42,7 +42,7 @@ def _has_fastapi_cache(app: Any) -> bool:
 
 
 def _is_cached(endpoint: Any) -> bool:
-    """Return whether fastapi_cache wraps an endpoint, with no key of the application's own."""
+    """Return whether fastapi_cache wraps an endpoint without a custom key builder."""
     if getattr(endpoint, "__globals__", {}).get("__name__") != "fastapi_cache.decorator":
         return False
     cells = dict(zip(endpoint.__code__.co_freevars, endpoint.__closure__ or (), strict=True))
@@ -53,7 +53,7 @@ def _is_cached(endpoint: Any) -> bool:
 def _has_litestar_cache(app: Any) -> bool:
     config = getattr(app, "response_cache_config", None)
     builder = getattr(config, "key_builder", None)
-    # Another key than its own is the application's affair.
+    # With a custom key builder the application itself must separate the callers.
     if getattr(builder, "__name__", "") != "default_cache_key_builder":
         return False
     handlers = (each for route in _routes(app) for each in getattr(route, "route_handlers", ()))
@@ -61,7 +61,7 @@ def _has_litestar_cache(app: Any) -> bool:
 
 
 def _has_django_cache(app: Any) -> bool:
-    """Return whether a project keeps pages without our middleware of Django, which sees to it."""
+    """Return whether a project caches pages without the JWTMiddleware for Django."""
     listed = getattr(app, "_middleware_chain", None) is not None and "django.conf" in sys.modules
     middleware = sys.modules["django.conf"].settings.MIDDLEWARE if listed else ()
     is_ours = any(name.startswith("jwt_middleware.") for name in middleware)
@@ -85,43 +85,43 @@ _CACHES: list[tuple[Callable[[Any], bool], str]] = [
     (
         _is_cache_middleware,
         (
-            "CacheMiddleware stands behind the guard and keeps answers by their address, whoever "
-            "asks: put it around public parts of the application alone"
+            "CacheMiddleware is behind the guard and serves one caller's responses to others: "
+            "put it only around public parts of the application"
         ),
     ),
     (
         _has_flask_caching,
         (
-            "Flask-Caching keeps pages by their path, whoever asks: guard the application with "
-            "JWT(app, guard=guard), or have caller_key() in each key"
+            "Flask-Caching caches pages by path and serves them to all callers: guard the "
+            "application with JWT(app, guard=guard), or put caller_key() in each key"
         ),
     ),
     (
         _has_fastapi_cache,
         (
-            "fastapi_cache keeps what an endpoint returns by its arguments, whoever asks: write "
+            "fastapi_cache caches results by argument and serves them to all callers: write "
             "@cache(key_builder=keyed_by_caller), from jwt_middleware.integrations.fastapi"
         ),
     ),
     (
         _has_litestar_cache,
         (
-            "Litestar keeps answers of handlers with cache= by their path and query, whoever asks: "
+            "Litestar caches responses of handlers with cache= and serves them to all callers: "
             "write ResponseCacheConfig(key_builder=...) with caller_key() in the key"
         ),
     ),
     (
         _has_django_cache,
         (
-            "UpdateCacheMiddleware of Django keeps pages by their address, whoever asks: list "
+            "UpdateCacheMiddleware of Django caches pages and serves them to all callers: list "
             "jwt_middleware.integrations.django.JWTMiddleware in MIDDLEWARE instead of this wrap"
         ),
     ),
     (
         _has_cherrypy_cache,
         (
-            "tools.caching of CherryPy keeps pages by their address, whoever asks: turn it on for "
-            "public parts of the application alone"
+            "tools.caching of CherryPy caches pages and serves them to all callers: turn it on "
+            "only for public parts of the application"
         ),
     ),
 ]

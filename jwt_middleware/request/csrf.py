@@ -1,9 +1,9 @@
-"""Proof that a request which carries a cookie comes from our own pages.
+"""CSRF protection: proof that a request with a cookie comes from a page of the application.
 
-A browser sends cookies along with whatever a foreign page makes it send. The browser also says
-where the request comes from, in headers that no page can forge (Fetch Metadata; RFC 6454 §7). A
-header that repeats a claim of the token proves it as well: to know it, one has to read our answers.
-A header that repeats a *cookie* proves nothing, since a neighbouring host can plant cookies.
+A browser also adds cookies to requests that a foreign page triggers. The browser states the origin
+of the request in headers that a page cannot forge (Fetch Metadata; RFC 6454 §7). A header that
+repeats a claim of the token is proof as well, because only a page of the application can read the
+claim. A header that repeats a *cookie* proves nothing, because a neighbouring host can set cookies.
 """
 
 import hmac
@@ -18,31 +18,32 @@ from jwt_middleware.principal import Principal
 from jwt_middleware.request.sources import CookieToken
 from jwt_middleware.request.view import RequestView, asks_for_socket
 
-# RFC 9110 §9.2.1: these change nothing, so nothing is gained by making a browser send them.
+# RFC 9110 §9.2.1: these methods change nothing, so a forged request gains nothing.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 CLAIM = "csrf"
-"""The claim that the CSRF header has to repeat."""
+"""The claim that the CSRF header must repeat."""
 
 
-class OriginProof:
-    """Judges whether a request with a cookie comes from a page that may send it."""
+class OriginCheck:
+    """Checks whether a request with a cookie comes from a page that may send it."""
 
     def __init__(self, trusted_origins: Collection[str] = ()) -> None:
         """
-        :param trusted_origins: exact origins (RFC 6454 §6.2) of other pages that may send it.
-        :raises ConfigurationError: for what is no exact origin.
+        :param trusted_origins: the exact origins (RFC 6454 §6.2) of other pages that may send
+            requests with a cookie.
+        :raises ConfigurationError: if a value is not an exact origin.
         """
         origins = listed("trusted_origins", trusted_origins, "['https://app.example']")
         self.trusted = frozenset(map(_checked, origins))
 
-    def is_given(self, view: RequestView, source: CookieToken, principal: Principal) -> bool:
-        """Return whether the request may act with the cookie.
+    def passes(self, view: RequestView, source: CookieToken, principal: Principal) -> bool:
+        """Return whether the request may use the cookie.
 
-        :param source: where its token was.
-        :param principal: who owns the verified token.
+        :param source: the source of the token.
+        :param principal: the principal of the verified token.
         """
         is_socket = _opens_socket(view)
         if not source.csrf or (view.method.upper() in _SAFE and not is_socket):
@@ -52,7 +53,7 @@ class OriginProof:
             return True
         site = _only(view, "sec-fetch-site")
         if is_socket:
-            # A socket is not bound by the same-origin policy, so the origin itself must be ours.
+            # The same-origin policy does not cover WebSockets, so the origin must be the own host.
             return site in {None, "same-origin"} and _is_own(origin, view)
         if site is None and _is_own(origin, view):
             return True
@@ -60,7 +61,7 @@ class OriginProof:
 
 
 def _opens_socket(view: RequestView) -> bool:
-    """Return whether a WebSocket is to be opened, also below WSGI, where that is a plain GET."""
+    """Return whether the request opens a WebSocket, which under WSGI is a plain GET."""
     return view.is_websocket or asks_for_socket(view)
 
 
@@ -73,7 +74,7 @@ def _repeats_claim(view: RequestView, source: CookieToken, principal: Principal)
 
 
 def _is_own(origin: str | None, view: RequestView) -> bool:
-    """Return whether an origin is the host that was asked."""
+    """Return whether an origin is the host of the request."""
     host = _only(view, "host")
     if origin is None or host is None:
         return False
@@ -81,13 +82,13 @@ def _is_own(origin: str | None, view: RequestView) -> bool:
     page = _address(origin)
     if page is None or page != _address(f"{scheme}://{host.lower()}"):
         return False
-    # Whoever can answer for a host without TLS can be anybody on the way; on this machine nobody
-    # stands on the way.
+    # Without TLS anyone on the network path can pose as the host, so plain http counts only on
+    # loopback.
     return scheme == "https" or (view.scheme in {"http", "ws"} and is_loopback(page[0]))
 
 
 def _address(origin: str) -> tuple[str, int] | None:
-    """Return the host and port of an origin; ``None`` if it is none."""
+    """Return the host and port of an origin; ``None`` if the text is not an origin."""
     if not _ORIGIN.fullmatch(origin):
         return None
     try:
@@ -98,7 +99,7 @@ def _address(origin: str) -> tuple[str, int] | None:
 
 
 def _only(view: RequestView, name: str) -> str | None:
-    """Return a header; what was sent twice is joined, as servers join it, and equals nothing."""
+    """Return a header; a repeated header is joined as servers do, so that it never matches."""
     values = view.headers(name)
     return ", ".join(values) if values else None
 
@@ -106,14 +107,14 @@ def _only(view: RequestView, name: str) -> str | None:
 def _checked(origin: object) -> str:
     if not isinstance(origin, str) or not _ORIGIN.fullmatch(origin):
         raise ConfigurationError(
-            f"trusted_origins: {origin!r} is no exact origin: write scheme and host in lower case, "
-            "as 'https://app.example', without path, slash or star"
+            f"trusted_origins: {origin!r} must be an exact origin: write scheme and host in lower "
+            "case, as 'https://app.example', without path, slash or star"
         )
     scheme, _, rest = origin.partition("://")
     default = f":{_DEFAULT_PORTS[scheme]}"
     if rest.endswith(default):
         raise ConfigurationError(
-            f"trusted_origins: browsers leave out the default port: write "
+            f"trusted_origins: an origin must not have the default port: write "
             f"{origin.removesuffix(default)!r}"
         )
     return origin

@@ -1,4 +1,4 @@
-"""What a client can say besides method and path that some frameworks route by."""
+"""Overrides: headers and query parameters that change the route in some frameworks."""
 
 from jwt_middleware.errors import PathInvalid
 from jwt_middleware.request.view import RequestView, as_text
@@ -6,7 +6,7 @@ from jwt_middleware.rules.applications import Application
 
 
 def said_besides(view: RequestView, application: Application) -> tuple[tuple[str, ...], ...]:
-    """Return all that a request says so, as a value: a guard further in holds on to it."""
+    """Return the overrides of a request as a value, which an inner guard can compare."""
     if not application.reads_more:
         return ()
     headers = (tuple(_variables(view, name)) for name in application.root_headers)
@@ -25,11 +25,11 @@ def refuse_other_method(view: RequestView, application: Application) -> None:
 
 
 def inner_root(view: RequestView, application: Application) -> str:
-    """Return what the application will put in front of the path, because a header says so.
+    """Return the prefix from a header that the application puts in front of the path.
 
-    Pyramid does, with ``X-Vhm-Root``, wherever it finds no route.
+    Pyramid does this with ``X-Vhm-Root`` if it finds no route.
 
-    :raises PathInvalid: if the header is there more than once.
+    :raises PathInvalid: if the header was sent more than once.
     """
     found = [value for name in application.root_headers for value in _variables(view, name)]
     if len(found) > 1:

@@ -1,7 +1,7 @@
-"""CORS preflights: a browser's question whether a page may send a request (Fetch §4.8).
+"""CORS preflights: requests by which a browser checks if a page may send a request (Fetch §4.8).
 
-A preflight carries no token, and any client can write one. So it never reaches the application,
-where a view that takes every method would run: the guard answers it.
+A preflight carries no token, and any client can send one. So the guard itself responds to it.
+Otherwise a view that accepts every method would run without a token.
 """
 
 import logging
@@ -17,29 +17,29 @@ _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _METHOD = re.compile(_WORD)
 _NAMES = re.compile(rf"{_WORD}(?:[ \t]*,[ \t]*{_WORD})*")
 
-# A browser lists the header names that a page set itself: dozens at the most.
+# A browser lists only the header names that a page has set, which are dozens at most.
 _MAX_NAMES = 2_048
 
 _VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 
 class Preflights:
-    """Answers the preflights of trusted origins."""
+    """Creates the responses to preflights of trusted origins."""
 
     def __init__(self, trusted_origins: frozenset[str]) -> None:
         """:param trusted_origins: the pages that may send requests with a token."""
         self._trusted = trusted_origins
         if not trusted_origins:
             _log.warning(
-                "cors_preflight=True answers the preflights of trusted_origins=, which is empty: "
-                "preflights are refused; name the origins of your pages there"
+                "cors_preflight=True needs trusted_origins=, which is empty, so all preflights are "
+                "refused: name the origins of your pages there"
             )
 
     def answer(self, view: RequestView) -> Reply | None:
-        """Return the answer to a preflight; ``None`` where it is to be judged like any request.
+        """Return the response to a preflight; ``None`` if the rules must decide the request.
 
-        Which methods and headers a page may use is no question of access: the request itself is
-        judged. So the answer allows what was asked for.
+        The response allows the requested method and headers, because the guard also decides the
+        request that follows the preflight.
         """
         if view.is_websocket or view.method.upper() != "OPTIONS":
             return None

@@ -1,7 +1,7 @@
-"""Where a token may be in a request.
+"""Token sources: the places of a request that may carry a token.
 
-Absent is not malformed: a source returns what stands there, or ``None``, or raises. The first
-source that is present decides; a bad token never falls through to the next one.
+A source returns the text in its place, returns ``None`` if the place is absent, or raises. The
+first source that is present decides: an invalid token never falls through to the next source.
 """
 
 import re
@@ -23,8 +23,8 @@ from jwt_middleware.request.view import SUBPROTOCOLS, RequestView
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-# WSGI servers join repeated headers with a comma: a whole credential before one, or a second bearer
-# scheme after one, is two headers.
+# WSGI servers join repeated headers with a comma, so a complete credential before a comma, or a
+# second bearer scheme after a comma, means two headers.
 _JOINED = re.compile(r"^[A-Za-z]+ +[A-Za-z0-9\-._~+/]+=*\s*,|,\s*bearer(?:\s|$)", re.IGNORECASE)
 
 
@@ -41,13 +41,13 @@ class TokenSource(Protocol):
 
     @property
     def vary(self) -> str:
-        """The header that an answer depends on when it depends on this source; ``""`` for none."""
+        """The request header for ``Vary`` if a response depends on this source; ``""`` for none."""
         ...
 
     def read(self, view: RequestView) -> str | None:
-        """Return the token, or what stands in its place; ``None`` where nothing does.
+        """Return the token, or the text in its place; ``None`` if the place is absent.
 
-        :raises TokenRepeated: if there is more than one.
+        :raises TokenRepeated: if there is more than one token.
         """
         ...
 
@@ -59,7 +59,7 @@ class BearerHeader:
     vary: str = field(default="Authorization", init=False)
 
     def read(self, view: RequestView) -> str | None:
-        """Return the token; another scheme counts as none."""
+        """Return the token; ``None`` for another scheme."""
         return _credentials(view.headers("authorization"), "bearer")
 
 
@@ -69,22 +69,26 @@ class HeaderToken:
 
     name: str
     scheme: str = ""
-    """What stands before the token; nothing by default."""
+    """The scheme before the token; empty by default."""
 
     def __post_init__(self) -> None:
         if not _is_name(self.name):
-            raise ConfigurationError(f"HeaderToken({self.name!r}): that is no header name")
-        # RFC 9110 §11.1: a scheme is a token, and one with a space in it would never be met.
+            raise ConfigurationError(
+                f"HeaderToken({self.name!r}) must be a header name: write HeaderToken('X-Token') "
+                "or the like"
+            )
+        # RFC 9110 §11.1: a scheme is a token, so a scheme with a space would never match.
         if self.scheme != "" and not _is_name(self.scheme):
             raise ConfigurationError(
-                f"HeaderToken({self.name!r}, scheme={self.scheme!r}): a scheme is one word, such "
-                "as 'Token'; leave it out where the token stands alone"
+                f"HeaderToken({self.name!r}, scheme={self.scheme!r}): a scheme must be one word: "
+                "write scheme='Token' or the like, or leave it out for a token without a scheme"
             )
         if "_" in self.name:
-            # WSGI and CGI fold X-Token and X_Token into one name (CVE-2025-64484).
+            # WSGI and CGI give X-Token and X_Token one name (CVE-2025-64484), so a client could
+            # send the other spelling past a proxy.
             raise ConfigurationError(
-                f"HeaderToken({self.name!r}): an underscore and a hyphen are the same to WSGI "
-                f"servers: use {self.name.replace('_', '-')!r}"
+                f"HeaderToken({self.name!r}) cannot have an underscore, which WSGI servers do not "
+                f"tell from a hyphen: use {self.name.replace('_', '-')!r}"
             )
 
     @property
@@ -93,30 +97,29 @@ class HeaderToken:
         return self.name
 
     def read(self, view: RequestView) -> str | None:
-        """Return the token; with a scheme configured, another scheme counts as none."""
+        """Return the token; ``None`` if a scheme is configured and the header has another."""
         return _credentials(view.headers(self.name.lower()), self.scheme.lower())
 
 
 @dataclass(frozen=True, slots=True)
 class CookieToken:
-    """A token in a cookie, which a browser sends by itself, whoever makes it send.
+    """A token in a cookie, which a browser also sends with requests that foreign pages trigger.
 
-    So a request that could change something also needs proof of where it comes from
-    (``request/csrf.py``).
+    So a request that could change something also needs proof of its origin (``request/csrf.py``).
     """
 
     name: str = "__Host-token"
     """The cookie's name. ``__Host-`` keeps other hosts from setting it (RFC 6265bis §4.1.3)."""
     csrf: bool = True
-    """Whether proof of origin is asked for."""
+    """Whether proof of origin is required."""
     clear_on_invalid: bool = False
-    """Whether the refusal of its token expires the cookie, so that it cannot lock a browser out."""
+    """Whether the refusal of the token expires the cookie, so that no browser is locked out."""
     csrf_header: str = "X-CSRF-Token"
     """The header that may repeat the token's ``csrf`` claim as proof."""
     path: str = "/"
-    """The ``Path`` that the cookie was set with, to expire it."""
+    """The ``Path`` with which the cookie was set; it is needed to expire the cookie."""
     domain: str | None = None
-    """The ``Domain`` that the cookie was set with, to expire it."""
+    """The ``Domain`` with which the cookie was set; it is needed to expire the cookie."""
     vary: str = field(default="Cookie", init=False)
 
     def __post_init__(self) -> None:
@@ -124,7 +127,10 @@ class CookieToken:
         check_flag("CookieToken: clear_on_invalid", self.clear_on_invalid)
         for setting, value in (("name", self.name), ("csrf_header", self.csrf_header)):
             if not _is_name(value):
-                raise ConfigurationError(f"CookieToken({setting}={value!r}): that is no name")
+                raise ConfigurationError(
+                    f"CookieToken({setting}={value!r}) must be a name: "
+                    "write letters, digits and '-'"
+                )
         if not isinstance(self.path, str) or not _COOKIE_PATH.fullmatch(self.path):
             raise ConfigurationError(f"CookieToken(path={self.path!r}) must be a path, such as '/'")
         if self.domain is not None and not (
@@ -140,28 +146,29 @@ class CookieToken:
             )
 
     def read(self, view: RequestView) -> str | None:
-        """Return the token; an empty cookie, which a logout leaves behind, counts as none."""
+        """Return the token; ``None`` for an empty cookie, which a logout may leave."""
         value = _agreed(view.cookies(self.name), "cookie")
         return value or None
 
     @property
     def expiry(self) -> str:
-        """The ``Set-Cookie`` that makes a browser forget it (RFC 6265 §4.1.2)."""
+        """The ``Set-Cookie`` value that expires the cookie (RFC 6265 §4.1.2)."""
         domain = f" Domain={self.domain};" if self.domain else ""
         return f"{self.name}=; Path={self.path};{domain} Max-Age=0; Secure; HttpOnly; SameSite=Lax"
 
 
 @dataclass(frozen=True, slots=True)
 class SubprotocolToken:
-    """A token among the subprotocols that a WebSocket offers: ``bearer``, and then the token.
+    """A token among the subprotocols that a WebSocket offers: ``bearer``, followed by the token.
 
-    ``new WebSocket(url, ["chat", "bearer", token])`` is all that a browser lets a page say.
+    A page calls ``new WebSocket(url, ["chat", "bearer", token])``, because a browser does not let
+    it set headers.
     """
 
     vary: str = field(default="", init=False)
 
     def read(self, view: RequestView) -> str | None:
-        """Return the token; a request that opens no WebSocket has none."""
+        """Return the token; ``None`` if the request does not open a WebSocket."""
         if not view.is_websocket:
             return None
         offered = offered_subprotocols(view)
@@ -175,29 +182,30 @@ class SubprotocolToken:
 
 @dataclass(frozen=True, slots=True)
 class QueryToken:
-    """A token in the query (RFC 6750 §2.3), where logs and histories keep it: for WebSockets."""
+    """A token in the query (RFC 6750 §2.3), by default only of WebSockets: logs store queries."""
 
     name: str
-    """The parameter, such as ``access_token``."""
+    """The query parameter, such as ``access_token``."""
     http: bool = False
-    """Whether plain requests may carry it too."""
+    """Whether plain requests may also carry the token."""
     vary: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         check_flag("QueryToken: http", self.http)
         if not isinstance(self.name, str) or not _PARAMETER.fullmatch(self.name):
             raise ConfigurationError(
-                f"QueryToken({self.name!r}): a parameter is letters, digits, '-', '.', '_' and '~'"
+                f"QueryToken({self.name!r}): the parameter must have only letters, digits, '-', "
+                "'.', '_' and '~': write QueryToken('access_token') or the like"
             )
 
     def read(self, view: RequestView) -> str | None:
-        """Return the token; where it is not accepted, the parameter is the application's own."""
+        """Return the token; ``None`` where the parameter is left to the application."""
         if not (view.is_websocket or self.http):
             return None
         return _agreed(view.query(self.name), "parameter")
 
 
-# RFC 3986 §2.3: a name of these is spelt in one way only.
+# RFC 3986 §2.3: a name of unreserved characters has only one spelling.
 _PARAMETER = re.compile(r"[A-Za-z0-9\-._~]+")
 _COOKIE_PATH = re.compile(r"/[!-:<-~]*")
 _COOKIE_DOMAIN = re.compile(r"[A-Za-z0-9.-]+")
@@ -206,7 +214,7 @@ BEARER_SUBPROTOCOL = "bearer"
 
 
 def offered_subprotocols(view: RequestView) -> list[str]:
-    """Return the subprotocols that a WebSocket offers (RFC 6455 §4.1), in their order."""
+    """Return the subprotocols that a WebSocket offers (RFC 6455 §4.1), in order."""
     return split_list(view.headers(SUBPROTOCOLS))
 
 
@@ -217,9 +225,9 @@ def split_list(values: Iterable[str]) -> list[str]:
 
 
 def without_token(offered: Iterable[str]) -> list[str]:
-    """Return what an application may see of offered subprotocols: all but ``bearer`` and its token.
+    """Return the offered subprotocols without ``bearer`` and its token, for the application.
 
-    A second ``bearer`` and what follows it go as well, and a token wherever it stands again.
+    Any further ``bearer``, the name after it and any repetition of the token are removed as well.
     """
     names = list(offered)
     hidden = {BEARER_SUBPROTOCOL}
@@ -247,37 +255,40 @@ def _credentials(values: list[str], scheme: str) -> str | None:
 
 
 def check_form(text: str) -> None:
-    """Check that what stood in the place of a token is one at all.
+    """Check that a text has the form of one token.
 
-    Whatever verifies is, so the guard asks only where something does not.
+    A verified token is well-formed, so the guard checks the form only after a failure (400 instead
+    of 401).
 
-    :raises HeaderMalformed: if it is not.
+    :raises HeaderMalformed: if the text does not have the form of a token.
     """
     if not _B64TOKEN.fullmatch(text):
-        raise HeaderMalformed("what stands there is not one token")
+        raise HeaderMalformed("the text in the token's place is not one token")
 
 
 _METHODS = (BearerHeader, QueryToken)
 
 
 class Sources:
-    """Several sources in their order."""
+    """The token sources of a guard, in order."""
 
     def __init__(self, sources: Iterable[TokenSource]) -> None:
-        """:raises ConfigurationError: for none, for what is no source, or for an unsafe order."""
+        """:raises ConfigurationError: for an empty list, a wrong type or an unsafe order."""
         self.every = listed("token_sources", sources, "[BearerHeader()]")
         if not self.every:
-            raise ConfigurationError("token_sources=() finds no token: name one, as BearerHeader()")
+            raise ConfigurationError(
+                "token_sources=() cannot be empty: write token_sources=[BearerHeader()]"
+            )
         for source in self.every:
             if isinstance(source, type) or not hasattr(source, "read"):
                 raise ConfigurationError(
-                    f"token_sources: {source!r} is no source: write BearerHeader()"
+                    f"token_sources: {source!r} must be a source: write BearerHeader()"
                 )
             vary = getattr(source, "vary", None)
             if vary != "" and not _are_names(vary):
                 raise ConfigurationError(
-                    f"token_sources: {source!r} has vary={vary!r}: write the name of the header "
-                    "that it reads, several as 'A, B', or '' for none"
+                    f"token_sources: {source!r} cannot have vary={vary!r}: write the name of the "
+                    "header that it reads, several as 'A, B', or '' for none"
                 )
         _check_order(self.every)
         # RFC 6750 §2: a client uses one of these methods and never two.
@@ -289,13 +300,13 @@ class Sources:
 
     @property
     def vary(self) -> str:
-        """The headers that an answer depends on."""
+        """The request headers that a response depends on, for ``Vary``."""
         names = dict.fromkeys(source.vary for source in self.every if source.vary)
         return ", ".join(names)
 
     @property
     def methods(self) -> list[str]:
-        """How a plain request may carry a token, by the names of RFC 9728 §2."""
+        """The ways in which a plain request may carry a token, by the names of RFC 9728 §2."""
         names = [
             "header" if isinstance(each, BearerHeader) else "query"
             for each in self._methods
@@ -306,13 +317,13 @@ class Sources:
     def find(self, view: RequestView) -> tuple[str, TokenSource] | None:
         """Return the token of the first source that is present, and that source.
 
-        :raises RequestError: for what is not one token.
+        :raises RequestError: if the text is not one token.
         """
         for source in self.every:
             if (token := source.read(view)) is not None:
                 if not isinstance(token, str):
-                    # A source of somebody's own.
-                    raise HeaderMalformed("the source returned no text")
+                    # A custom source may return anything, so its type is checked.
+                    raise HeaderMalformed("the source did not return text")
                 if len(self._methods) > 1:
                     self._check_single(view, source)
                 return token, source
@@ -325,7 +336,7 @@ class Sources:
             raise TokenRepeated("a token was sent in two ways at once")
 
     def expiry(self, view: RequestView) -> str | None:
-        """Return the ``Set-Cookie`` for a refused token, if a cookie brought it and is to go."""
+        """Return the ``Set-Cookie`` that expires the cookie of a refused token, if configured."""
         if not self._clears:
             return None
         source = next((each for each in self.every if _is_present(each, view)), None)
@@ -333,10 +344,10 @@ class Sources:
         return source.expiry if isinstance(source, CookieToken) and is_cleared else None
 
     def subprotocol(self, view: RequestView) -> str | None:
-        """Return the subprotocol to answer with where the application chooses none.
+        """Return the subprotocol to accept if the application does not choose one.
 
-        A browser that offered some and is answered with none gives up (RFC 6455 §4.2.2), whether
-        or not the rule asked for the token that was among them.
+        A browser that offered subprotocols closes the connection if the server accepts none
+        (RFC 6455 §4.2.2). That holds even if the rule did not require the token.
         """
         if not self._has_subprotocol or not view.is_websocket:
             return None
@@ -356,8 +367,9 @@ def _check_order(sources: tuple[TokenSource, ...]) -> None:
         if isinstance(source, CookieToken):
             cookie = cookie or source
         elif cookie is not None and isinstance(source, (BearerHeader, HeaderToken)):
-            # A neighbouring host can set a cookie for ours ("cookie tossing"), but no header.
+            # A neighbouring host can set a cookie for this host ("cookie tossing"), but no header,
+            # so a cookie must not come before a header.
             raise ConfigurationError(
-                f"token_sources: {source!r} stands behind {cookie!r}, so that a planted cookie "
-                "would displace the header: put the header first"
+                f"token_sources: {source!r} cannot be after {cookie!r}, because a cookie from a "
+                "neighbouring host would replace the header's token: put the header first"
             )

@@ -1,4 +1,4 @@
-"""What the guard may see of a request: narrow questions, the same for both faces."""
+"""Views: the parts of a request that the guard reads, with one interface for ASGI and WSGI."""
 
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
@@ -9,15 +9,14 @@ from jwt_middleware.rules.paths import strip_prefix
 SUBPROTOCOLS = "sec-websocket-protocol"
 
 Sent: TypeAlias = tuple[str, str, bytes | None]
-"""A path as the server hands it over, its mount point, and the path before escapes are decoded."""
+"""The server's path, its mount point, and the path before percent-escapes are decoded."""
 
 
 class RequestView(Protocol):
-    """A request, as far as a decision may depend on it.
+    """The parts of a request that a decision may depend on.
 
-    A view may also have ``variables(name)``, every value that a WSGI application would find under
-    the variable of a header; without it that is what ``headers(name)`` returns. And ``may_tunnel``:
-    whether a plain request may become a WebSocket further in.
+    A view may also have ``variables(name)``. It returns every value that a WSGI application would
+    find in the variable of a header. Without it, ``headers(name)`` is used.
     """
 
     @property
@@ -27,12 +26,12 @@ class RequestView(Protocol):
 
     @property
     def path(self) -> str:
-        """The decoded path as the wrapped application sees it, without its mount point."""
+        """The decoded path that the wrapped application receives, without its mount point."""
         ...
 
     @property
     def sent(self) -> Sent:
-        """What the server said of the path; ``(path, "", None)`` where it said no more."""
+        """The path as the server passes it on; ``(path, "", None)`` without further details."""
         ...
 
     @property
@@ -52,7 +51,12 @@ class RequestView(Protocol):
 
     @property
     def is_websocket(self) -> bool:
-        """Whether a WebSocket is to be opened."""
+        """Whether the request opens a WebSocket."""
+        ...
+
+    @property
+    def may_tunnel(self) -> bool:
+        """Whether the application may turn a plain request into a WebSocket, as under WSGI."""
         ...
 
     def headers(self, name: str) -> list[str]:
@@ -71,10 +75,11 @@ class RequestView(Protocol):
 def cookie_values(headers: list[str], name: str) -> list[str]:
     """Return every value of a cookie (RFC 6265 §5.4), neither unquoted nor decoded.
 
-    Split on semicolons, trimmed, cut at the first equals sign; a pair without one has no name.
+    Headers are split on semicolons, and each pair is trimmed and cut at the first equals sign. A
+    pair without an equals sign has no name.
     """
-    # A browser trims these two and no more (RFC 6265bis §5.6). To trim what else Python takes for
-    # white space would read a neighbour's "\xa0__Host-token" as a name that only we can set.
+    # A browser trims only spaces and tabs (RFC 6265bis §5.6). Trimming all white space of Python
+    # would read a neighbour's "\xa0__Host-token" as a name that only this host can set.
     pairs = (pair.partition("=") for header in headers for pair in header.split(";"))
     named = ((key.strip(_BLANKS), value) for key, equals, value in pairs if equals)
     return [value.strip(_BLANKS) for key, value in named if key == name]
@@ -85,7 +90,7 @@ _BLANKS = " \t"
 
 def query_values(query: str, name: str) -> list[str]:
     """Return every value of a query parameter."""
-    # A name may be escaped, as anything in a query may be.
+    # The name in the query may be percent-escaped, so a query with "%" must be parsed.
     if name not in query and "%" not in query:
         return []
     pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=None)
@@ -93,9 +98,9 @@ def query_values(query: str, name: str) -> list[str]:
 
 
 def as_text(raw: str) -> str:
-    """Return what bytes say that look like latin-1, as PEP 3333 has them.
+    """Decode a text of PEP 3333, in which bytes are characters of latin-1, as UTF-8.
 
-    What is no UTF-8 gets U+FFFD, which no rule reads.
+    Bytes that are not UTF-8 become U+FFFD, which is refused in a path.
     """
     if raw.isascii():
         return raw
@@ -106,9 +111,9 @@ def as_text(raw: str) -> str:
 
 
 def asks_for_socket(view: RequestView) -> bool:
-    """Return whether a plain request asks for a WebSocket, which below WSGI an application opens.
+    """Return whether a plain request asks for a WebSocket, which a WSGI application may open.
 
-    It finds the connection among the server's own variables; some ask for no more than a key.
+    The application finds the connection in the server's variables, and some require only a key.
     """
     upgrades = ", ".join(view.headers("upgrade")).lower()
     return "websocket" in upgrades or bool(view.headers("sec-websocket-key"))
@@ -118,6 +123,9 @@ class ASGIView:
     """The view of an ASGI scope."""
 
     __slots__ = ("_scope", "is_websocket", "method")
+
+    # Here a server opens a socket, and says so.
+    may_tunnel = False
 
     def __init__(self, scope: Any) -> None:
         self._scope = scope
@@ -132,7 +140,7 @@ class ASGIView:
 
     @property
     def sent(self) -> Sent:
-        """The path, ``root_path`` and ``raw_path`` as the server hands them over."""
+        """The path, ``root_path`` and ``raw_path`` as the server passes them on."""
         scope = self._scope
         return scope["path"], scope.get("root_path") or "", scope.get("raw_path")
 
@@ -151,23 +159,23 @@ class ASGIView:
 
     def headers(self, name: str) -> list[str]:
         if name == SUBPROTOCOLS and self.is_websocket:
-            # What the application will see, whatever a server does with the header itself.
+            # The application reads "subprotocols", so a server's change of the header is ignored.
             offered = self._scope.get("subprotocols")
             return [", ".join(offered)] if offered else []
         wanted = name.encode("latin-1")
         length = len(wanted)
         values = []
-        # A loop: it is on every request's way, and a comprehension would be one more call.
+        # A loop instead of a comprehension saves one call on every request.
         for key, value in self._scope["headers"]:
-            # The specification has names in lower case; a server that forgets must not hide one.
+            # ASGI requires names in lower case, but a server's mistake must not hide a header.
             if len(key) == length and key.lower() == wanted:
                 values.append(value.decode("latin-1"))
         return values
 
     def variables(self, name: str) -> list[str]:
-        """Return every value of a header that a bridge to WSGI gives the same variable.
+        """Return every value of the headers for which a bridge to WSGI uses the same variable.
 
-        An underscore and a hyphen are one there.
+        The bridge does not tell an underscore from a hyphen.
         """
         wanted = name.replace("-", "_").encode("latin-1")
         every = ((key.lower().replace(b"-", b"_"), value) for key, value in self._scope["headers"])
@@ -181,7 +189,7 @@ class ASGIView:
         return query_values(raw.decode("latin-1"), name)
 
 
-# The names are those that the configuration speaks of, far fewer than these.
+# Only the few header names of the configuration are looked up, so 64 entries are enough.
 @lru_cache(maxsize=64)
 def _variable(name: str) -> str:
     return f"HTTP_{name.upper().replace('-', '_')}"
@@ -199,7 +207,7 @@ class WSGIView:
 
     @property
     def may_tunnel(self) -> bool:
-        """Whether an application could open a WebSocket; two look-ups tell of most that not."""
+        """Whether an application could open a WebSocket; two look-ups exclude most requests."""
         return "HTTP_UPGRADE" in self._environ or "HTTP_SEC_WEBSOCKET_KEY" in self._environ
 
     @property

@@ -1,4 +1,4 @@
-"""Headers of responses: what an application's own still needs, and the two forms of them."""
+"""Response headers: those to add to a response, and their forms for ASGI and WSGI."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -6,20 +6,21 @@ from dataclasses import replace
 from jwt_middleware.verdict import Deny, Headers
 
 
-def private(vary: str) -> Headers:
-    """Return the headers of an answer that is for one caller only.
+def private_headers(vary: str) -> Headers:
+    """Return the headers of a response that is for one caller only.
 
-    :param vary: the request headers that it depends on; ``""`` where the address itself tells.
+    :param vary: the request headers that the response depends on; ``""`` if it depends on the URL
+        only.
     """
     own = (("Cache-Control", "private"),)
     return (("Vary", vary), *own) if vary else own
 
 
-def missing_from(present: Iterable[tuple[str, str]], wanted: Headers) -> Headers:
-    """Return the headers that an application's response still needs.
+def headers_to_add(present: Iterable[tuple[str, str]], wanted: Headers) -> Headers:
+    """Return the wanted headers that an application's response lacks.
 
-    ``Vary`` lists add up over several lines (RFC 9110 §5.3), each name once; of all other headers
-    the application's stands.
+    ``Vary`` may span several lines (RFC 9110 §5.3), so only the missing names are added. The
+    application's value of any other header is kept.
     """
     there = [(name.lower(), value) for name, value in present]
     names = {name for name, _ in there}
@@ -35,7 +36,7 @@ def missing_from(present: Iterable[tuple[str, str]], wanted: Headers) -> Headers
 
 
 def as_raw(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
-    """Return headers as ASGI takes them: names in lower case, all in latin-1."""
+    """Return headers in the form of ASGI: names in lower case, all encoded in latin-1."""
     return tuple(
         (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
     )

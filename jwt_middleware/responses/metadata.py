@@ -1,6 +1,6 @@
-"""What a protected resource says of itself, so that clients find out where to get a token.
+"""The metadata of a protected resource, which tells clients where to get a token.
 
-RFC 9728, OAuth 2.0 Protected Resource Metadata. The document stands at a well-known path, and every
+RFC 9728, OAuth 2.0 Protected Resource Metadata. The document is at a well-known path, and every
 challenge names it.
 """
 
@@ -27,19 +27,19 @@ class ProtectedResource:
         methods: Collection[str],
     ) -> None:
         """
-        :param identifier: the address of the resource, as clients use it (RFC 9728 §1.2).
+        :param identifier: the URL of the resource as clients use it (RFC 9728 §1.2).
         :param issuers: the authorization servers that issue tokens for it.
-        :param scopes: the scopes that may be asked for.
+        :param scopes: the scopes that clients may request.
         :param methods: how a token may be sent: ``header``, ``query`` (RFC 6750 §2).
-        :raises ConfigurationError: if the identifier is no https address, loopback aside.
+        :raises ConfigurationError: if the identifier is not an https URL (http on loopback is).
         """
         check_url("resource", identifier, allow_http=False)
         parts = urlsplit(identifier)
         if parts.query:
             raise ConfigurationError(
-                f"resource={identifier!r} has a query: name the resource without one"
+                f"resource={identifier!r} cannot have a query: write the URL without it"
             )
-        # RFC 9728 §3.1: between host and path, and without a final slash.
+        # RFC 9728 §3.1: the well-known part goes between host and path, without a final slash.
         self.path = WELL_KNOWN + parts.path.rstrip("/")
         self.address = f"{parts.scheme}://{parts.netloc}{self.path}"
         members = {
@@ -48,7 +48,7 @@ class ProtectedResource:
             "scopes_supported": sorted(scopes),
             "bearer_methods_supported": sorted(methods),
         }
-        # RFC 9728 §3.2: what has no elements is left out.
+        # RFC 9728 §3.2: members without elements are left out.
         self.document = {name: value for name, value in members.items() if value}
         self.reply = _reply(json.dumps(self.document).encode())
 
@@ -58,7 +58,7 @@ def _reply(body: bytes) -> Reply:
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "public, max-age=3600"),
-        # It is the same for everybody, and pages of other origins need it before they have a token.
+        # The document is public, and pages of other origins need it before they have a token.
         ("Access-Control-Allow-Origin", "*"),
     )
     return Reply(200, headers, body, "resource_metadata", as_raw(headers))

@@ -1,6 +1,6 @@
-"""Refusals as HTTP responses: the challenge of RFC 6750 §3, a body after RFC 9457.
+"""Renders refusals as HTTP responses: a challenge (RFC 6750 §3) and a body (RFC 9457).
 
-Every refusal whose words are fixed is rendered once, when the guard is built.
+Every refusal with a fixed text is rendered once, when the guard is built.
 """
 
 import json
@@ -23,7 +23,7 @@ _log = logging.getLogger("jwt_middleware")
 
 
 def _problem_body(problem: Problem) -> Body:
-    # RFC 9457 §3.1; ``about:blank`` says that the title is that of the status.
+    # RFC 9457 §4.2.1: with ``about:blank`` the title is the phrase of the status.
     members = {
         "type": "about:blank",
         "title": problem.title,
@@ -37,7 +37,7 @@ def _problem_body(problem: Problem) -> Body:
 
 
 def _oauth_body(problem: Problem) -> Body:
-    # RFC 6749 §5.2, the shape that OAuth clients know.
+    # RFC 6749 §5.2: the members that OAuth clients expect.
     members = {
         "error": problem.error or problem.code,
         "error_description": problem.detail,
@@ -50,28 +50,31 @@ _BODIES: dict[str, Callable[[Problem], Body]] = {"problem": _problem_body, "oaut
 
 
 def body_writer(error_body: ErrorBody) -> Callable[[Problem], Body]:
-    """Return the function that writes bodies.
+    """Return the function that writes error bodies.
 
-    :raises ConfigurationError: for a name that is not known.
+    :raises ConfigurationError: if the name is unknown.
     """
     if callable(error_body):
         return error_body
     if not isinstance(error_body, str) or error_body not in _BODIES:
         raise ConfigurationError(
-            f"error_body={error_body!r} is not known: use 'problem', 'oauth' or a callable"
+            f"error_body={error_body!r} must be a known format: write 'problem', 'oauth' or a "
+            "callable"
         )
     return _BODIES[error_body]
 
 
 def _checked_writer(write: Callable[[Problem], Body]) -> Callable[[Problem], Body]:
-    """Return a writer that is held to what it has to return."""
+    """Return the writer, wrapped so that its result is checked."""
 
     def write_checked(problem: Problem) -> Body:
         try:
             media_type, body = write(problem)
             is_body = type(body) is bytes and media_type.isascii() and media_type.isprintable()
         except Exception as mistake:
-            raise ConfigurationError(f"error_body={write!r} failed: {mistake!r}") from mistake
+            raise ConfigurationError(
+                f"error_body={write!r} must not raise: {mistake!r}"
+            ) from mistake
         if not is_body:
             raise ConfigurationError(
                 f"error_body={write!r} must return a media type and bytes, such as "
@@ -83,7 +86,7 @@ def _checked_writer(write: Callable[[Problem], Body]) -> Callable[[Problem], Bod
 
 
 def _never_failing(write: Callable[[Problem], Body]) -> Callable[[Problem], Body]:
-    """Return a writer that falls back on RFC 9457 where a user's own one fails."""
+    """Return the writer, wrapped so that RFC 9457 is the fallback when it fails."""
 
     def write_anyway(problem: Problem) -> Body:
         try:
@@ -107,10 +110,11 @@ class Renderer:
     ) -> None:
         """
         :param realm: the realm of every challenge (RFC 9110 §11.5).
-        :param error_body: ``problem``, ``oauth``, or a callable from a problem to type and bytes.
-        :param vary: the headers that a refusal depends on; ``Authorization`` if left out.
-        :param metadata: where the metadata of the protected resource is (RFC 9728 §5.1).
-        :raises ConfigurationError: if the realm cannot stand in a header.
+        :param error_body: ``problem``, ``oauth``, or a callable from a problem to media type and
+            bytes.
+        :param vary: the headers that a refusal depends on; ``Authorization`` by default.
+        :param metadata: the URL of the metadata of the protected resource (RFC 9728 §5.1).
+        :raises ConfigurationError: if the realm is not printable ASCII.
         """
         self._first = [f'realm="{_quoted("realm", realm)}"']
         self._last = [] if metadata is None else [f'resource_metadata="{metadata}"']
@@ -119,12 +123,12 @@ class Renderer:
         self._fixed = {
             kind: self._render(_specimen(kind)) for kind in refusals() if _is_fixed(kind)
         }
-        # Whatever it does from now on, a refusal has to come out.
+        # From here on a failing writer must not stop a refusal, so that it only falls back.
         self._body = _never_failing(self._body)
         self._by_code = {kind.code: deny for kind, deny in self._fixed.items()}
 
     def refuse(self, problem: Refused) -> Deny:
-        """Return the answer for a refusal of the error tree."""
+        """Return the response for a refusal of the error tree."""
         fixed = self._fixed.get(type(problem))
         if fixed is None:
             return self._render(problem)
@@ -133,13 +137,13 @@ class Renderer:
         return fixed
 
     def refuse_code(self, code: str) -> Deny:
-        """Return the answer for a code whose words are fixed; for any other, that of no token."""
+        """Return the response for a code with a fixed text, or else that of ``token_missing``."""
         return self._by_code.get(code) or self._by_code[TokenMissing.code]
 
     def refuse_requirement(self, refusal: Refusal, scopes: Iterable[str] = ()) -> Deny:
-        """Return the answer for a requirement that is not met.
+        """Return the response for a requirement that is not met.
 
-        :param scopes: scopes whose addition would meet it, for the challenge (RFC 6750 §3.1).
+        :param scopes: the missing scopes, for the challenge (RFC 6750 §3.1).
         """
         problem = Problem(refusal.status, refusal.code, refusal.public, refusal.error)
         parameters = [*refusal.parameters]
@@ -158,7 +162,7 @@ class Renderer:
         self, problem: Problem, parameters: Iterable[tuple[str, str]]
     ) -> tuple[str, str]:
         parts = [*self._first]
-        # RFC 6750 §3.1: without credentials the challenge says nothing of an error.
+        # RFC 6750 §3.1: without credentials the challenge has no error.
         if problem.error is not None:
             parts.append(f'error="{problem.error}"')
             parts.append(f'error_description="{_quoted("detail", _printable(problem.detail))}"')
@@ -178,7 +182,7 @@ class Renderer:
 
 
 def _seconds(retry_after: float) -> str:
-    # RFC 9110 §10.2.3: whole seconds, and never "at once".
+    # RFC 9110 §10.2.3: whole seconds. At least 1, so that clients do not retry at once.
     return str(max(1, math.ceil(retry_after)))
 
 
@@ -187,17 +191,17 @@ def _is_fixed(kind: type[Refused]) -> bool:
 
 
 def _specimen(kind: type[Refused]) -> Refused:
-    """Return a refusal without its evidence, of which no client reads anything."""
+    """Return a refusal without evidence, because a response contains none."""
     return kind.__new__(kind)
 
 
 def _printable(text: str) -> str:
-    """Return text of a user's own requirement as a header can carry it; the body has it whole."""
+    """Return text with only the characters of a header. The body has the whole text."""
     return "".join(letter if " " <= letter <= "~" else "?" for letter in text)
 
 
 def _quoted(name: str, value: str) -> str:
-    """Return ``value`` as the inside of a quoted string (RFC 9110 §5.6.4)."""
+    """Return the escaped content of a quoted string (RFC 9110 §5.6.4)."""
     if not isinstance(value, str) or not value.isprintable() or not value.isascii():
-        raise ConfigurationError(f"{name}={value!r} cannot stand in a header: use printable ASCII")
+        raise ConfigurationError(f"{name}={value!r} must fit in a header: write printable ASCII")
     return value.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,1 +1,1 @@
-"""Which rule decides a request, and what it asks for."""
+"""Rules: which one decides a request, and what it requires."""

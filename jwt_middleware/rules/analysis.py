@@ -1,8 +1,8 @@
-"""What the table says of a route: every ruling that some request to it gets.
+"""Lists the rulings of a route: every ruling that some request to the route gets.
 
-A route stands for many paths. Instead of a second way to decide, some of those paths are chosen so
-that each rule that decides any of them decides one of the chosen; the table is then asked about
-those as about any request.
+A route has many paths. The analysis samples these paths so that each rule that decides any path
+decides a sampled path. The rule table then rules on the samples as on any request, so there is no
+second implementation of the decision.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,16 +18,16 @@ from jwt_middleware.rules.templates import Part, Template, abstract, narrow
 
 _Abstract = tuple[str | None, ...]
 _Request = tuple[str, str]
-"""A path as the server hands it over, and its mount point."""
+"""A path as the server passes it on, and its mount point."""
 
 
 class RouteAnalysis:
-    """Answers for the routes of one application behind one table."""
+    """Finds the rulings for the routes of one application behind one rule table."""
 
     def __init__(self, table: RuleTable, application: Application = UNKNOWN) -> None:
         """
         :param table: the rules.
-        :param application: what is known of the application, and so where it is mounted.
+        :param application: what is known of the application, including its mount points.
         """
         self._table = table
         self._application = application
@@ -38,7 +38,7 @@ class RouteAnalysis:
         self._filler = _unnamed(table, self._mounts)
 
     def rulings(self, method: str, template: Template) -> tuple[Ruling, ...]:
-        """Return a ruling for each combination of rules that decides some path of a route.
+        """Return one ruling for each combination of rules that decides some path of a route.
 
         :param method: in upper case, or ``WEBSOCKET``.
         """
@@ -48,18 +48,18 @@ class RouteAnalysis:
             try:
                 ruling = self._table.ruling(meant, path, mount_point, application=self._application)
             except PathInvalid:
-                # No request reaches the route by that path.
+                # The guard refuses this path, so no request reaches the route by it.
                 continue
             found.setdefault(tuple(sorted(self._order[rule] for rule in ruling.rules)), ruling)
         return tuple(found[order] for order in sorted(found))
 
     def rules(self, rulings: Iterable[Ruling]) -> tuple[Rule, ...]:
-        """Return the rules of some rulings in the order of the table; "no rule" stands last."""
+        """Return the rules of some rulings in the order of the table; "no rule" is last."""
         every = {rule for ruling in rulings for rule in ruling.rules}
         return tuple(sorted(every, key=self._order.__getitem__))
 
     def _requests(self, method: Method, template: Template) -> Iterator[_Request]:
-        """Yield what a server may hand over for the chosen paths of a route."""
+        """Yield the requests that a server may pass on for the sampled paths of a route."""
         for parts in template.expanded(self._depth):
             for chosen in self._chosen(method, parts):
                 path = "/" + "/".join(self._filler if part is None else part for part in chosen)
@@ -71,12 +71,13 @@ class RouteAnalysis:
                     yield (whole if self._application.paths_are_whole else path), root
 
     def _chosen(self, method: Method, parts: tuple[Part, ...]) -> set[_Abstract]:
-        """Return paths of which one is decided by each rule that decides any of these.
+        """Return sample paths: each rule that decides any path of the route decides a sample.
 
-        A rule that decides a path decides that too in which every segment its pattern leaves open
-        is one that no pattern names, because fewer others match there. WebSockets have a second
-        way: the rules for GET step back where another rule names WEBSOCKET. And below a mount point
-        two rules may decide together, one for the whole path and one for what is below it.
+        A rule that decides a path also decides its sample, in which no pattern names the segments
+        that the rule's pattern leaves open. Fewer other rules match the sample. WebSockets need
+        more samples, because the rules for GET do not apply where another rule names WEBSOCKET.
+        Mount points need more samples, because two rules may decide together: one for the whole
+        path and one for the path below the mount point.
         """
         found = {parts, *self._narrowed(parts)}
         if method is SOCKET:
@@ -90,7 +91,7 @@ class RouteAnalysis:
         for mount in self._mounts:
             whole = self._table.patterns_meeting((*mount, *parts))
             yield from self._narrowed_by(parts, whole, mount)
-            # A path of the route may itself begin as a mount point does.
+            # A path of the route may itself begin with the mount point, and lose it too.
             below = self._table.patterns_meeting(parts[len(mount) :])
             yield from self._narrowed_by(parts, [mount, *((*mount, *one) for one in below)])
 
@@ -104,7 +105,7 @@ class RouteAnalysis:
 
 
 def _unnamed(table: RuleTable, mounts: Iterable[tuple[str, ...]]) -> str:
-    """Return a segment that nothing names, for those that a route leaves open."""
+    """Return a segment that no pattern or mount point names, for the open segments of a route."""
     named = {part for rule in table.rules for pattern in rule.patterns for part in pattern.parts}
     named.update(part for mount in mounts for part in mount)
     return next(text for text in map(str, count()) if text not in named)

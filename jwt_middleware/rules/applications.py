@@ -1,7 +1,7 @@
-"""How the routers of other projects read a request, where the decoded path does not say it all.
+"""Describes how the routers of known frameworks read a request.
 
-Each router was compared with the guard (``tests/routers``). What is not listed here matches whole
-segments of the decoded path, below its mount point, and with regard to case.
+Each router was compared with the guard (``tests/routers``). Only differences are listed here. By
+default, a router matches whole segments of the decoded path below its mount point, and case counts.
 """
 
 import string
@@ -11,39 +11,40 @@ from typing import Protocol
 from urllib.parse import quote
 
 Step = Callable[[str], str]
-"""Returns what one kind of router makes of a path, which is then one more reading of it."""
+"""Returns the path that one kind of router derives from a path: one more reading."""
 
 Segments = tuple[str | None, ...]
-"""Segments of a path; ``None`` for one that no name stands for."""
+"""Segments of a path; ``None`` for a segment without a fixed name."""
 
 
 class Fold(Protocol):
-    """Gives one spelling to all paths that a router takes for the same."""
+    """Maps all paths that a router treats as equal to one spelling."""
 
     def __call__(self, segments: Segments, *, is_whole: bool) -> Segments:
-        """Return that spelling.
+        """Return the common spelling of the segments.
 
-        :param is_whole: whether the last segment is the end of the path, or more may follow.
+        :param is_whole: ``True`` if the path ends after the last segment; ``False`` if more
+            segments may follow.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """How one project's router differs from matching whole segments of the decoded path."""
+    """How one framework's router differs from matching whole segments of the decoded path."""
 
     steps: tuple[Step, ...] = ()
     fold: Fold | None = None
     ignores_mount_point: bool = False
-    """Whether it matches the whole path, ``root_path`` or ``SCRIPT_NAME`` included."""
+    """Whether the router matches the whole path, ``root_path`` or ``SCRIPT_NAME`` included."""
     at_mount_point: str | None = None
-    """What it takes the mount point itself for, besides ``/``."""
+    """The path that the router uses for the mount point itself, besides ``/``."""
     matches_raw_path: bool = False
-    """Whether it matches the path as it was sent, before escapes are decoded."""
+    """Whether the router matches the path as sent, before percent-escapes are decoded."""
     root_header: str | None = None
-    """A header that it puts in front of the path, and that a client can send."""
+    """A header that the router puts in front of the path, and that a client can send."""
     method_parameter: str | None = None
-    """A parameter of the query that it takes for the method."""
+    """A query parameter that overrides the method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Front:
 
 
 def fold_case(segments: Segments, *, is_whole: bool) -> Segments:  # noqa: ARG001 - a Fold
-    """Return segments in one case."""
+    """Return the segments with differences of case removed."""
     return _each(in_one_case, segments)
 
 
@@ -66,14 +67,14 @@ def _each(fold: Callable[[str], str], segments: Segments) -> Segments:
 
 
 def in_one_case(segment: str) -> str:
-    """Return one spelling for all that a regular expression without regard to case matches."""
+    """Return one spelling for all texts that a case-insensitive regular expression matches."""
     return segment.lower() if segment.isascii() else "".join(map(_folded, segment))
 
 
 def _folded(letter: str) -> str:
-    # Dotted capital I is the one letter that `re` compares with ASCII and casefold() does not.
+    # `re` takes dotted capital I for an ASCII "i", but casefold() does not, so it is mapped here.
     folded = "i" if letter == "\u0130" else letter.upper().casefold()
-    # To `re`, a letter that folds to several is still one letter: no two others may equal it.
+    # `re` compares single letters, so a letter that folds to several must not equal two others.
     return folded if len(folded) == 1 else f"\0{folded}\0"
 
 
@@ -81,13 +82,16 @@ _UNDERSCORES = str.maketrans(string.punctuation, "_" * len(string.punctuation))
 
 
 def fold_for_cherrypy(segments: Segments, *, is_whole: bool) -> Segments:
-    """Return segments as CherryPy looks a handler up: every punctuation mark is ``_``."""
+    """Return the segments by which CherryPy finds a handler: every punctuation mark is ``_``."""
     found = _each(_punctuation, segments)
     return _without_index(found) if is_whole else found
 
 
 def fold_for_turbogears(segments: Segments, *, is_whole: bool) -> Segments:
-    """Return segments as TurboGears looks a method up: no extension, quoted, then as CherryPy."""
+    """Return the segments by which TurboGears finds a method.
+
+    TurboGears removes the extension, quotes the segments and then does as CherryPy.
+    """
     last = segments[-1] if segments and is_whole else None
     if last is not None and "." in last:
         name = last.rpartition(".")[0]
@@ -105,22 +109,23 @@ def _quoted_punctuation(segment: str) -> str:
 
 
 def _without_index(segments: Segments) -> Segments:
-    # Both serve the method "index" of an object for the object itself.
+    # CherryPy and TurboGears serve the method "index" of an object for the object itself, so a
+    # path with "index" at the end must fall under the same rule as the path without it.
     while segments and segments[-1] == "index":
         segments = segments[:-1]
     return segments
 
 
 def without_extension(path: str) -> str:
-    """Cut what stands after the last dot of the last segment, as TurboGears does."""
+    """Return the path without the extension of its last segment, as TurboGears routes it."""
     before, _, last = path.rstrip("/").rpartition("/")
-    # A name of dots alone is no file; what was cut to one dot would be read as a dot segment.
+    # A name of dots alone has no extension: cut to one dot it would be read as a dot segment.
     has_extension = "." in last and last.strip(".") != ""
     return f"{before}/{last.rpartition('.')[0]}" if has_extension else path
 
 
 def without_view_marks(path: str) -> str:
-    """Cut ``@@`` in front of a segment, by which Pyramid's traversal names a view."""
+    """Return the path without the ``@@`` by which Pyramid's traversal marks a view."""
     return path.replace("/@@", "/") if "/@@" in path else path
 
 
@@ -139,11 +144,11 @@ MEASURED: dict[str, Router] = {
     "starlette": Router(),
     "tg": Router((without_extension,), fold_for_turbogears, method_parameter="_method"),
 }
-"""By the package that an application's class is from."""
+"""The measured routers, by the package that defines the application's class."""
 
 
 class Application:
-    """What a face knows of the application that it stands in front of. Compared by identity."""
+    """What an integration knows of the application that it wraps. Compared by identity."""
 
     def __init__(
         self,
@@ -156,19 +161,20 @@ class Application:
     ) -> None:
         """
         :param packages: the package of each framework inside.
-        :param mount_points: the ``root_path`` of each application inside, which it strips itself.
-        :param maybe_mount_points: those that something inside strips, which may be what a request
-            reaches or not.
-        :param fronts: what dispatchers inside may put in front of a path, by the host.
-        :param paths_are_whole: whether the server's path includes the mount point, as in ASGI and
-            not in WSGI.
+        :param mount_points: the ``root_path`` of each application inside, which the application
+            itself strips.
+        :param maybe_mount_points: the mount points of objects inside that may or may not receive
+            the request.
+        :param fronts: prefixes that dispatchers inside may put in front of a path, by the host.
+        :param paths_are_whole: whether the server's path includes the mount point: it does in
+            ASGI, but not in WSGI.
         """
         routers = [MEASURED[name] for name in dict.fromkeys(packages) if name in MEASURED]
         self.is_measured = bool(routers)
         """Whether a framework inside was recognised."""
         self.mount_points = tuple(mount_points)
         self.prefixes = tuple(dict.fromkeys((*self.mount_points, *maybe_mount_points)))
-        """All that may come off a path inside."""
+        """All mount points that may be stripped from a path inside."""
         self.fronts = tuple(dict.fromkeys(fronts))
         self.paths_are_whole = paths_are_whole
         self.steps: tuple[Step, ...] = tuple(
@@ -187,11 +193,11 @@ class Application:
             router.method_parameter for router in routers if router.method_parameter
         )
         self.reads_more = bool(self.root_headers or self.method_parameters)
-        """Whether more of a request than its method and path decides where it goes."""
+        """Whether a header or a query parameter also decides the route."""
         places = (self.mount_points, self.prefixes, self.fronts)
         self.facts = (tuple(routers), *places, paths_are_whole)
-        """All of it as a value, equal for two applications that read a request alike."""
+        """All settings as one value, equal for two applications that read requests alike."""
 
 
 UNKNOWN = Application()
-"""An application of which nothing is known."""
+"""The description of an unknown application."""

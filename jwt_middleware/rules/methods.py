@@ -1,4 +1,4 @@
-"""What a request wants to do: its method, or the opening of a WebSocket."""
+"""Methods of requests; opening a WebSocket counts as a method of its own."""
 
 import re
 from enum import Enum
@@ -10,10 +10,10 @@ _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Socket(Enum):
-    """The opening of a WebSocket.
+    """The type of :data:`SOCKET`, the method of a request that opens a WebSocket.
 
-    Rules write it as the text ``WEBSOCKET``, which a client can also send as the method of a plain
-    request. So it is a value of its own that no text equals.
+    Rules write ``WEBSOCKET``, but a client can send this text as the method of a plain request.
+    So the opening is an enum member, which no text equals.
     """
 
     SOCKET = "WEBSOCKET"
@@ -28,16 +28,16 @@ Method = str | Socket
 
 
 def named_method(name: str) -> Method:
-    """Return what a rule, a route or an operator means by the name of a method."""
+    """Return the method for its name in a rule, a route or the configuration."""
     return SOCKET if name == SOCKET.value else name
 
 
 def normal_method(method: Method) -> Method:
     """Return a method in upper case.
 
-    A server may pass ``post`` on, and a framework may run it as ``POST``.
+    A server may pass ``post`` on, and a framework may handle it as ``POST``.
 
-    :raises PathInvalid: if it is not a token (RFC 9110 §9.1).
+    :raises PathInvalid: if the method is not a token (RFC 9110 §9.1).
     """
     if method is SOCKET:
         return method

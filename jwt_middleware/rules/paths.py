@@ -1,9 +1,10 @@
-"""Readings of a path: every way in which an application could understand what was sent.
+"""Computes the readings of a path: every path that an application could route a request by.
 
-A guard and an application that understand one path differently is the largest class of holes in
-this field (CVE-2019-9901, CVE-2021-29492, CVE-2023-27487 among many). So a path that anybody could
-resolve to another place is refused, and for every other path the request must satisfy the rule of
-each reading: percent-escapes decoded once more, a backslash taken as a slash, ``;parameters`` cut.
+Guards and applications that read one path differently are a common cause of bypasses
+(CVE-2019-9901, CVE-2021-29492 and CVE-2023-27487, for example). So a path with dot segments or
+unreadable characters is refused. For any other path the request must satisfy the rule of each
+reading. Readings are the path with percent-escapes decoded once more, with a backslash as a slash,
+and without ``;parameters``.
 """
 
 import re
@@ -14,22 +15,24 @@ from urllib.parse import unquote
 from jwt_middleware.errors import PathInvalid
 from jwt_middleware.rules.applications import Application, Front, Step
 
-# An honest path has one reading, an odd one two or three. More than 32 is somebody's experiment.
+# An ordinary path has one reading and an unusual path two or three. More than 32 occur only in
+# attacks, so such a path is refused.
 MAX_READINGS = 32
 
-# Working out readings is linear in the path, times their number: 2,048 characters, the length that
-# old browsers stopped at, keeps the worst case under a millisecond. Ordinary paths have no limit.
+# The cost of readings is the length of the path times their number. 2,048 characters, the limit of
+# old browsers, keep the worst case under a millisecond. Ordinary paths have no limit.
 MAX_UNUSUAL_LENGTH = 2_048
 
 # An ordinary path has one reading for each prefix that a host may choose, however many hosts there
-# are. An odd one has several for each, and what is looked up must not grow with both.
+# are. An unusual path has several for each, and the work must not grow with both.
 _MAX_READINGS_IN_FRONT = 1_024
 
-# Nothing that two readers could take differently: the whole path, once more, is its only reading.
+# A path of these characters has itself as its only reading, because no two applications read it
+# differently.
 _ORDINARY = re.compile(r"/[^%\\;\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]*")
 
-# RFC 9112 §3.2 has no place for controls in a path. U+FFFD and lone surrogates are what servers put
-# where the bytes were no UTF-8, and frameworks disagree about those.
+# RFC 9112 §3.2 does not allow control characters in a path. Servers write U+FFFD or lone surrogates
+# for bytes that are not UTF-8, and frameworks disagree about these, so both are refused.
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 _DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|$)")
 _PARAMETERS = re.compile(r";[^/]*")
@@ -41,17 +44,17 @@ def readings(
     roots: Collection[str] = (),
     steps: Collection[Step] = (),
 ) -> tuple[str, ...]:
-    """Return every reading of ``path``, the path as sent first.
+    """Return every reading of ``path``; the first is the path as sent.
 
-    :param path: as the wrapped application receives it; empty means ``/``.
-    :param prefixes: mount points that the application may strip, each giving one more reading.
-    :param roots: the server's mount point, where it may be inside the path and not before it.
-    :param steps: what else the application's router may make of a path.
+    :param path: the path that the wrapped application receives; empty means ``/``.
+    :param prefixes: mount points that the application may strip; each adds one reading.
+    :param roots: the server's mount point, if it may be inside the path instead of before it.
+    :param steps: further changes that the application's router may make to a path.
     :raises PathInvalid: if the path cannot be read with certainty.
     """
     if path == "*":
-        # OPTIONS * (RFC 9112 §3.2.4) is no path, but Flask and Bottle serve it as one, and Sanic as
-        # the root.
+        # The target of OPTIONS * (RFC 9112 §3.2.4) is not a path, but Flask and Bottle route it as
+        # one, and Sanic as the root. So all three readings count.
         return ("*", "/*", "/")
     if not path:
         return ("/",)
@@ -68,7 +71,7 @@ def readings(
 
 
 def _closure(path: str, steps: Collection[Step]) -> list[str]:
-    """Return ``path`` and all that the three transformations and ``steps`` make of it."""
+    """Return ``path`` and all paths derived by the three transformations and ``steps``."""
     if not path.startswith("/"):
         raise PathInvalid("the path does not begin with a slash")
     if len(path) > MAX_UNUSUAL_LENGTH and not _ORDINARY.fullmatch(path):
@@ -78,7 +81,7 @@ def _closure(path: str, steps: Collection[Step]) -> list[str]:
     while waiting:
         reading = waiting.pop()
         if _UNREADABLE.search(reading):
-            raise PathInvalid("the path has a control character or bytes that are no UTF-8")
+            raise PathInvalid("the path has a control character or bytes that are not UTF-8")
         for other in (*_one_step(reading), *[step(reading) for step in steps]):
             if other not in found:
                 found[other] = None
@@ -93,7 +96,7 @@ def _one_step(path: str) -> tuple[str, ...]:
 
 
 def strip_prefix(path: str, prefix: str) -> str:
-    """Return ``path`` below ``prefix``; the path itself where it does not lie below."""
+    """Return ``path`` without ``prefix``, or unchanged where it is not below ``prefix``."""
     if not prefix or prefix == "/" or not path.startswith(prefix):
         return path
     rest = path[len(prefix) :]
@@ -129,25 +132,25 @@ def _with(path: str, front: Front, prefixes: Collection[str]) -> Iterable[str]:
 
 
 class Place(NamedTuple):
-    """Where a request's path may lie for the application."""
+    """The paths by which an application may route one request."""
 
     paths: tuple[str, ...]
-    """Each a path that the application may route by: the likeliest first."""
+    """Paths that the application may route by, the likeliest first."""
     roots: tuple[str, ...] = ()
-    """The mount point, where the path does not begin with it, or is not known to lose it."""
+    """The mount point, if the path does not begin with it or may not lose it."""
     whole: str | None = None
-    """The path with its mount point, where an application is not known to route by it."""
+    """The path with its mount point, unless the application is known to strip that mount point."""
 
 
 def place(
     path: str, mount_point: str, application: Application, prefixes: Collection[str] = ()
 ) -> Place:
-    """Return where a path may lie for an application that is mounted.
+    """Return the paths by which a mounted application may route a request.
 
-    A mount point may be a client's word (Daphne takes it from a header), and what frameworks make
-    of one that is odd differs. So wherever it comes off, the whole path counts as well.
+    A client may set the mount point (Daphne takes it from a header), and frameworks treat unusual
+    mount points differently. So the whole path also counts wherever a mount point is stripped.
 
-    :param path: as the server hands it over; under WSGI without the mount point.
+    :param path: the path that the server passes on; under WSGI without the mount point.
     :param mount_point: ``root_path`` or ``SCRIPT_NAME``.
     :param prefixes: mount points that the operator has named.
     """
@@ -159,8 +162,8 @@ def place(
     if below is whole:
         return Place((path,), (root, mount_point))
     also = application.at_mount_point if below == "/" else ()
-    # Starlette and others strip the mount point as it is written: one that ends in a slash comes
-    # off elsewhere than we cut it. An application with a mount point of its own goes by that alone.
+    # Starlette and others strip the mount point as written, so one with a slash at the end is cut
+    # at another place than here. An application with its own mount point strips only that one.
     is_odd = root != mount_point or "//" in root or not root.startswith("/")
     own = application.mount_points
     if is_odd or (application.prefixes and root not in own) or application.ignores_mount_point:
@@ -169,9 +172,9 @@ def place(
 
 
 def refuse_fragment(raw_path: bytes) -> None:
-    """Refuse a target with a fragment (RFC 9112 §3.2), which only some servers and routers cut off.
+    """Refuse a target with a fragment (RFC 9112 §3.2), which only some servers and routers remove.
 
-    :raises PathInvalid: for such a target.
+    :raises PathInvalid: if the target has a fragment.
     """
     if b"#" in raw_path:
         raise PathInvalid("the target has a fragment")
@@ -180,50 +183,50 @@ def refuse_fragment(raw_path: bytes) -> None:
 def raw_segments(
     raw_path: bytes, path: str, mount_point: str, application: Application
 ) -> Iterable[tuple[str, ...]]:
-    """Yield the segments of a path as sent, split first and decoded after, where they differ.
+    """Yield the segments of the path as sent: split first, then decoded, where the order matters.
 
-    A router that goes by the path as sent may not decode them at all.
+    A router that matches the path as sent may not decode the segments at all.
 
-    :param raw_path: the target of the request, before escapes are decoded.
-    :param path: what the server made of it.
-    :raises PathInvalid: if they cannot be read with certainty.
+    :param raw_path: the target of the request, before percent-escapes are decoded.
+    :param path: the path that the server decoded from the target.
+    :raises PathInvalid: if the segments cannot be read with certainty.
     """
     text = raw_path.partition(b"?")[0].decode("utf-8", "surrogateescape")
     is_another_spelling = "%2f" in text.lower() and unquote(text) == path
-    # Where it is none, something in front has rewritten the path, and routers go by that.
+    # Otherwise a component in front has rewritten the path, and routers match the rewritten path.
     if not is_another_spelling and not application.matches_raw_path:
         return
     root = mount_point.rstrip("/")
     for each in dict.fromkeys((strip_prefix(text, root), text)):
         found = tuple(unquote(part, errors="surrogateescape") for part in segments(each))
         if any(_DOT_SEGMENT.search(f"/{part}") or _UNREADABLE.search(part) for part in found):
-            raise PathInvalid("the target has a dot segment or what cannot be read")
+            raise PathInvalid("the target has a dot segment or a character that cannot be read")
         yield found
         if application.matches_raw_path:
             yield segments(each)
 
 
 def _after(path: str, root: str) -> str:
-    """Return what stands behind a mount point, wherever that stands.
+    """Return the part of a path after a mount point, which may be anywhere in the path.
 
-    A server that follows ASGI begins each path with its ``root_path``. Where another begins in the
-    middle of a segment (``/apiadmin``, also what a server makes of a target without a slash), Quart
-    serves ``/admin``, and wherever the mount point stands inside, Litestar serves what comes after.
+    A server that follows ASGI begins each path with its ``root_path``. Other servers, and targets
+    without a slash, yield paths such as ``/apiadmin``, for which Quart serves ``/admin``. Litestar
+    serves the part after the mount point wherever the mount point is inside the path.
     """
     rest = path.partition(root)[2]
     return rest if rest.startswith("/") else f"/{rest}"
 
 
 def segments(path: str) -> tuple[str, ...]:
-    """Return the segments of a path; empty ones do not count, so ``//a/`` is ``/a``."""
+    """Return the segments of a path without empty ones, so that ``//a/`` is ``/a``."""
     return tuple(filter(None, path.split("/")))
 
 
 def with_empty_segments(path: str) -> tuple[tuple[str, ...], ...]:
-    """Return the segments for a router that fills holes with nothing, as Falcon does.
+    """Return the segments for a router whose parameters match an empty segment, as in Falcon.
 
-    There ``/orgs//members`` is ``/orgs/{org}/members``. One slash at the end is no empty segment:
-    that is how others write the page itself.
+    There ``/orgs//members`` matches ``/orgs/{org}/members``. One slash at the end also counts as
+    no segment, because other routers serve the same page with and without it.
     """
     if "//" not in path:
         return ()

@@ -1,7 +1,8 @@
-"""Path patterns: exact, with one-segment holes, or open below.
+"""Path patterns: exact, with one-segment parameters, or with everything below.
 
-``/admin`` is that path; ``/users/{id}`` has a hole that takes one segment, never an empty one;
-``/admin/**`` is that path and all below. Matching is by whole segments and knows no case folding.
+``/admin`` is that path. ``/users/{id}`` has a parameter, which matches one segment and never an
+empty one. ``/admin/**`` is that path and all paths below. Patterns match whole segments, and case
+counts.
 """
 
 import re
@@ -11,39 +12,40 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.rules.paths import segments
 
 _HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-# Spellings of other routers for a hole: <id>, <int:id>, :id, {id:int}, {id:path}.
+# Other routers write a parameter as <id>, <int:id>, :id, {id:int} or {id:path}. These are detected
+# so that the error message can name the right spelling.
 _FOREIGN_HOLE = re.compile(r"<(?:\w+:)?(\w+)>|^:(\w+)$|\{(\w+):[^}]*\}")
 _NOT_IN_A_PATH = re.compile(r"[?#%\\;\x00-\x20\x7f^$()|]")
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern, taken apart."""
+    """A parsed pattern."""
 
     text: str
     parts: tuple[str | None, ...]
-    """Segments; ``None`` for a hole."""
+    """Segments; ``None`` for a parameter."""
     holes: tuple[tuple[str, int], ...]
-    """Name and position of each hole."""
+    """Name and position of each parameter."""
     is_open: bool
-    """Whether everything below belongs to it."""
+    """Whether the pattern also matches everything below."""
 
     def captures(self, path: tuple[str, ...]) -> dict[str, str]:
-        """Return what stands in the holes of a path that matches."""
+        """Return the values of the parameters for a path that matches."""
         return {name: path[position] for name, position in self.holes}
 
 
 def compile_pattern(text: str) -> Pattern:
-    """Return the pattern that ``text`` spells.
+    """Parse a pattern.
 
-    :raises ConfigurationError: naming the pattern and the nearest right one.
+    :raises ConfigurationError: if the pattern is invalid; the message names the nearest valid one.
     """
     if not isinstance(text, str):
         raise ConfigurationError(
-            f"pattern {text!r} is not text: write '/path', '/{{id}}' or '/a/**'"
+            f"pattern {text!r} must be text: write '/path', '/{{id}}' or '/a/**'"
         )
     if not text.startswith("/"):
-        raise _wrong(text, "does not begin with a slash", f"/{text}")
+        raise _wrong(text, "must begin with a slash", f"/{text}")
     is_open = text.endswith("/**")
     names = segments(text.removesuffix("/**") if is_open else text)
     parts = tuple(_part(text, name) for name in names)
@@ -53,7 +55,9 @@ def compile_pattern(text: str) -> Pattern:
         if part is None
     )
     if len({name for name, _ in holes}) < len(holes):
-        raise ConfigurationError(f"pattern {text!r} has two holes of one name: rename one")
+        raise ConfigurationError(
+            f"pattern {text!r} cannot have two parameters of one name: rename one"
+        )
     return Pattern(text, parts, holes, is_open)
 
 
@@ -63,18 +67,18 @@ def _part(text: str, segment: str) -> str | None:
     if foreign := _FOREIGN_HOLE.search(segment):
         name = next(group for group in foreign.groups() if group)
         raise _wrong(
-            text, "names a hole in another router's way", text.replace(segment, f"{{{name}}}")
+            text, "has another router's parameter syntax", text.replace(segment, f"{{{name}}}")
         )
     if "*" in segment:
-        raise _wrong(text, "has a star that is not a final '/**'", _opened(text, segment))
+        raise _wrong(text, "can have a star only in a final '/**'", _opened(text, segment))
     if "{" in segment or "}" in segment:
         raise _wrong(
-            text, "has a brace: a hole is a whole segment", text.replace(segment, "{name}")
+            text, "has a brace: a parameter is a whole segment", text.replace(segment, "{name}")
         )
     if segment in {".", ".."} or _NOT_IN_A_PATH.search(segment):
         raise ConfigurationError(
-            f"pattern {text!r} has {segment!r}, which is in no decoded path: a pattern is plain "
-            "text, '{hole}' and a final '/**'; there are no regular expressions"
+            f"pattern {text!r} cannot have {segment!r}, which is in no decoded path: write plain "
+            "text, '{name}' for a segment and a final '/**'; regular expressions do not work"
         )
     return segment
 

@@ -1,7 +1,7 @@
-"""What a rule asks of a principal: values that judge and that explain themselves.
+"""Requirements: the conditions that a rule sets for a principal.
 
-``&``, ``|`` and ``~`` combine them. ``and``, ``or`` and ``not`` cannot be redefined in Python and
-would silently drop one side, so a requirement used as a truth value raises.
+``&``, ``|`` and ``~`` combine requirements. Python's ``and``, ``or`` and ``not`` cannot be
+redefined and would silently drop one side, so a requirement used as a truth value raises.
 """
 
 import math
@@ -22,26 +22,26 @@ _NOT_IN_A_SCOPE = re.compile(r"[^!#-\[\]-~]")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How a path fell under a rule."""
+    """The result of matching a path with a rule's pattern."""
 
     captures: Mapping[str, str]
-    """What stood in the holes of the pattern."""
+    """The values of the pattern's parameters."""
 
 
 NO_CAPTURES = Match({})
 
 
 class Requirement(ABC):
-    """What a rule asks for. ``str()`` gives it in words."""
+    """A condition that a rule sets. ``str()`` returns it in words."""
 
     __slots__ = ()
 
     @abstractmethod
     def judge(self, principal: Principal, match: Match) -> Refusal | None:
-        """Return why the principal does not meet this, or ``None`` if it does."""
+        """Return the refusal if the principal does not meet the requirement, else ``None``."""
 
     def parts(self) -> tuple["Requirement", ...]:
-        """Return the requirements that this one is made of."""
+        """Return the requirements that this requirement combines."""
         return ()
 
     def __and__(self, other: "Requirement") -> "Requirement":
@@ -61,7 +61,7 @@ class Requirement(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Authenticated(Requirement):
-    """A valid token, whatever it says."""
+    """Requires a valid token with any claims."""
 
     def judge(self, principal: Principal, match: Match) -> Refusal | None:
         return None if principal.is_authenticated else Refusal(str(self))
@@ -72,7 +72,7 @@ class Authenticated(Requirement):
 
 @dataclass(frozen=True, slots=True)
 class Has(Requirement):
-    """All of some names among the principal's scopes, roles or permissions."""
+    """Requires all given names among the principal's scopes, roles or permissions."""
 
     kind: str
     names: frozenset[str]
@@ -92,14 +92,14 @@ class Has(Requirement):
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What stands in a hole of the rule's pattern."""
+    """The value of a parameter of the rule's pattern."""
 
     name: str
 
     def check(self, captures: Mapping[str, str]) -> None:
-        """Refuse to compare with a hole that is not there: under ``~`` that would admit everybody.
+        """Check that the route has the parameter; under ``~`` a missing one would admit everyone.
 
-        :raises ConfigurationError: naming it, and those that are there.
+        :raises ConfigurationError: if the parameter is missing; the message names the others.
         """
         if self.name not in captures:
             raise ConfigurationError(
@@ -113,7 +113,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class HasClaim(Requirement):
-    """A claim that is present, equals a value, or lists it."""
+    """Requires a claim that is present, equals a value, or lists the value."""
 
     path: ClaimPath
     value: Any
@@ -142,12 +142,12 @@ class HasClaim(Requirement):
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of the configuration, which may be shown, as it was written there."""
+    """Return a configured value as it was written, for display."""
     return Claims({"": value}).to_dict()[""] if isinstance(value, Claims | tuple) else value
 
 
 def _names_the_same(claim: Any, captured: str) -> bool:
-    """Compare a claim with a piece of the path; a whole number counts by its decimal digits."""
+    """Compare a claim with a segment of the path; an integer is compared by its decimal digits."""
     if isinstance(claim, tuple):
         return any(_names_the_same(item, captured) for item in claim)
     return bool((str(claim) if type(claim) is int else claim) == captured)
@@ -166,7 +166,7 @@ def json_equal(one: Any, other: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AllOf(Requirement):
-    """Every part."""
+    """Requires every part."""
 
     members: tuple[Requirement, ...]
 
@@ -185,7 +185,7 @@ class AllOf(Requirement):
 
 @dataclass(frozen=True, slots=True)
 class AnyOf(Requirement):
-    """At least one part."""
+    """Requires at least one part."""
 
     members: tuple[Requirement, ...]
 
@@ -203,7 +203,7 @@ class AnyOf(Requirement):
 
 @dataclass(frozen=True, slots=True)
 class Not(Requirement):
-    """The opposite of a part, for somebody who is known: never true of the anonymous."""
+    """Requires that a part is not met, and a valid token: an anonymous caller is refused."""
 
     part: Requirement
     _captures: tuple[Capture, ...] = field(init=False, repr=False, compare=False)
@@ -212,14 +212,16 @@ class Not(Requirement):
         object.__setattr__(self, "_captures", tuple(captures_of(self.part)))
 
     def judge(self, principal: Principal, match: Match) -> Refusal | None:
-        # Before a part that is not met ends the judgement: a mistake must not wait to be seen.
+        # All captures are checked first, because a part that is not met would end the judgement
+        # and hide a mistake in the rule.
         for each in self._captures:
             each.check(match.captures)
         refusal = self.part.judge(principal, match)
-        # Exactly a refusal: what a requirement of somebody's own returns by mistake opens nothing.
+        # Only a Refusal counts, so that a custom requirement that returns another value by mistake
+        # does not admit the caller.
         if not principal.is_authenticated or not isinstance(refusal, Refusal):
             return Refusal(str(self))
-        # A part that could not be judged is no part that is not met.
+        # A status of 500 or more means that the part could not be judged, so it must not admit.
         return refusal if refusal.status >= 500 else None
 
     def parts(self) -> tuple[Requirement, ...]:
@@ -230,57 +232,59 @@ class Not(Requirement):
 
 
 def authenticated() -> Requirement:
-    """Ask for a valid token and nothing more."""
+    """Require a valid token and nothing more."""
     return Authenticated()
 
 
 def has_scope(*names: str) -> Requirement:
-    """Ask for every one of these scopes (RFC 6749 §3.3).
+    """Require every one of these scopes (RFC 6749 §3.3).
 
-    :raises ConfigurationError: for no name, or one that is no scope token.
+    :raises ConfigurationError: if there are no names, or a name is not a scope token.
     """
     for name in names:
         if isinstance(name, str) and _NOT_IN_A_SCOPE.search(name):
             raise ConfigurationError(
-                f"has_scope({name!r}): a scope is printable ASCII without spaces, quotes and "
-                "backslashes; several are several arguments"
+                f"has_scope({name!r}): a scope must be printable ASCII without spaces, quotes and "
+                "backslashes: write several scopes as several arguments"
             )
     return Has("scope", _checked("has_scope", names))
 
 
 def has_role(*names: str) -> Requirement:
-    """Ask for every one of these roles, held or implied by the role hierarchy."""
+    """Require every one of these roles, granted directly or implied by the role hierarchy."""
     return Has("role", _checked("has_role", names))
 
 
 def has_permission(*names: str) -> Requirement:
-    """Ask for every one of these permissions."""
+    """Require every one of these permissions."""
     return Has("permission", _checked("has_permission", names))
 
 
 def has_claim(path: str | ClaimPath, value: Any = ABSENT) -> Requirement:
-    """Ask for a claim.
+    """Require a claim.
 
     ``~has_claim("suspended", True)`` is met where the claim is absent.
 
-    :param path: dotted, or a tuple of names where one contains a dot or a slash.
-    :param value: what it must equal, compared as JSON; where the claim is an array, what it must
-        list. Left out: the claim must be there. ``capture("name")``: what stands in that hole.
-    :raises ConfigurationError: for an empty name.
+    :param path: the dotted path of the claim, or a tuple of names if a name contains a dot or a
+        slash.
+    :param value: the value that the claim must equal, compared as JSON; an array must list the
+        value. If left out, the claim must be present. ``capture("name")`` is the value of that
+        parameter of the pattern.
+    :raises ConfigurationError: for an empty name, or a value that is not JSON.
     """
     if not isinstance(value, Capture) and value is not ABSENT and not _is_json(value):
         raise ConfigurationError(
-            f"has_claim({path!r}, {value!r}): a claim is JSON and would never be that: write text, "
-            "a number, a boolean, None, a list or a dictionary of these, or capture('name')"
+            f"has_claim({path!r}, {value!r}): the value must be JSON, as a claim is: write text, a "
+            "number, a boolean, None, a list or a dictionary of these, or capture('name')"
         )
     frozen = value if isinstance(value, Capture) else Claims({"": value})[""]
     return HasClaim(claim_path(path), frozen)
 
 
 def capture(name: str) -> Capture:
-    """Name a hole of the rule's pattern, to compare a claim with what stands there.
+    """Name a parameter of the rule's pattern, to compare a claim with its value.
 
-    :raises ConfigurationError: for what is no name.
+    :raises ConfigurationError: if ``name`` is not a name.
     """
     check_text("capture: name", name, "tenant")
     return Capture(name)
@@ -296,21 +300,23 @@ def _is_json(value: Any) -> bool:
 
 
 def any_of(*requirements: Requirement) -> Requirement:
-    """Ask for at least one of several requirements."""
+    """Require at least one of several requirements."""
     return AnyOf(_flattened("any_of", AnyOf, requirements))
 
 
 def all_of(*requirements: Requirement) -> Requirement:
-    """Ask for every one of several requirements."""
+    """Require every one of several requirements."""
     return AllOf(_flattened("all_of", AllOf, requirements))
 
 
 def _checked(call: str, names: tuple[str, ...]) -> frozenset[str]:
     if not names:
-        raise ConfigurationError(f"{call}() asks for nothing: name at least one")
+        raise ConfigurationError(f"{call}() cannot be empty: name at least one")
     for name in names:
         if not isinstance(name, str) or not name:
-            raise ConfigurationError(f"{call}({name!r}): a name is text, several are arguments")
+            raise ConfigurationError(
+                f"{call}({name!r}): a name must be text: write several names as several arguments"
+            )
     return frozenset(names)
 
 
@@ -318,31 +324,33 @@ def _flattened(
     call: str, kind: type[AllOf | AnyOf], requirements: tuple[Requirement, ...]
 ) -> tuple[Requirement, ...]:
     if not requirements:
-        raise ConfigurationError(f"{call}() asks for nothing: name at least one requirement")
+        raise ConfigurationError(f"{call}() cannot be empty: name at least one requirement")
     flat: list[Requirement] = []
     for part in requirements:
         if not isinstance(part, Requirement):
-            raise ConfigurationError(f"{call}({part!r}): that is no requirement, such as has_role")
+            raise ConfigurationError(
+                f"{call}({part!r}) must have requirements: write has_role('editor') or the like"
+            )
         flat.extend(part.parts() if type(part) is kind else (part,))
     return tuple(flat)
 
 
 def every_part(requirement: Requirement) -> Iterable[Requirement]:
-    """Yield a requirement and all that it is made of."""
+    """Yield a requirement and all requirements inside it."""
     yield requirement
     for part in requirement.parts():
         yield from every_part(part)
 
 
 def captures_of(requirement: Requirement) -> Iterable[Capture]:
-    """Yield every hole of the pattern that a requirement compares a claim with."""
+    """Yield every pattern parameter that a requirement compares a claim with."""
     for part in every_part(requirement):
         if isinstance(part, HasClaim) and isinstance(part.value, Capture):
             yield part.value
 
 
-def curing_scopes(requirement: Requirement, principal: Principal, match: Match) -> frozenset[str]:
-    """Return the scopes whose addition would meet the requirement; none if more is missing."""
+def missing_scopes(requirement: Requirement, principal: Principal, match: Match) -> frozenset[str]:
+    """Return the scopes that would meet the requirement; empty if more than scopes is missing."""
     for scopes in _ways(requirement):
         richer = replace(principal, scopes=principal.scopes | scopes)
         if scopes and requirement.judge(richer, match) is None:

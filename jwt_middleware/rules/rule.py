@@ -1,4 +1,4 @@
-"""One line of the rule table, and the functions that write it."""
+"""Rules, and the functions that create them: ``public``, ``optional`` and ``protect``."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ _KNOWN_METHODS = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One line of the table."""
+    """One rule of the rule table."""
 
     access: Access
     patterns: tuple[Pattern, ...]
@@ -59,9 +59,9 @@ class Rule:
         return self._words
 
     def covers(self, method: Method, *, named: bool) -> bool:
-        """Return whether the rule speaks of ``method``.
+        """Return whether the rule applies to ``method``.
 
-        :param named: for WebSockets: some matching rule names them, so that GET no longer does.
+        :param named: whether a matching rule names WEBSOCKET, so that GET does not cover it.
         """
         if self.methods is None or method in self.methods:
             return True
@@ -74,10 +74,10 @@ NO_RULE = Rule("protect", (), None, Authenticated())
 
 
 def public(pattern: str, *more: str, methods: Collection[str] | None = None) -> Rule:
-    """Let everybody pass; no token is looked at.
+    """Allow every request without looking at a token.
 
-    :param pattern: ``/path``, ``/with/{hole}`` or ``/below/**``.
-    :param methods: the methods it speaks of, in upper case; all if left out.
+    :param pattern: ``/path``, ``/with/{parameter}`` or ``/below/**``.
+    :param methods: the methods that the rule applies to, in upper case; all if left out.
     :raises ConfigurationError: for a pattern or method that cannot match.
     """
     return _rule("public", (pattern, *more), methods, Authenticated())
@@ -89,10 +89,10 @@ def optional(
     methods: Collection[str] | None = None,
     on_invalid: Literal["refuse", "anonymous"] = "refuse",
 ) -> Rule:
-    """Let a request without a token pass as anonymous, and one with a good token as its owner.
+    """Allow a request without a token as anonymous, and one with a valid token as its subject.
 
-    :param on_invalid: what becomes of a bad token: it is refused, or passes as anonymous with its
-        code in ``principal.refusal``.
+    :param on_invalid: ``"refuse"`` refuses an invalid token; ``"anonymous"`` lets the request pass
+        as anonymous, with the code of the refusal in ``principal.refusal``.
     :raises ConfigurationError: for a pattern or method that cannot match.
     """
     if on_invalid not in ("refuse", "anonymous"):
@@ -108,16 +108,17 @@ def protect(
     requires: Requirement | None = None,
     methods: Collection[str] | None = None,
 ) -> Rule:
-    """Ask for a valid token, and for what ``requires`` says.
+    """Require a valid token that meets ``requires``.
 
-    :param requires: such as ``has_scope("orders:read")``; a valid token if left out.
+    :param requires: a requirement, such as ``has_scope("orders:read")``; if left out, any valid
+        token.
     :raises ConfigurationError: for a pattern, method or requirement that cannot work.
     """
     requirement = Authenticated() if requires is None else requires
     if not isinstance(requirement, Requirement):
         raise ConfigurationError(
-            f"protect({pattern!r}, requires={requires!r}): that is no requirement, "
-            "such as has_scope('orders:read')"
+            f"protect({pattern!r}, requires={requires!r}) must have a requirement: write "
+            "requires=has_scope('orders:read') or the like"
         )
     return _rule("protect", (pattern, *more), methods, requirement)
 
@@ -140,7 +141,8 @@ def _check_capture(patterns: Iterable[Pattern], name: str) -> None:
         known = [hole for hole, _ in pattern.holes]
         if name not in known:
             raise ConfigurationError(
-                f"capture({name!r}): pattern {pattern.text!r} has no such hole; it has {known}"
+                f"capture({name!r}) must name a parameter of pattern {pattern.text!r}: write one "
+                f"of {known}"
             )
 
 
@@ -149,7 +151,7 @@ def _methods(pattern: str, methods: Collection[str] | None) -> frozenset[Method]
         return None
     if isinstance(methods, str) or not isinstance(methods, Collection) or not methods:
         raise ConfigurationError(
-            f"rule {pattern!r}: methods={methods!r} must be a list such as ['GET', 'POST']"
+            f"rule {pattern!r}: methods={methods!r} must be a list: write ['GET', 'POST']"
         )
     for method in methods:
         if not isinstance(method, str) or method not in _KNOWN_METHODS:
@@ -161,7 +163,7 @@ def _check_method(pattern: str, method: object) -> None:
     upper = str(method).upper()
     if not isinstance(method, str) or method != upper or not method.isalpha():
         raise ConfigurationError(
-            f"rule {pattern!r}: method {method!r} is not in upper case: write {upper!r}"
+            f"rule {pattern!r}: method {method!r} must be in upper case: write {upper!r}"
         )
     if near := get_close_matches(upper, _KNOWN_METHODS, n=1, cutoff=0.75):
         raise ConfigurationError(

@@ -1,6 +1,7 @@
-"""The rule table: the first rule that matches decides, and where none does, a valid token is asked.
+"""The rule table: the first matching rule decides; without one, a valid token is required.
 
-A look-up walks the path and not the table: a thousand rules cost what ten cost.
+A look-up walks the segments of the path instead of the rules, so a thousand rules cost as much as
+ten.
 """
 
 import logging
@@ -37,12 +38,12 @@ from jwt_middleware.rules.tree import PatternTree
 
 _log = logging.getLogger("jwt_middleware.rules")
 
-# A service answers a few hundred distinct short paths; past that, identifiers vary and the walk
-# (a few microseconds) is as good.
+# A service has a few hundred distinct short paths. Longer and rarer paths contain identifiers, for
+# which a cache gains nothing over the walk of a few microseconds.
 MEMO_ENTRIES = 2_048
 MEMO_PATH_LENGTH = 256
 
-# What the remembered paths may weigh together, in bytes: twice what 2,048 ordinary ones do.
+# The limit of all cached rulings in bytes: twice the size of 2,048 ordinary ones.
 MEMO_BYTES = 4 * 1024 * 1024
 
 
@@ -57,17 +58,17 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """The rule that decides one reading of a path, and how the path fell under it."""
+    """The rule that decides one reading of a path, and the match."""
 
     rule: Rule
     match: Match
     pattern: str = ""
-    """The pattern that matched; empty where none did."""
+    """The pattern that matched; empty if no pattern did."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ruling:
-    """What the table says of one request: the rules of all readings together."""
+    """The decision of the rule table on one request: the rules of all readings together."""
 
     deciders: tuple[Decider, ...]
     rule: str
@@ -76,13 +77,13 @@ class Ruling:
     admits_anonymous: bool
     forgives_invalid: bool
     demands: tuple[tuple[Requirement, Match], ...]
-    """What a principal must meet beyond a valid token."""
+    """The requirements that a principal must meet besides a valid token."""
     names_options: bool
-    """Whether a deciding rule speaks of OPTIONS by name."""
+    """Whether a deciding rule names the method OPTIONS."""
 
     @property
     def pattern(self) -> str:
-        """The pattern that the path as sent falls under; empty where no rule decides it."""
+        """The pattern that the path as sent matches; empty if no rule decides it."""
         return self.deciders[0].pattern
 
     @property
@@ -92,7 +93,7 @@ class Ruling:
 
     @property
     def is_default(self) -> bool:
-        """Whether no rule speaks of the request, so that it needs a valid token."""
+        """Whether no rule applies to the request, so that it requires a valid token."""
         return all(rule is NO_RULE for rule in self.rules)
 
 
@@ -122,7 +123,7 @@ def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
 
 
 def together(one: Ruling, other: Ruling) -> Ruling:
-    """Return what both say: whoever passes meets each."""
+    """Combine two rulings: a request must satisfy both."""
     return _ruling(tuple(_distinct([*one.deciders, *other.deciders])))
 
 
@@ -141,21 +142,21 @@ class RuleTable:
         case_sensitive: bool = True,
     ) -> None:
         """
-        :param rules: in the order in which they are asked.
+        :param rules: the rules, in the order in which they are tried.
         :param prefixes: mount points that the application may strip from a path.
-        :param steps: what the application's router may make of a path besides.
-        :param case_sensitive: whether segments that differ by case alone differ.
-        :raises ConfigurationError: for a rule that can never decide anything.
+        :param steps: further changes that the application's router may make to a path.
+        :param case_sensitive: whether segments that differ only by case are different.
+        :raises ConfigurationError: for a rule that can never decide a request.
         """
         self.rules = tuple(rules)
         self.prefixes = tuple(prefixes)
         """Mount points that the application may strip from a path."""
         self._steps = tuple(steps)
         self.fold = None if case_sensitive else fold_case
-        """Gives one spelling to segments that count as the same; ``None`` where they are exact."""
+        """Maps equal segments to one spelling; ``None`` if only identical segments are equal."""
         self._tree: PatternTree[Entry] = PatternTree(self.fold)
         self._folded: dict[Fold, PatternTree[Entry]] = {}
-        """The same entries for routers that take more segments for the same."""
+        """The same entries for routers that treat more segments as equal."""
         self._memo: dict[_Key, Ruling] = {}
         self._memo_bytes = 0
         depths = (len(pattern.parts) for rule in self.rules for pattern in rule.patterns)
@@ -175,14 +176,14 @@ class RuleTable:
 
     @property
     def scopes(self) -> frozenset[str]:
-        """Every scope that some rule asks for."""
+        """Every scope that some rule requires."""
         parts = (part for rule in self.rules for part in every_part(rule.requires))
         asked = (part.names for part in parts if isinstance(part, Has) and part.kind == "scope")
         return frozenset().union(*asked)
 
     @property
     def is_open_by_default(self) -> bool:
-        """Whether some rule opens all paths that no rule before it names."""
+        """Whether a rule opens all paths that no earlier rule names."""
         return any(
             rule.access != "protect" and not pattern.parts and pattern.is_open
             for rule in self.rules
@@ -199,17 +200,17 @@ class RuleTable:
         *,
         inner_root: str = "",
     ) -> Ruling:
-        """Return what decides a request.
+        """Return the ruling on a request.
 
-        :param method: as sent, or ``SOCKET`` for a WebSocket.
-        :param path: as the server hands it over.
+        :param method: the method as sent, or ``SOCKET`` for a WebSocket.
+        :param path: the path that the server passes on.
         :param mount_point: ``root_path`` or ``SCRIPT_NAME``.
-        :param raw_path: the path before escapes are decoded, where the server tells it.
-        :param application: what is known of the application that will get the request.
-        :param inner_root: what the application may put in front of the path.
+        :param raw_path: the path before percent-escapes are decoded, if the server provides it.
+        :param application: the description of the application that receives the request.
+        :param inner_root: a prefix that the application may put in front of the path.
         :raises PathInvalid: if path or method cannot be read with certainty.
         """
-        # Several faces may share this table, and their applications differ.
+        # The application is part of the key, because several integrations may share this table.
         key = (method, path, mount_point, raw_path, application, inner_root)
         known = self._memo.get(key)
         return self._rule_and_keep(key) if known is None else known
@@ -229,11 +230,11 @@ class RuleTable:
             self._memo_bytes = 0
         if weight <= MEMO_BYTES:
             self._memo[key] = ruling
-            # Two threads may both add; what one of them loses is gone with the next clearing.
+            # Two threads may add at once and lose one update; the next clear() resets the sum.
             self._memo_bytes += weight
 
     def _deciders(self, key: _Key) -> list[Decider]:
-        """Return what decides each way in which the application could understand a request."""
+        """Return the decider of each reading of a request."""
         sent, path, mount_point, raw_path, application, inner_root = key
         method = normal_method(sent)
         steps = (*self._steps, *application.steps)
@@ -289,12 +290,12 @@ class RuleTable:
             if other.methods is None or (rule.methods is not None and rule.methods <= taken):
                 raise ConfigurationError(
                     f"rule {number + 1}, {rule}: {pattern.text!r} can never decide, because "
-                    f"{other} stands before it: move it up, or remove it"
+                    f"{other} is before it: move it up, or remove it"
                 )
 
 
 def _with_root(paths: tuple[str, ...], inner_root: str) -> tuple[str, ...]:
-    """Return paths, and what a router that puts something in front of them goes by."""
+    """Return the paths, and the same paths with the prefix that a router puts in front."""
     root = inner_root.lstrip("/")
     return (*paths, *(f"/{root}{path}" for path in paths)) if root else paths
 
@@ -324,7 +325,7 @@ def _first(tree: PatternTree[Entry], method: Method, path: Segments) -> Entry | 
     )
     first: Entry | None = None
     for entry in found:
-        # Of two patterns of one rule the first counts too: it says what stands in the holes.
+        # The order counts within one rule too, because the pattern sets the parameter values.
         if (first is None or entry[0] < first[0]) and entry[1].covers(method, named=named):
             first = entry
     return first
@@ -333,7 +334,7 @@ def _first(tree: PatternTree[Entry], method: Method, path: Segments) -> Entry | 
 def _where_nothing_fills_a_hole(
     trees: Iterable[PatternTree[Entry]], method: Method, every: Iterable[str]
 ) -> Iterable[Decider]:
-    """Yield what decides where an empty segment stands in a hole, if any rule has one there."""
+    """Yield the deciders of paths in which an empty segment matches a parameter."""
     for reading in every:
         for path in with_empty_segments(reading):
             for tree in trees:
@@ -344,10 +345,10 @@ def _where_nothing_fills_a_hole(
 def _by_name(
     trees: Iterable[PatternTree[Entry]], method: Method, every: Iterable[str]
 ) -> Iterable[Decider]:
-    """Yield what decides by a rule that names the first segment of a path.
+    """Yield the deciders whose pattern names the first segment of a path.
 
-    A path with a mount point in front counts only there: what every path falls under, or none, was
-    not written for it.
+    A path with a mount point in front counts only for these rules, because a rule for any first
+    segment was not written for the mount point.
     """
     for path in map(segments, every):
         for tree in trees:
@@ -363,11 +364,11 @@ def _distinct(found: list[Decider]) -> list[Decider]:
 
 
 def _weight(key: _Key, ruling: Ruling) -> int:
-    """Return what a remembered path weighs, in bytes, at the most."""
+    """Return an upper bound for the size of a cached ruling in bytes."""
     method, path, mount_point, raw_path, _, inner_root = key
     captured = [text for one in ruling.deciders for text in one.match.captures.values()]
-    # A text is four bytes a letter at the most. The rest is an entry, a ruling, and what a decider
-    # and each text weigh themselves, as measured.
+    # A text has at most four bytes a letter. The other figures were measured: 1,000 for the entry
+    # and the ruling, 500 for each decider and 100 for each text.
     letters = len(path) + len(mount_point) + len(inner_root) + sum(map(len, captured))
     letters += 0 if method is SOCKET else len(method)
     objects = 1_000 + 500 * len(ruling.deciders) + 100 * len(captured)
@@ -375,7 +376,7 @@ def _weight(key: _Key, ruling: Ruling) -> int:
 
 
 def _is_wider(other: Entry, pattern: Pattern) -> bool:
-    """Return whether ``other``, which matches the parts of ``pattern``, matches all it matches."""
+    """Return whether ``other``, which matches the parts of ``pattern``, covers all its paths."""
     return other.pattern.is_open or not pattern.is_open
 
 
@@ -384,7 +385,7 @@ def _covered(rule: Rule, methods: frozenset[Method]) -> set[Method]:
 
 
 def _warn_of_open_children(table: RuleTable, rule: Rule) -> None:
-    """Warn where ``/admin`` asks for more than what lies below it."""
+    """Warn if a rule for ``/admin`` requires more than the rule for the paths below it."""
     if rule.access != "protect" or type(rule.requires) is Authenticated:
         return
     for pattern in rule.patterns:
@@ -395,10 +396,10 @@ def _warn_of_open_children(table: RuleTable, rule: Rule) -> None:
         )
         if not pattern.is_open and not asks_more:
             _log.warning(
-                "%s speaks of %r alone; what lies below it falls to %s: write %r to cover both",
+                "%s covers only %r; the paths below it fall under %s: write %r to cover both",
                 rule,
                 pattern.text,
-                "no rule and needs only a valid token" if child.rule is NO_RULE else child.rule,
+                "no rule and require only a valid token" if child.rule is NO_RULE else child.rule,
                 f"{pattern.text.rstrip('/')}/**",
             )
 
@@ -408,4 +409,4 @@ def _warn_of_mere_negation(rule: Rule) -> None:
     nobody = Principal()
     holes = Match({name: "" for pattern in rule.patterns for name, _ in pattern.holes})
     if any(isinstance(part, Not) for part in parts) and rule.requires.judge(nobody, holes) is None:
-        _log.warning("%s is met by a token that says nothing at all: add what must be there", rule)
+        _log.warning("%s admits a token without any claims: add a requirement without ~", rule)

@@ -1,7 +1,7 @@
-"""Routes of a framework, as far as they say which paths they take.
+"""Templates: the paths that a framework's routes match.
 
-A rule has patterns of its own spelling; a route may also have a hole of certain segments only
-(``{id:int}``) and one that takes several (``{rest:path}``).
+A rule has patterns with a syntax of their own. A route may also have a parameter that matches only
+certain segments (``{id:int}``), or one that matches several (``{rest:path}``).
 """
 
 import re
@@ -13,7 +13,7 @@ from jwt_middleware.rules.applications import Fold
 
 
 class Rest(Enum):
-    """A hole that takes any number of segments, also none."""
+    """The type of :data:`REST`, a parameter that matches any number of segments, even zero."""
 
     REST = "/**"
 
@@ -21,7 +21,7 @@ class Rest(Enum):
 REST = Rest.REST
 
 Part = str | re.Pattern[str] | None
-"""A segment: its name, what all of it must match, or ``None`` for any."""
+"""A segment: its name, an expression that the whole segment matches, or ``None`` for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Template:
     """The paths of one route."""
 
     text: str
-    """As its framework writes it."""
+    """The route in its framework's syntax."""
     parts: tuple[Part | Rest, ...]
-    """Segment by segment, below whatever it is mounted at."""
+    """The segments of the route, below its mount point."""
 
     def expanded(self, depth: int) -> Iterable[tuple[Part, ...]]:
-        """Yield the template once for each number of segments that tells paths apart.
+        """Yield the template once for each number of segments that a pattern can distinguish.
 
-        :param depth: how many segments the longest pattern names. What comes after is all the same.
+        :param depth: the number of segments of the longest pattern; later segments do not matter.
         """
         rests = sum(part is REST for part in self.parts)
         fixed = len(self.parts) - rests
@@ -60,9 +60,9 @@ def _of_length(parts: tuple[Part | Rest, ...], length: int) -> Iterable[tuple[Pa
 def narrow(
     parts: tuple[Part, ...], pattern: tuple[str | None, ...], fold: Fold | None = None
 ) -> tuple[Part, ...] | None:
-    """Return the part of a template that begins as a pattern says; ``None`` if there is none.
+    """Return the template limited to paths that match a pattern; ``None`` if no path does.
 
-    :param fold: gives one spelling to segments that count as the same.
+    :param fold: maps equal segments to one spelling.
     """
     if len(pattern) > len(parts):
         return None
@@ -80,10 +80,10 @@ def _admits(part: Part, name: str, fold: Fold | None) -> bool:
         return part == name or (
             fold is not None and fold((part,), is_whole=False) == fold((name,), is_whole=False)
         )
-    # A route that tells cases apart may take a name in another case than the rule's.
+    # With a fold, the route's expression may match the name in another case than the rule's.
     return part is None or fold is not None or part.fullmatch(name) is not None
 
 
 def abstract(parts: tuple[Part, ...]) -> tuple[str | None, ...]:
-    """Return the names in it, and ``None`` for each segment that is left open."""
+    """Return the names of the segments, with ``None`` for each open segment."""
     return tuple(part if isinstance(part, str) else None for part in parts)

@@ -1,4 +1,4 @@
-"""Patterns in a tree of segments, so that a look-up walks the path and not the rules."""
+"""A tree of patterns by segment, so that a look-up walks the path instead of the rules."""
 
 from collections.abc import Iterable
 from typing import Generic, TypeVar
@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 class _Node(Generic[Item]):
-    """One place in the tree."""
+    """A node of the tree."""
 
     __slots__ = ("below", "here", "hole", "names")
 
@@ -26,12 +26,12 @@ class PatternTree(Generic[Item]):
     """Finds the items whose patterns match a path."""
 
     def __init__(self, fold: Fold | None = None) -> None:
-        """:param fold: gives one spelling to segments that count as the same; exact without."""
+        """:param fold: maps equal segments to one spelling; without it, only identical match."""
         self._fold = fold
         self._root: _Node[Item] = _Node()
 
     def add(self, pattern: Pattern, item: Item) -> None:
-        """Put an item at the place of its pattern."""
+        """Add an item at the node of its pattern."""
         node = self._root
         parts = pattern.parts
         for part in (
@@ -41,13 +41,13 @@ class PatternTree(Generic[Item]):
         (node.below if pattern.is_open else node.here).append(item)
 
     def matching(self, path: Segments) -> list[Item]:
-        """Return every item whose pattern matches; ``None`` in ``path`` matches only holes."""
+        """Return every item whose pattern matches; ``None`` in ``path`` matches only parameters."""
         if self._fold is not None:
             path = self._fold(path, is_whole=True)
         nodes = [self._root]
         found = list(self._root.below)
         for segment in path:
-            # A loop in place of calls: a path that was not seen before takes this walk.
+            # A loop instead of calls, because every path without a cached ruling takes this walk.
             children = []
             for node in nodes:
                 if segment is not None and (child := node.names.get(segment)) is not None:
@@ -84,7 +84,7 @@ class PatternTree(Generic[Item]):
             named = [
                 child
                 for name, child in every
-                # Names that lost their case may be those that a route's expression asks for.
+                # A folded name may have lost the case that the route's expression requires.
                 if part is None or self._fold is not None or part.fullmatch(name)
             ]
         return [*named, node.hole] if node.hole else named

@@ -1,13 +1,13 @@
-"""Time that passes when a test says so."""
+"""A clock that a test controls."""
 
 from threading import Lock
 
-# Any fixed day will do; this one is in 2025, so that a mistaken mix with the real clock shows.
+# A fixed day in 2025, so that a test that mixes it with the real clock by mistake fails.
 EPOCH = 1_750_000_000.0
 
 
 class Clock:
-    """A clock that stands still until it is told otherwise.
+    """A clock that moves only when a test moves it.
 
     :param now: the POSIX time it starts at, in seconds.
     """
@@ -32,7 +32,7 @@ class Clock:
             self._monotonic += seconds
 
     def suspend(self, seconds: float) -> None:
-        """Let time pass while the machine is asleep: the monotonic reading stands still."""
+        """Let time pass while the machine sleeps: the monotonic reading does not move."""
         self.jump(seconds)
 
     def jump(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""An issuer over real HTTP, on this machine, that does as a test tells it."""
+"""An issuer over real HTTP, on this machine, that a test controls."""
 
 import json
 import threading
@@ -21,13 +21,13 @@ JWKS_PATH = "/jwks.json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the issuer answers with; a test may put another in its place."""
+    """A response of the issuer, which a test may replace."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     pause: float = 0.0
-    """Seconds between two bytes, for an answer that drips."""
+    """Seconds between two bytes, for a slow response."""
     drips_headers: bool = False
     """Whether the header fields drip too."""
 
@@ -71,15 +71,15 @@ class FakeIssuer:
         self.keys = [KeyPair.generate(alg) for alg in names]
         """The keys that are published. The first signs, or the first of an algorithm."""
         self.requests: Counter[str] = Counter()
-        """How often each path was asked."""
+        """How often each path was requested."""
         self.asked: list[Asked] = []
         """Every request that arrived, in order."""
         self.answers: dict[str, Answer | Iterator[Answer]] = {}
-        """Answers by path, in place of the true ones; of an iterator, each request takes one."""
+        """Responses by path that replace the normal ones; a request takes one from an iterator."""
         self.headers: dict[str, str] = {}
         """Header fields of the key set, such as ``Cache-Control``."""
         self.gate = threading.Event()
-        """While it is clear, every answer waits for it."""
+        """While this event is clear, every response waits for it."""
         self.gate.set()
         self.arrived = threading.Event()
         """Set by each request that arrives, before it waits for the gate."""
@@ -157,7 +157,7 @@ class FakeIssuer:
         return {"keys": [key.jwk for key in self.keys]}
 
     def answer(self, asked: Asked) -> Answer:
-        """Return what a request is answered with at the moment."""
+        """Return the current response to a request."""
         with self._lock:
             self.requests[asked.path] += 1
             self.asked.append(asked)
@@ -195,11 +195,11 @@ def _json(document: Any) -> Answer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # A herd of callers is a frequent test; with the default of five some would wait a second.
+    # Tests often send many requests at once; with the default of five some would wait a second.
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that has hung up."""
+        """No-op: a client that has disconnected is not an error."""
 
 
 def _handler(issuer: FakeIssuer) -> type[BaseHTTPRequestHandler]:
@@ -213,7 +213,7 @@ def _handler(issuer: FakeIssuer) -> type[BaseHTTPRequestHandler]:
             drip = answer.pause if answer.drips_headers else 0.0
             if self._send(head, drip):
                 self._send(b"" if answer.status == 304 else answer.body, answer.pause)
-            # One request a connection: no thread of the server is left waiting for a second.
+            # One request per connection, so that no server thread is left waiting for another.
             self.close_connection = True
 
         def _head(self, answer: Answer) -> bytes:
@@ -234,6 +234,6 @@ def _handler(issuer: FakeIssuer) -> type[BaseHTTPRequestHandler]:
             return True
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-            """Say nothing: a test looks at what it asks for."""
+            """No-op: a test reads ``FakeIssuer.asked`` instead of a log."""
 
     return Handler

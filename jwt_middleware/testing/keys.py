@@ -33,7 +33,7 @@ _CURVES: dict[str, ec.EllipticCurve] = {
 class KeyPair:
     """A private key with the name and the algorithm it signs with.
 
-    Made by :meth:`generate`. It is for tests alone: see there.
+    Made by :meth:`generate`. For tests only.
     """
 
     private: Any = field(repr=False)
@@ -46,8 +46,8 @@ class KeyPair:
         """Return a new pair, different from every other.
 
         RSA keys are put together from few primes, each used more than once, because a test suite
-        cannot wait for fresh ones. Whoever has two such keys can compute the rest: never use them
-        outside tests.
+        cannot wait for fresh ones. Anyone with two such keys can compute the others: never use
+        them outside tests.
 
         :param alg: any algorithm that a guard knows.
         :param kid: the name that token and key set carry; one is made up if it is not given. For a

@@ -1,4 +1,4 @@
-"""Ways in which a server can do badly, for those who write or test a client.
+"""Faulty server responses, for tests of a client.
 
 Each is an :class:`~jwt_middleware.testing.issuer.Answer` to put into ``FakeIssuer.answers``.
 """
@@ -57,7 +57,7 @@ def zipped(body: bytes) -> Answer:
 
 
 def flapping(*answers: Answer) -> Iterator[Answer]:
-    """Give one answer after the other, and the last of them for ever."""
+    """Give one answer after the other, and then the last of them permanently."""
     yield from answers
     while True:
         yield answers[-1]

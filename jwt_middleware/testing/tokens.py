@@ -57,7 +57,7 @@ def _padded(issuer: FakeIssuer, claims: dict[str, Any]) -> str:
 
 
 def _json_form(issuer: FakeIssuer, claims: dict[str, Any]) -> str:
-    # The flattened JSON serialisation is no bearer token; in base64url it is still not compact.
+    # The flattened JSON serialisation is not a bearer token; in base64url it is not compact.
     return base64url.encode(issuer.token(**claims).encode()).decode()
 
 

@@ -1,4 +1,4 @@
-"""Tokens, offline: parsing, claims, verification and the memory of what was verified."""
+"""Tokens, offline: parsing, claims, verification and the cache of verified tokens."""
 
 from jwt_middleware.tokens.verifier import verify_jws as verify_jws
 

@@ -33,7 +33,7 @@ class Entry:
     """A verified token: who it is, and what must still hold for it to stand."""
 
     principal: Principal
-    trust: Any
+    issuer: Any
     """The issuer in service that verified it."""
     key: VerificationKey
     """The key that its signature is good under."""
@@ -90,10 +90,10 @@ class TokenCache:
                 self._bytes += weight - _weight(token, known)
             self._entries[token] = entry
 
-    def forget(self, trust: object) -> None:
+    def forget(self, issuer: object) -> None:
         """Forget every token of an issuer that is no longer in service."""
         with self._lock:
-            for token in [text for text, entry in self._entries.items() if entry.trust is trust]:
+            for token in [text for text, entry in self._entries.items() if entry.issuer is issuer]:
                 self._bytes -= _weight(token, self._entries.pop(token))
             self._queue = deque(text for text in self._queue if text in self._entries)
 

@@ -1,7 +1,7 @@
-"""Claims held against one issuer's policy, in a fixed order, and read into a principal.
+"""Checks claims by the policy of one issuer, in a fixed order, and creates the principal.
 
-The order: audience, times, lifetime, required claims, types of ``sub`` and ``jti``, ID tokens,
-binding. ``iss`` is not checked here: it has chosen the policy.
+The order is: audience, times, lifetime, required claims, types of ``sub`` and ``jti``, ID tokens,
+binding. ``iss`` is not checked here, because the policy was chosen by it.
 """
 
 import math
@@ -33,17 +33,17 @@ from jwt_middleware.principal import (
 )
 from jwt_middleware.tokens.grants import Grants
 
-# RFC 7493 §2.2: integers beyond this are read differently by different readers.
+# RFC 7493 §2.2: JSON parsers read larger integers differently, so these are refused.
 _GREATEST_INTEGER = 2**53
 
-# Only an ID token carries a hash of what was issued with it (OIDC Core §3.1.3.6 and §3.3.2.11,
+# Only an ID token has a hash of the values issued with it (OIDC Core §3.1.3.6 and §3.3.2.11,
 # FAPI 1.0 part 2 §5.1.1, CIBA Core §7.3).
 _HASHES = frozenset(
     {"at_hash", "c_hash", "s_hash", "urn:openid:params:jwt:claim:rt_hash"},
 )
 
-# What says of itself that it is an ID or a refresh token: Cognito, Keycloak, and the extensions of
-# Flask and Django with which services issue tokens of their own.
+# Claims that mark a token as an ID token or a refresh token. Cognito, Keycloak, and the extensions
+# of Flask and Django that issue tokens write them.
 SAYS_ITS_KIND = ("token_use", "typ", "token_type", "type")
 _ID_TOKENS = frozenset(
     {("token_use", "id"), ("typ", "id"), ("typ", "serialized-id"), ("token_type", "id_token")}
@@ -57,16 +57,17 @@ _NEVER_BEARERS = frozenset(
     }
 )
 
-# Each of these names means one kind of token, which no API is called with: SD-JWT (RFC 9901 §4.1,
-# §4.2.4.1, §4.3; SD-JWT VC §2.2.2.1). Of the next, an object does, and another application of the
-# name may not: security events and logout tokens (RFC 8417 §2.2, OIDC Back-Channel Logout §2.4),
-# introspection (RFC 9701 §5), verifiable credentials (VC-DATA-MODEL 1.1 §6.3.1), status lists.
+# A claim of _NAMES_OF_OTHERS marks a token that is not an access token: SD-JWT (RFC 9901 §4.1,
+# §4.2.4.1, §4.3; SD-JWT VC §2.2.2.1). A claim of _OBJECTS_OF_OTHERS does so only as an object,
+# because other tokens may use the name otherwise: security events and logout tokens (RFC 8417 §2.2,
+# OIDC Back-Channel Logout §2.4), introspection (RFC 9701 §5), verifiable credentials
+# (VC-DATA-MODEL 1.1 §6.3.1), status lists.
 _NAMES_OF_OTHERS = frozenset({"_sd", "_sd_alg", "sd_hash", "vct"})
 _OBJECTS_OF_OTHERS = frozenset({"events", "token_introspection", "vc", "vp", "status_list"})
-# RFC 9449 §4.2: a proof names the request that it goes with.
+# RFC 9449 §4.2: a DPoP proof has both of these claims, which name its request.
 _PROOF = frozenset({"htm", "htu"})
 
-# Claims that may make a token something else than a bearer token for an API.
+# Claims that may show that a token is not a bearer access token.
 _TELLTALES = frozenset(
     {"cnf", *_HASHES, *SAYS_ITS_KIND, *_NAMES_OF_OTHERS, *_OBJECTS_OF_OTHERS, *_PROOF}
 )
@@ -82,32 +83,32 @@ class AnyAudience(Enum):
 
 
 ANY_AUDIENCE = AnyAudience.ANY_AUDIENCE
-"""Accept a token whomever it is meant for. Any service that receives it can then replay it here."""
+"""Accept a token for any audience. Any service that receives the token can then replay it here."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimPolicy:
-    """What one issuer's tokens must say."""
+    """The rules for the claims of one issuer's tokens."""
 
     audience: frozenset[str] | AnyAudience | None
-    """Whom a token may be meant for; ``None``: it must not name anybody."""
+    """The accepted audiences; ``None``: a token must not name an audience."""
     leeway: float
-    """Seconds that clocks may differ."""
+    """The seconds by which clocks may differ."""
     require_exp: bool
     required: tuple[ClaimPath, ...]
     max_lifetime: float | None
-    """Seconds between ``iat`` and ``exp``."""
+    """The maximum of seconds between ``iat`` and ``exp``."""
     accept_id_tokens: bool
     accept_bound_as_bearer: bool
     scopes_claims: tuple[ClaimPath, ...]
     roles_claims: tuple[ClaimPath, ...]
     permissions_claims: tuple[ClaimPath, ...]
     kind_claims: tuple[str, ...] = SAYS_ITS_KIND
-    """Claims in which a token may say its kind, less those that the issuer asks a value of."""
+    """Claims that may state the kind of a token, without those that the issuer's options check."""
     grants: Grants | None = None
-    """The names that count; ``None``: all do."""
+    """The names that count; ``None``: all names count."""
     _granting: frozenset[str] = field(init=False, repr=False)
-    """Where roles or permissions may stand: the first name of each path."""
+    """The first name of each claim path for roles or permissions."""
 
     def __post_init__(self) -> None:
         paths = (*self.roles_claims, *self.permissions_claims)
@@ -141,13 +142,15 @@ class ClaimPolicy:
         named = audience_of(claims)
         if isinstance(self.audience, AnyAudience):
             return
-        # RFC 7519 §4.1.3: whoever is not named must refuse; with no audience configured, nobody is.
+        # RFC 7519 §4.1.3: a recipient that "aud" does not name must refuse the token. Without a
+        # configured audience, "aud" never names this service.
         if self.audience is None or self.audience.isdisjoint(named):
             raise AudienceMismatch(expected=self.audience or "no audience", found=named)
 
     def _check_times(self, claims: Mapping[str, Any], now: float) -> None:
         if "exp" in claims:
-            # RFC 7519 §4.1.4: not on or after exp. A fraction is cut off, to the sooner side.
+            # RFC 7519 §4.1.4: "exp" itself counts as expired. A fraction is cut off, so that the
+            # token expires sooner rather than later.
             if _numeric_date(claims, "exp") // 1 <= now - self.leeway:
                 raise TokenExpired(
                     expected=f"exp after {now - self.leeway:.0f}", found=claims["exp"]
@@ -173,15 +176,15 @@ class ClaimPolicy:
         values = ((name, claims.get(name)) for name in self.kind_claims)
         said = {(name, value.lower()) for name, value in values if isinstance(value, str)}
         if _is_of_another_kind(claims) or not _NEVER_BEARERS.isdisjoint(said):
-            raise TypeNotAllowed("this is no access token; an API takes access tokens")
+            raise TypeNotAllowed("this is not an access token; an API accepts access tokens")
         is_id_token = not (_HASHES.isdisjoint(claims) and _ID_TOKENS.isdisjoint(said))
         if is_id_token and not self.accept_id_tokens:
-            raise TypeNotAllowed("this is an ID token; an API takes access tokens")
+            raise TypeNotAllowed("this is an ID token; an API accepts access tokens")
         if not self.accept_bound_as_bearer and "cnf" in claims:
             raise TokenBound
 
     def valid_until(self, principal: Principal) -> float:
-        """Return the POSIX time at which its token stops being valid, leeway included."""
+        """Return the POSIX time at which the principal's token expires, leeway included."""
         expires = principal.expires_at
         return math.inf if expires is None else expires + self.leeway
 
@@ -193,18 +196,19 @@ class ClaimPolicy:
         *,
         is_one_of_several: bool = False,
     ) -> Principal:
-        """Return who calls, for checked claims.
+        """Return the principal for checked claims.
 
-        :param issuer: whose token it is, by the name that the configuration gives.
-        :param expand_roles: adds the roles that a role brings with it.
-        :param is_one_of_several: whether a subject alone may be two callers.
+        :param issuer: the configured name of the token's issuer.
+        :param expand_roles: adds the roles that a role implies.
+        :param is_one_of_several: whether there are several issuers, so that a subject alone does
+            not identify a caller.
         """
         subject = members.get("sub")
         audience = members.get("aud", ())
         expires = members.get("exp")
         scopes = _names(members, self.scopes_claims, separator=" ")
         roles = permissions = _NO_NAMES
-        # Many tokens have neither, and one empty set serves them all.
+        # Many tokens have neither roles nor permissions, so these share one empty set.
         if not self._granting.isdisjoint(members):
             roles = _names(members, self.roles_claims)
             permissions = _names(members, self.permissions_claims)
@@ -213,7 +217,8 @@ class ClaimPolicy:
             roles &= self.grants.roles
             permissions &= self.grants.permissions
         if roles:
-            # Only now: what a role brings with it is what was granted with it.
+            # Roles are expanded after the check of grants, because a granted role also grants the
+            # roles that it implies.
             roles = expand_roles(roles)
         return filled_principal(
             subject,
@@ -230,7 +235,7 @@ class ClaimPolicy:
 
 
 def _is_nothing(claim: Any) -> bool:
-    """Return whether a claim says nothing; ``0`` and ``false`` do say something."""
+    """Return whether a claim is absent, null or empty; ``0`` and ``false`` count as values."""
     return claim is ABSENT or claim is None or (type(claim) in _MAY_BE_EMPTY and not claim)
 
 
@@ -248,7 +253,7 @@ def _is_of_another_kind(claims: Mapping[str, Any]) -> bool:
 def audience_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the audiences that ``aud`` names (RFC 7519 §4.1.3: a string or an array of strings).
 
-    :raises ClaimInvalid: if it is anything else.
+    :raises ClaimInvalid: if ``aud`` is anything else.
     """
     value = claims["aud"]
     if isinstance(value, str):
@@ -266,7 +271,7 @@ def _numeric_date(claims: Mapping[str, Any], name: str) -> float:
     return value  # type: ignore[no-any-return]
 
 
-# Exactly these: a boolean is an int to Python and no number to JSON.
+# The exact types, because a boolean is an int in Python but not a number in JSON.
 _NUMBERS = frozenset({int, float})
 
 
@@ -295,9 +300,9 @@ def _listed(value: Any, separator: str | None) -> frozenset[str]:
     return _NO_NAMES
 
 
-# The tokens of one client say the same, word for word, and so share what is read out of it. 512 are
-# the clients of a large service. A letter and a space become a hundred bytes, so longer texts are
-# read each time: under 20 MB in all, and under 1 MB of what services use.
+# The tokens of one client have the same text, so the result of splitting it is cached. 512 entries
+# are enough for the clients of a large service. A letter and a space become a hundred bytes, so
+# longer texts are not cached: the cache stays under 20 MB, and in practice under 1 MB.
 MAX_KNOWN_TEXT = 512
 
 

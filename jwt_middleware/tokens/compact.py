@@ -1,7 +1,7 @@
-"""The compact serialisation of a JWS, split and read strictly (RFC 7515 §7.1, RFC 8725 §3.10).
+"""Parses the compact serialisation of a JWS strictly (RFC 7515 §7.1, RFC 8725 §3.10).
 
-Everything is checked before anything costs: size, then shape, then the header. No key is looked at
-here. ``jku``, ``x5u``, ``jwk`` and ``x5c`` are never read: a token does not choose its own key.
+The cheap checks come first: size, then shape, then the header. No key is used here. ``jku``,
+``x5u``, ``jwk`` and ``x5c`` are never read, because a token must not choose its own key.
 """
 
 from dataclasses import dataclass, field
@@ -12,26 +12,27 @@ from jwt_middleware.errors import TokenMalformed, TokenTooLarge
 from jwt_middleware.formats import base64url
 from jwt_middleware.formats.strict_json import NotOneObject, read_object
 
-# An issuer uses a handful of headers (algorithm and key). 256 leaves room for many issuers and
-# rotations; longer ones carry certificates, and are read each time. Under 400 KB in all.
+# An issuer uses a few different headers (algorithm and key id). 256 leave room for many issuers and
+# rotations. Longer headers have certificates and are not cached. The cache stays under 400 KB.
 MAX_KNOWN_HEADERS = 256
 MAX_KNOWN_HEADER_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What of a protected header matters."""
+    """The members of a protected header that the guard uses."""
 
     alg: str
     kid: str | None
     typ: str | None
-    """In lower case and without ``application/`` (RFC 7515 §4.1.9)."""
+    """The type in lower case and without ``application/`` (RFC 7515 §4.1.9)."""
 
 
-# One is made for each new token and handed to nobody outside: freezing it would double its cost.
+# Not frozen, because one is created for each new token and freezing would double its cost. It is
+# never passed to callers outside the package.
 @dataclass(slots=True, eq=False)
 class Compact:
-    """A compact JWS that has its form; nothing of it is verified."""
+    """A well-formed compact JWS; its signature is not verified."""
 
     header: Header
     header_segment: bytes = field(repr=False)
@@ -42,7 +43,7 @@ class Compact:
     def claims(self) -> dict[str, Any]:
         """Return the payload as a claim set (RFC 7519 §7.2).
 
-        :raises TokenMalformed: if it is not one JSON object.
+        :raises TokenMalformed: if the payload is not one JSON object.
         """
         try:
             return read_object(self.payload)
@@ -51,16 +52,15 @@ class Compact:
 
 
 class KnownHeaders(dict[bytes, Header]):
-    """A small memory of header segments that came with a good signature.
+    """A small cache of the headers of tokens with a valid signature, by header segment.
 
-    It maps a segment to its three facts and to nothing else: issuer, key and policy are looked up
-    for each token anew.
+    Only the parsed header is cached. Issuer, key and policy are looked up again for each token.
     """
 
     __slots__ = ()
 
     def learn(self, segment: bytes, header: Header) -> None:
-        """Keep a header whose signature was good, unless it is long."""
+        """Cache the header of a token with a valid signature, unless the segment is long."""
         if len(segment) > MAX_KNOWN_HEADER_LENGTH:
             return
         if len(self) >= MAX_KNOWN_HEADERS:
@@ -69,12 +69,12 @@ class KnownHeaders(dict[bytes, Header]):
 
 
 def parse(token: str, max_size: int, headers: KnownHeaders) -> Compact:
-    """Return the parts of ``token``.
+    """Parse a token.
 
-    :param max_size: characters that a token may have.
-    :param headers: the header segments that need not be read again.
-    :raises TokenTooLarge: if it has more.
-    :raises TokenMalformed: if it is not three base64url segments with an acceptable header.
+    :param max_size: the maximum number of characters.
+    :param headers: the cached headers, which are not parsed again.
+    :raises TokenTooLarge: if the token has more characters.
+    :raises TokenMalformed: if the token is not three base64url segments with a valid header.
     """
     if len(token) > max_size:
         raise TokenTooLarge(f"{len(token)} characters, at most {max_size} are read")
@@ -103,8 +103,8 @@ def _read_header(segment: bytes) -> Header:
         raise TokenMalformed(f"header: {problem}") from None
     except ValueError:
         raise TokenMalformed(_MISSPELT) from None
-    # RFC 7515 §4.1.11: an extension that must be understood and is not makes the token invalid;
-    # none is understood here, the unencoded payload of RFC 7797 included.
+    # RFC 7515 §4.1.11: an unsupported critical extension makes the token invalid. No extension is
+    # supported here, not even the unencoded payload of RFC 7797.
     if "crit" in members or members.get("b64", True) is not True:
         raise TokenMalformed("header: critical extensions are not supported")
     return Header(_algorithm(members), _kid(members), _type(members))
@@ -136,5 +136,5 @@ def _type(members: dict[str, Any]) -> str | None:
 
 
 def normal_type(typ: str) -> str:
-    """Return a media type as ``typ`` values are compared (RFC 7515 §4.1.9)."""
+    """Return a ``typ`` value in the form used for comparison (RFC 7515 §4.1.9)."""
     return typ.lower().removeprefix("application/")

@@ -1,4 +1,4 @@
-"""Which roles, scopes and permissions the tokens of an issuer may grant."""
+"""Grants: the roles, scopes and permissions that the tokens of an issuer may grant."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class AnyGrants(Enum):
 
 
 ANY_GRANTS = AnyGrants.ANY_GRANTS
-"""Whatever an issuer writes into its tokens counts: ``roles: ["admin"]`` makes an admin."""
+"""Accept every name in an issuer's tokens: ``roles: ["admin"]`` makes the caller an admin."""
 
 GrantsOption = (
     Mapping[Literal["roles", "scopes", "permissions"], Collection[str]] | AnyGrants | None
 )
-"""Names by kind; a kind that is not listed grants none."""
+"""Names by kind; a kind that is not listed grants nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ _SUCH_AS = "{'roles': ['editor'], 'scopes': ['orders:read']}"
 
 
 def checked_grants(option: Any) -> Grants | AnyGrants | None:
-    """Return what may be granted; ``None`` where nothing is said of it.
+    """Return the validated grants; ``None`` if the option is not set.
 
-    :raises ConfigurationError: naming the kind or the name that is none.
+    :raises ConfigurationError: for an invalid kind or name, which the message quotes.
     """
     if option is None or isinstance(option, AnyGrants):
         return option
@@ -70,7 +70,7 @@ def _names(kind: str, names: Any) -> frozenset[str]:
             )
         if kind == "scopes" and " " in name:
             raise ConfigurationError(
-                f"grants['scopes']: {name!r} has a space in it and would never be met: write "
+                f"grants['scopes']: {name!r} cannot have a space, which separates scopes: write "
                 f"{name.split()!r}"
             )
     return frozenset(every)

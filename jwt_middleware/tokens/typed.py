@@ -1,7 +1,8 @@
-"""Claims as a type of the application's own: checked once, and never shared where they can change.
+"""Typed claims: converts claims into a type that the application defines.
 
-Reading plain data into dataclasses, typed dictionaries, structs and models is the work of msgspec
-and pydantic; either one will do, and neither is imported unless a type is asked for.
+msgspec or pydantic converts the claims into dataclasses, typed dictionaries, structs or models. One
+of the two is enough, and neither is imported unless a type is configured. A value that can change
+is never shared between requests.
 """
 
 import json
@@ -22,12 +23,12 @@ Reader = Callable[[dict[str, Any]], Any]
 
 
 class TypedClaims:
-    """Reads claims into one type."""
+    """Converts claims into one type."""
 
     def __init__(self, claims_type: Any) -> None:
         """
         :param claims_type: a dataclass, TypedDict, msgspec Struct or pydantic model.
-        :raises ConfigurationError: if it is none of these, or the library that reads it is missing.
+        :raises ConfigurationError: for another type, or if msgspec and pydantic are both missing.
         """
         if not isinstance(claims_type, type):
             raise ConfigurationError(
@@ -36,13 +37,13 @@ class TypedClaims:
             )
         self.claims_type = claims_type
         self._read = _reader(claims_type)
-        # A TypedDict is no class to ask of a value.
+        # isinstance() does not accept a TypedDict, so its values are checked as dictionaries.
         self._makes = dict if is_typeddict(claims_type) else claims_type
 
     def read(self, claims: Claims) -> Any:
-        """Return the claims as a value of the type, made from a copy.
+        """Return the claims as a value of the type, created from a copy.
 
-        :raises ClaimsTypeMismatch: if they do not fit.
+        :raises ClaimsTypeMismatch: if the claims do not fit the type.
         """
         name = self.claims_type.__name__
         try:
@@ -54,14 +55,15 @@ class TypedClaims:
             why = f"not a {name}"
         except Exception as problem:  # noqa: BLE001 - a type's own code may raise anything
             why = f"{name} failed with {type(problem).__name__}"
-        # Both libraries quote what they were given; a refusal must not, nor what hangs on it.
+        # Raised outside the except block, because the errors of both libraries quote the claims. A
+        # refusal and its context must not contain them.
         raise ClaimsTypeMismatch(why)
 
     def may_share(self, value: Any) -> bool:
-        """Return whether several requests may see one value: it can not change at any depth."""
+        """Return whether requests may share a value, because it cannot change at any depth."""
         try:
             return _cannot_change(value)
-        except Exception:  # noqa: BLE001 - what cannot be looked at may change
+        except Exception:  # noqa: BLE001 - a value that cannot be inspected may change
             return False
 
 
@@ -74,7 +76,7 @@ def _reader(claims_type: type) -> Reader:
         or hasattr(claims_type, "__struct_fields__")
     ):
         raise ConfigurationError(
-            f"claims_type={claims_type.__name__} is no dataclass, TypedDict, msgspec Struct or "
+            f"claims_type={claims_type.__name__} must be a dataclass, TypedDict, msgspec Struct or "
             "pydantic model: make it one, as with @dataclass(frozen=True)"
         )
     return _read_by_msgspec(claims_type) or _read_by_pydantic(claims_type)
@@ -93,15 +95,15 @@ def _read_by_pydantic(claims_type: type) -> Reader:
         adapter = import_module("pydantic").TypeAdapter(claims_type)
     except ImportError:
         raise ConfigurationError(
-            f"claims_type={claims_type.__name__} is read by msgspec or pydantic, and neither is "
+            f"claims_type={claims_type.__name__} needs msgspec or pydantic, and neither is "
             "installed: pip install 'asgi-wsgi-jwt[typed]'"
         ) from None
-    # As JSON, since strict reading of Python data asks for an instance of the type itself.
+    # The claims pass as JSON, because strict validation of Python data accepts only instances.
     return lambda claims: adapter.validate_json(json.dumps(claims), strict=True)
 
 
 def _cannot_change(value: Any) -> bool:
-    # A hash would not tell: that of a dataclass may leave fields out, or all of them.
+    # hash() is not a test of this, because the hash of a dataclass may leave out fields.
     if isinstance(value, _UNCHANGING):
         return True
     if isinstance(value, tuple | frozenset):
@@ -121,20 +123,20 @@ def _fields_of(value: Any) -> Iterable[Any]:
     return [*vars(value).values(), *(value.__pydantic_extra__ or {}).values()]
 
 
-# One answer a type; a service has a few claims types, and what they hold is a few more.
+# One entry for each type: a service has a few claims types, which contain a few more.
 @lru_cache(maxsize=64)
 def _is_frozen(claims_type: Any) -> bool:
-    # What such a property keeps is written past all freezing, and may be a list.
+    # A cached_property stores its value even in a frozen object, and the value may be a list.
     if any(isinstance(each, cached_property) for each in _attributes(claims_type)):
         return False
     if hasattr(claims_type, "__struct_config__"):
         return bool(claims_type.__struct_config__.frozen)
     if hasattr(claims_type, "model_config"):
-        # A frozen model's private attributes can be set all the same.
+        # The private attributes of a frozen model can still be set.
         frozen = bool(claims_type.model_config.get("frozen"))
         return frozen and not claims_type.__private_attributes__
-    # A TypedDict is a dictionary, and has no such parameters; and what inherits from a frozen
-    # dataclass without being one itself takes new attributes.
+    # A TypedDict is a dictionary without these parameters, so it can change. Only the parameters of
+    # the class itself count, because a plain subclass of a frozen dataclass takes new attributes.
     return bool(getattr(vars(claims_type).get("__dataclass_params__"), "frozen", False))
 
 

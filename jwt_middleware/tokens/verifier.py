@@ -1,4 +1,4 @@
-"""Signatures held against keys. No claim is looked at here."""
+"""Verifies signatures with keys. No claim is checked here."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -8,16 +8,16 @@ from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
 from jwt_middleware.errors import AlgorithmNotAllowed, KeyUnknown, SignatureInvalid
 from jwt_middleware.tokens.compact import Compact, KnownHeaders, parse
 
-# The size that a guard reads by default; far above any token and far below a denial of service.
+# The default limit of a guard: far above the size of real tokens, and too small for an attack.
 MAX_TOKEN_SIZE = 16_384
 
 
 def check_signature(
     compact: Compact, keys: Iterable[VerificationKey], algorithm: Algorithm
 ) -> VerificationKey:
-    """Return the first of ``keys`` under which the signature is good.
+    """Return the first of ``keys`` that verifies the signature.
 
-    :raises SignatureInvalid: if there is none.
+    :raises SignatureInvalid: if no key verifies the signature.
     """
     if compact.signature:
         for key in keys:
@@ -29,11 +29,11 @@ def check_signature(
 def verify_jws(
     token: str, jwks: Mapping[str, Any], algorithms: Collection[str], *, published: bool = True
 ) -> bytes:
-    """Verify a compact JWS with the keys at hand and return its payload; no claim is checked.
+    """Verify a compact JWS with the given keys and return its payload; no claim is checked.
 
-    :param jwks: a JWK Set, or one JWK; members that cannot verify are passed over.
-    :param algorithms: the names that the header may use.
-    :param published: whether the set is public knowledge, so that ``oct`` keys in it are refused.
+    :param jwks: a JWK Set, or one JWK; keys that cannot verify signatures are ignored.
+    :param algorithms: the names of the accepted algorithms.
+    :param published: whether the key set is public, so that ``oct`` keys in it are refused.
     :raises TokenError: with the code of the first check that fails.
     :raises ConfigurationError: if ``algorithms`` is not a list of known names.
     :source: RFC 7515 §5.2.
@@ -42,7 +42,7 @@ def verify_jws(
     compact = parse(token, MAX_TOKEN_SIZE, KnownHeaders())
     algorithm = allowed.get(compact.header.alg)
     if algorithm is None:
-        raise AlgorithmNotAllowed(f"alg is none of {sorted(allowed)}")
+        raise AlgorithmNotAllowed(f"alg must be one of {sorted(allowed)}")
     keys = _fitting(jwks, compact.header.kid, algorithm, published)
     check_signature(compact, keys, algorithm)
     return compact.payload

@@ -1,7 +1,7 @@
 """The names and parameters that users and examples rely on. They are added to, never renamed."""
 
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -103,3 +103,51 @@ def test_the_front_door_is_whole() -> None:
 
     assert list(names) == sorted(names)
     assert all(hasattr(front, name) for name in names)
+
+
+PROTOCOLS = [
+    front.Clock,
+    front.Fetcher,
+    front.RequestView,
+    front.Requirement,
+    front.TokenSource,
+]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.__name__)
+def test_what_users_implement_names_only_what_they_can_import(protocol: type) -> None:
+    """Each type of the package in its signatures is a name of the front door."""
+    names = set(front.__all__)
+    for method in vars(protocol).values():
+        function = method.fget if isinstance(method, property) else method
+        for hint in getattr(function, "__annotations__", {}).values():
+            ours = [kind for kind in flat(hint) if kind.__module__.startswith("jwt_middleware")]
+            assert {kind.__name__ for kind in ours} <= names, (protocol, function)
+
+
+def flat(hint: Any) -> list[Any]:
+    """Return the classes in an annotation."""
+    return [part for each in get_args(hint) for part in flat(each)] or (
+        [hint] if isinstance(hint, type) else []
+    )
+
+
+def test_a_guard_has_a_dozen_public_members() -> None:
+    """What faces and integrations need besides is behind one name."""
+    guard = front.Guard(key="k" * 32, algorithms=["HS256"], issuer="https://id.example/")
+    members = {name for name in dir(guard) if not name.startswith("_")}
+
+    assert members == {
+        "aclose",
+        "averify",
+        "awarm",
+        "close",
+        "decide",
+        "distrust",
+        "explain",
+        "export_keys",
+        "health",
+        "integration",
+        "verify",
+        "warm",
+    }

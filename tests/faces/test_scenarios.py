@@ -110,12 +110,20 @@ async def test_both_faces_answer_alike(
     """The same request gets the same bytes from both faces."""
     sent = request_of(row, issuers)
     both = faces[row.guard]
+    # Both faces share one guard, which answers differently once it has asked for an unknown kid.
+    await both.ask("asgi", sent.method, sent.path, sent.headers, sent.query)
 
     asgi = await both.ask("asgi", sent.method, sent.path, sent.headers, sent.query)
     wsgi = await both.ask("wsgi", sent.method, sent.path, sent.headers, sent.query)
 
     assert (asgi.status, asgi.body) == (wsgi.status, wsgi.body)
-    assert {(n.lower(), v) for n, v in asgi.headers} == {(n.lower(), v) for n, v in wsgi.headers}
+    assert fields_of(asgi) == fields_of(wsgi)
+
+
+def fields_of(answer: Answer) -> set[tuple[str, str]]:
+    """Return the header fields of an answer; the seconds of ``Retry-After`` run down meanwhile."""
+    named = {(name.lower(), value) for name, value in answer.headers}
+    return {(name, "" if name == "retry-after" else value) for name, value in named}
 
 
 def test_the_table_is_as_long_as_promised() -> None:

@@ -111,7 +111,7 @@ def test_distrust_takes_effect_on_cached_tokens(clock: Clock) -> None:
     with pytest.raises(KeyUnknown):
         guard.verify(known)
     assert not guard.health()["https://a/"].is_ready
-    with pytest.raises(ConfigurationError, match="no such issuer"):
+    with pytest.raises(ConfigurationError, match="must name a configured or admitted issuer"):
         guard.distrust("https://b/")
 
 
@@ -143,13 +143,13 @@ def test_a_key_set_that_changes_meanwhile_leaves_nothing_behind(calls: int, age:
         else:
             guard.warm()
         trust = next(iter(guard._issuers))
-        clock.meddle = lambda: trust.source.distrust("another")
+        clock.meddle = lambda: trust.keys.distrust("another")
         clock.countdown = calls
 
         assert guard.verify(known).subject == "alice"
 
         entry = guard._authenticator._tokens.get(known)
-        assert entry is None or entry.snapshot is not trust.source.snapshot
+        assert entry is None or entry.snapshot is not trust.keys.snapshot
         assert guard.verify(known).subject == "alice"
         guard.close()
 
@@ -238,7 +238,7 @@ def test_a_known_token_is_renewed_again_and_again(issuer: FakeIssuer, clock: Clo
         assert guard.verify(known) is first
         entry = guard._authenticator._tokens.get(known)
         assert entry is not None
-        assert entry.snapshot is trust.source.snapshot
+        assert entry.snapshot is trust.keys.snapshot
 
 
 @dataclass

@@ -37,7 +37,7 @@ from jwt_middleware import (
 from jwt_middleware.effects import run
 from jwt_middleware.events import Event, RequestAllowed, RequestRefused
 from jwt_middleware.guard.authenticator import AwaitKeys
-from jwt_middleware.guard.explain import Question
+from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.principal import ANONYMOUS
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.rules.applications import Application
@@ -352,7 +352,7 @@ def test_a_view_may_ask_for_more_than_its_rule(clock: Clock) -> None:
 
 
 @dataclass(frozen=True)
-class Exempt(Question):
+class Exempt(SampleRequest):
     """A request to a view that needs no login, as Django's may say."""
 
     exempt: bool = True
@@ -423,7 +423,7 @@ def test_a_refusal_says_what_was_expected_and_found(
     guard = Guard(issuers=issuer, clock=clock, observers=[seen.append])
     text = token(clock, **{"aud": "us", "iat": int(clock.now()), **claims})
 
-    verdict = guard.decide(Question("GET", "/", text))
+    verdict = guard.decide(SampleRequest("GET", "/", text))
 
     (event,) = seen
     assert isinstance(event, RequestRefused)
@@ -462,7 +462,7 @@ async def test_what_passes_is_told_too(face: str, clock: Clock) -> None:
 def test_a_request_waits_once_for_the_same_keys(issuer: FakeIssuer, clock: Clock) -> None:
     """A fetch that is not over in time ends in a 503, never in a second wait for it."""
     guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
-    steps = guard.decide(Question("GET", "/", issuer.token(aud="o")))
+    steps = guard.decide(SampleRequest("GET", "/", issuer.token(aud="o")))
     assert isinstance(steps, Generator)
     effect = next(steps)
     assert isinstance(effect, AwaitKeys)
@@ -511,7 +511,7 @@ def test_copied_rules_decide_as_before(duplicate: Any, clock: Clock) -> None:
     guard = short_guard(clock=clock, rules=duplicate(rules))
 
     def outcome(path: str, **claims: Any) -> str:
-        return str(guard.decide(Question("GET", path, token(clock, **claims))))
+        return str(guard.decide(SampleRequest("GET", path, token(clock, **claims))))
 
     assert outcome("/t/a", t="a") == "passes as alice"
     assert outcome("/t/a", t="a", off=None) == outcome("/t/a", t="b") == "403 requirement_not_met"
@@ -523,8 +523,8 @@ def test_what_is_no_token_at_any_length_is_malformed(words: int, clock: Clock) -
     """Two words are an unreadable request (400), be they short or longer than a token may be."""
     guard = short_guard(clock=clock)
 
-    many = guard.decide(Question("GET", "/", " ".join(["word"] * words)))
-    one = guard.decide(Question("GET", "/", "word" * 20_000))
+    many = guard.decide(SampleRequest("GET", "/", " ".join(["word"] * words)))
+    one = guard.decide(SampleRequest("GET", "/", "word" * 20_000))
 
     assert str(many) == "400 header_malformed"
     assert str(one) == "401 token_too_large"
@@ -540,7 +540,7 @@ def test_a_cookie_is_cleared_for_what_is_wrong_with_it_alone(
         clock=clock, token_sources=[CookieToken("__Host-token", clear_on_invalid=True)]
     )
 
-    refused = guard.decide(Question("GET", path, stale))
+    refused = guard.decide(SampleRequest("GET", path, stale))
 
     assert isinstance(refused, Deny)
     assert ("Set-Cookie" in dict(refused.headers)) is is_cleared
@@ -552,7 +552,9 @@ def test_a_token_that_will_be_good_keeps_its_cookie(claim: str, clock: Clock) ->
     source = CookieToken("__Host-token", clear_on_invalid=True)
     guard = short_guard(clock=clock, token_sources=[source])
 
-    refused = guard.decide(Question("GET", "/", token(clock, **{claim: int(clock.now()) + 400})))
+    refused = guard.decide(
+        SampleRequest("GET", "/", token(clock, **{claim: int(clock.now()) + 400}))
+    )
 
     assert isinstance(refused, Deny)
     assert refused.status == 401
@@ -566,7 +568,7 @@ def test_a_challenge_names_a_scope_only_where_a_scope_is_what_it_misses(clock: C
     known = token(clock, tenant="acme")
 
     def challenge(path: str) -> str:
-        refused = guard.decide(Question("GET", path, known))
+        refused = guard.decide(SampleRequest("GET", path, known))
         assert isinstance(refused, Deny)
         return dict(refused.headers)["WWW-Authenticate"]
 

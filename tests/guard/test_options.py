@@ -28,7 +28,7 @@ from jwt_middleware import (
     public,
 )
 from jwt_middleware.events import Event, RequestRefused
-from jwt_middleware.guard.explain import Question
+from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.issuers.issuer import IssuerOptions
 from jwt_middleware.testing import Clock
 from tests.support.short_form import HMAC, short_guard
@@ -75,7 +75,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {**NAMED, "token_sources": [CookieToken(), BearerHeader()]},
         "put the header first",
     ),
-    "plain http": ({"issuer": "http://id.example/", "audience": "x"}, "is not https"),
+    "plain http": ({"issuer": "http://id.example/", "audience": "x"}, "must be https"),
 }
 
 
@@ -119,7 +119,7 @@ def test_a_guard_keeps_the_observers_that_it_was_given(clock: Clock) -> None:
     guard = short_guard(clock=clock, observers=observers)
     observers.clear()
 
-    guard.decide(Question("GET", "/"))
+    guard.decide(SampleRequest("GET", "/"))
 
     assert [event.code for event in told if isinstance(event, RequestRefused)] == ["token_missing"]
 

@@ -334,9 +334,9 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "in small letters": ({"issuers": []}, "did you mean 'ISSUERS'?"),
     "like nothing": ({"ZZZ": 1}, "known are GUARD"),
     "nowhere": ({"GUARD": "nowhere.guard"}, "cannot be imported"),
-    "no guard": ({"GUARD": f"{__name__}.not_a_guard"}, "is no Guard"),
+    "no guard": ({"GUARD": f"{__name__}.not_a_guard"}, "must be a Guard"),
     "a user that is none": ({"GUARD": guard, "USER": 7}, "must be a function"),
-    "a wrong option": ({"ISSUER": "http://id.example", "AUDIENCE": "a"}, "is not https"),
+    "a wrong option": ({"ISSUER": "http://id.example", "AUDIENCE": "a"}, "must be https"),
     "a guard and options": ({"GUARD": guard, "REALM": "x"}, "realm="),
 }
 

@@ -188,7 +188,7 @@ def test_a_mistake_is_a_sentence() -> None:
     """Scopes forgotten, no requirement, no middleware."""
     with pytest.raises(ConfigurationError, match="required_scopes=\\(\\) must be a list"):
         Client().get("/forgotten", headers=bearer())
-    with pytest.raises(ConfigurationError, match="that is no requirement"):
+    with pytest.raises(ConfigurationError, match="must be given a Requirement"):
         requires("admin")  # type: ignore[arg-type]
     with (
         override_settings(MIDDLEWARE=[]),

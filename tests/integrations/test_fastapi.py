@@ -393,7 +393,7 @@ def test_without_a_guard_in_front_no_socket_opens() -> None:
 @pytest.mark.parametrize("make", [requires, JWTBearer, lambda what: typed_claims(Staff, what)])
 def test_what_is_no_requirement_is_refused_at_once(make: Any) -> None:
     """When the module is imported."""
-    with pytest.raises(ConfigurationError, match="that is no requirement"):
+    with pytest.raises(ConfigurationError, match="must be given a Requirement"):
         make("orders:read")
 
 

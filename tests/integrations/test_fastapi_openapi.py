@@ -257,8 +257,8 @@ def test_the_document_that_is_served_is_the_same() -> None:
 @pytest.mark.parametrize(
     ("app", "options", "sentence"),
     [
-        (Starlette(), {}, "that is no FastAPI application"),
-        (FastAPI(), {"token_sources": [SubprotocolToken()]}, "has no words for any"),
+        (Starlette(), {}, "must be given a FastAPI application"),
+        (FastAPI(), {"token_sources": [SubprotocolToken()]}, "cannot be described in OpenAPI"),
     ],
 )
 def test_a_mistake_is_a_sentence(app: Any, options: Any, sentence: str) -> None:

@@ -253,8 +253,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         "write JWT_KEY = Secret.from_env",
     ),
     "no application": (lambda: JWT("app"), "app='app' is no Flask"),  # type: ignore[arg-type]
-    "twice": (twice, "guarded already"),
-    "no requirement": (lambda: requires("orders:read"), "that is no requirement"),  # type: ignore[arg-type]
+    "twice": (twice, "has a guard already"),
+    "no requirement": (lambda: requires("orders:read"), "must be given a Requirement"),  # type: ignore[arg-type]
     "parentheses forgotten": (lambda: requires(who), "write @requires()"),  # type: ignore[arg-type]
 }
 

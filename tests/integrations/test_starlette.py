@@ -193,7 +193,7 @@ def not_an_endpoint() -> None:
 @pytest.mark.parametrize(
     ("decorate", "sentence"),
     [
-        (lambda: requires("orders:read"), "that is no requirement"),  # type: ignore[arg-type]
+        (lambda: requires("orders:read"), "must be given a Requirement"),  # type: ignore[arg-type]
         (lambda: requires(READS)(not_an_endpoint), "add a parameter named 'request'"),
     ],
 )

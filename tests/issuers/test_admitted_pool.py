@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,77 +17,22 @@ from jwt_middleware import (
     Issuer,
     KeysUnavailable,
     Secret,
-    TokenError,
 )
 from jwt_middleware.errors import ConfigurationError, IssuerUntrusted, KeyUnknown
 from jwt_middleware.forks import _after_fork
-from jwt_middleware.guard.explain import Question
+from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.issuers import admitted_pool
 from jwt_middleware.issuers.admitted_pool import LOG_BURST, LOG_INTERVAL
-from jwt_middleware.keys.remote.http import Request, Response
-from jwt_middleware.keys.remote.shared_fetch import UNPROVEN_BURST, UNPROVEN_INTERVAL
+from jwt_middleware.keys.remote.pool_limits import (
+    UNPROVEN_BURST,
+    UNPROVEN_INTERVAL,
+)
 from jwt_middleware.testing import Clock, KeyPair
 from tests.faces.calls import InProcess
+from tests.issuers.pool_world import World, code_of, crafted
 from tests.keys.publisher import SOON, in_threads, landed
-from tests.keys.web import Web
 
 HMAC = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
-
-
-class World:
-    """Many issuers with a key each, in memory, and a rule that admits those with a tenant's name."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.web = Web()
-        self.keys: dict[str, KeyPair] = {}
-        self.seen: list[Any] = []
-        self.audience = "api"
-        self.gate = threading.Event()
-        self.gate.set()
-        self.arrived = threading.Semaphore(0)
-
-    def name(self, number: int | str) -> str:
-        name = f"https://{number}.tenants.example"
-        if name not in self.keys:
-            self.keys[name] = KeyPair.generate("ES256", "k")
-            self.web.put(f"{name}/keys", {"keys": [self.keys[name].jwk]})
-        return name
-
-    def fetch(self, request: Request) -> Response:
-        answer = self.web.fetch(request)
-        self.arrived.release()
-        assert self.gate.wait(SOON)
-        return answer
-
-    def admit(self, name: str) -> Issuer | None:
-        self.seen.append(name)
-        if name not in self.keys:
-            return None
-        return Issuer(name, audience=self.audience, jwks_uri=f"{name}/keys", fetcher=self)
-
-    def token(self, name: str, **claims: Any) -> str:
-        good = {"iss": name, "aud": "api", "sub": "42", "exp": int(self.clock.now()) + 9_000}
-        return self.keys[name].sign(good | claims)
-
-    def guard(self, rule: Callable[[str], Any] | None = None, **options: Any) -> Guard:
-        return Guard(issuers=AdmittedIssuers(rule or self.admit, **options), clock=self.clock)
-
-
-@pytest.fixture
-def world(clock: Clock) -> Any:
-    world = World(clock)
-    yield world
-    world.gate.set()
-    landed()
-
-
-def code_of(guard: Guard, text: str) -> str:
-    try:
-        guard.verify(text)
-    except (TokenError, KeysUnavailable) as refused:
-        return refused.code
-    return "passed"
 
 
 def test_an_admitted_issuer_is_trusted_like_any_other(world: World) -> None:
@@ -115,7 +59,9 @@ def test_the_rule_is_given_the_exact_name_and_nothing_else(world: World) -> None
     assert world.seen == ["https://A.example/", "https://a.example", " ", "", "x" * 5_000]
 
 
-def test_a_stranger_leaves_nothing_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_not_admitted_leaves_nothing_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No fetch, no look-up of a name, no memory (P55)."""
     guard = world.guard()
     monkeypatch.setattr(socket, "getaddrinfo", None)
@@ -124,13 +70,13 @@ def test_a_stranger_leaves_nothing_behind(world: World, monkeypatch: pytest.Monk
         text = key.sign({"iss": f"https://{number}.example", "aud": "api"})
         assert code_of(guard, text) == "issuer_untrusted"
 
-    (admissions,) = guard._issuers._admissions
+    (pool,) = guard._issuers._pools
     assert world.web.asked == []
     assert guard.health() == {}
-    assert not admissions._trusts
-    assert not admissions._sources
-    assert not admissions._withdrawn
-    assert not admissions._proven
+    assert not pool._issuers
+    assert not pool._sources
+    assert not pool._withdrawn
+    assert not pool._proven
 
 
 def test_a_fixed_issuer_wins_by_its_exact_name(world: World) -> None:
@@ -246,8 +192,8 @@ def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent(world: World) -> 
     """Another thread of the parent may have held it at that moment (P51)."""
     name = world.name("a")
     guard = world.guard()
-    (admissions,) = guard._issuers._admissions
-    admissions._lock.acquire()
+    (pool,) = guard._issuers._pools
+    pool._lock.acquire()
     _after_fork()
 
     assert guard.verify(world.token(name)).issuer == name
@@ -282,15 +228,15 @@ def test_names_without_a_good_token_never_drive_out_one_with(world: World) -> No
     """Anybody can write an admitted name into a token; the places of others are safe (P61)."""
     guard = world.guard(most=4, max_flights=2)
     forgotten: list[Any] = []
-    guard._issuers._admissions[0]._forget = forgotten.append
+    guard._issuers._pools[0]._forget = forgotten.append
     proven = [world.name(f"good-{number}") for number in range(3)]
     for name in proven:
         guard.verify(world.token(name))
-    stranger = KeyPair.generate("ES256", "k")
+    somebody = KeyPair.generate("ES256", "k")
     for number in range(30):
         name = world.name(f"crafted-{number}")
         good = {"iss": name, "aud": "api", "exp": int(world.clock.now()) + 60}
-        assert code_of(guard, stranger.sign(good)) == "signature_invalid"
+        assert code_of(guard, somebody.sign(good)) == "signature_invalid"
 
     assert len(guard.health()) == 4
     assert set(proven) < set(guard.health())
@@ -312,7 +258,7 @@ def test_an_issuer_whose_keys_are_being_fetched_keeps_its_place(world: World) ->
     waiting.start()
     assert world.arrived.acquire(timeout=SOON)
     for name in idle[2:]:
-        assert code_of(guard, world.token(name)) == "keys_unavailable"
+        assert code_of(guard, world.token(name)) == "key_unknown"
 
     assert busy in guard.health()
     world.gate.set()
@@ -333,7 +279,9 @@ def test_fetches_are_limited_over_all_of_them(world: World) -> None:
         thread.start()
         assert world.arrived.acquire(timeout=SOON)
 
-    assert code_of(guard, world.token(names[2])) == "keys_unavailable"
+    with pytest.raises(KeyUnknown) as refused:
+        guard.verify(world.token(names[2]))
+    assert not refused.value.condemns_token
     assert len(world.web.asked) == 2
     world.gate.set()
     for thread in threads:
@@ -345,7 +293,7 @@ def test_whoever_waits_is_served_though_the_issuer_lost_its_place(world: World) 
     """The keys arrive, others take the place before the request goes on: no 503, no second fetch."""
     guard = world.guard(most=2, max_flights=1)
     waiting, *others = (world.name(number) for number in range(4))
-    steps: Any = guard.decide(Question("GET", "/", world.token(waiting)))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(waiting)))
     effect = next(steps)
     waited = effect.perform(time.monotonic() + SOON)
     for name in others:
@@ -378,7 +326,7 @@ def test_what_is_evicted_is_freed(world: World) -> None:
     guard = world.guard(most=2, max_flights=1)
     names = [world.name(number) for number in range(3)]
     guard.verify(world.token(names[0]))
-    source = weakref.ref(next(iter(guard._issuers)).source)
+    source = weakref.ref(next(iter(guard._issuers)).keys)
     for name in names[1:]:
         guard.verify(world.token(name))
     landed()
@@ -578,7 +526,7 @@ def test_a_key_can_be_distrusted_before_its_issuer_came(world: World) -> None:
     guard.distrust(name, "k")
 
     assert code_of(guard, world.token(name)) == "key_unknown"
-    with pytest.raises(ConfigurationError, match="no such issuer"):
+    with pytest.raises(ConfigurationError, match="must name a configured or admitted issuer"):
         guard.distrust("https://nobody.example")
     with pytest.raises(KeysUnavailable):
         world.guard(raising).distrust(name)
@@ -611,7 +559,7 @@ def test_a_source_that_was_put_aside_brings_no_withdrawn_key_back(world: World) 
     guard = world.guard(rule, readmit_after=60)
     known = world.token(name)
     guard.verify(known)
-    first = next(iter(guard._issuers)).source
+    first = next(iter(guard._issuers)).keys
     del addresses[0]
     world.clock.tick(61)
     assert code_of(guard, known) == "passed"
@@ -619,7 +567,7 @@ def test_a_source_that_was_put_aside_brings_no_withdrawn_key_back(world: World) 
     del addresses[0]
     world.clock.tick(61)
     assert code_of(guard, known) == "key_unknown"
-    assert next(iter(guard._issuers)).settings.jwks_uri == f"{name}/keys"
+    assert next(iter(guard._issuers)).issuer.jwks_uri == f"{name}/keys"
 
     assert first.snapshot is not None
     assert code_of(guard, world.token(name, sub="43")) == "key_unknown"
@@ -640,12 +588,6 @@ def test_a_closed_guard_admits_nobody_until_it_is_warmed(world: World) -> None:
 
     assert guard.health()[name].state == "fresh"
     assert code_of(guard, world.token(new)) == "passed"
-
-
-def crafted(world: World, number: int, **claims: Any) -> str:
-    """Return a token that nobody signed, of an issuer that the rule admits."""
-    good = {"iss": world.name(f"crafted-{number}"), "aud": "api", "sub": "1"}
-    return KeyPair.generate("ES256", "k").sign(good | {"exp": int(world.clock.now()) + 60} | claims)
 
 
 def test_a_flood_of_names_costs_a_small_budget_of_fetches(world: World) -> None:
@@ -697,7 +639,7 @@ def test_a_flood_takes_nothing_from_an_issuer_that_has_shown_a_good_token(world:
     assert [guard._authenticator._tokens.get(text) for text in known] == cached
     world.clock.tick(700)
     asked = len(world.web.asked)
-    # No place of the strangers' is free, and their budget is spent.
+    # No place for new names is free, and their budget is spent.
     for number in range(20):
         code_of(guard, crafted(world, 100 + number))
     for text in known:
@@ -707,7 +649,7 @@ def test_a_flood_takes_nothing_from_an_issuer_that_has_shown_a_good_token(world:
     assert {health.state for health in guard.health().values()} == {"fresh"}
 
 
-def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> None:
+def test_hanging_new_names_hold_no_place_of_a_proven_issuer(world: World) -> None:
     """All their places are taken; a proven issuer's keys are renewed all the same."""
     guard = world.guard(max_flights=2)
     proven = world.name("proven")
@@ -715,15 +657,15 @@ def test_hanging_strangers_hold_no_place_of_a_proven_issuer(world: World) -> Non
     world.clock.tick(700)
     world.arrived = threading.Semaphore(0)
     world.gate.clear()
-    strangers = [crafted(world, number) for number in range(3)]
-    threads = [threading.Thread(target=code_of, args=(guard, text)) for text in strangers[:2]]
+    invented = [crafted(world, number) for number in range(3)]
+    threads = [threading.Thread(target=code_of, args=(guard, text)) for text in invented[:2]]
     for thread in threads:
         thread.start()
         assert world.arrived.acquire(timeout=SOON)
-    # Within the budget, but all places are taken: nobody can tell.
-    assert code_of(guard, strangers[2]) == "keys_unavailable"
+    # Within the budget, but all places are taken: no verdict, and no sign that anything is ill.
+    assert code_of(guard, invented[2]) == "key_unknown"
 
-    steps: Any = guard.decide(Question("GET", "/", world.token(proven, sub="43")))
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(proven, sub="43")))
 
     effect = next(steps)
     assert effect.waiter.fetch.reason == "expired"
@@ -750,15 +692,15 @@ def test_only_so_many_proven_names_are_remembered(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names that are too long to be addresses not at all."""
-    monkeypatch.setattr(admitted_pool, "MAX_PROVEN_BEFORE", 2)
+    monkeypatch.setattr(admitted_pool, "MAX_RETURNING", 2)
     guard = world.guard(most=2, max_flights=1)
     for name in [*(world.name(number) for number in range(5)), world.name("x" * 600)]:
         guard.verify(world.token(name))
     guard.verify(world.token(world.name(6)))
     guard.verify(world.token(world.name(7)))
 
-    (pool,) = guard._issuers._admissions
-    assert list(pool._proven_before) == [world.name(3), world.name(4)]
+    (pool,) = guard._issuers._pools
+    assert list(pool._returning) == [world.name(3), world.name(4)]
 
 
 def test_a_rule_that_fails_fills_no_log(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,7 +29,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.events import Event, KeyFetchFinished
 from jwt_middleware.issuers.issuer import IssuerOptions
-from jwt_middleware.keys.remote.http import Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse
 from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.keys.publisher import Publisher, landed
@@ -93,7 +93,7 @@ def test_a_fetcher_that_raises_anything_is_an_outage(clock: Clock, key: KeyPair)
     """No exception of foreign code escapes."""
 
     class Broken:
-        def fetch(self, request: Request) -> Response:
+        def fetch(self, request: FetchRequest) -> FetchResponse:
             raise ZeroDivisionError(request.url)
 
     guard = Guard(issuers=Issuer(NAME, audience="api", fetcher=Broken()), clock=clock)
@@ -201,7 +201,7 @@ def test_a_claim_must_have_its_value(
         ({"resolver": {"timeout": 3}}, "resolver=.* write ResolverOptions"),
         ({"keys": KeyPair.generate("ES256").jwk, "resolver": None}, "resolver=None"),
         ({"leeway": None}, "leeway=None must be seconds"),
-        ({"token_types": []}, "accepts no token"),
+        ({"token_types": []}, "must not be empty"),
         ({"tenants": [TENANT]}, "one tenant"),
         ({"tenants": ANY_TENANT}, "one tenant"),
     ],
@@ -214,7 +214,7 @@ def test_a_setting_that_contradicts_is_refused(options: dict[str, Any], says: st
 
 def test_aliases_need_a_name() -> None:
     """Of what would they be other spellings?"""
-    with pytest.raises(ConfigurationError, match="need an issuer"):
+    with pytest.raises(ConfigurationError, match="must belong to an issuer"):
         Issuer(None, audience="api", jwks_uri=NAME, aliases=["x"])
 
 
@@ -229,10 +229,10 @@ def test_a_value_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({}, "tenants of everybody"),
-        ({"tenants": []}, "trusts nobody"),
-        ({"tenants": ["contoso.onmicrosoft.com"]}, "no GUID"),
-        ({"tenants": [TENANT], "discovery": None}, "no address"),
+        ({}, "fits every tenant"),
+        ({"tenants": []}, "must not be empty"),
+        ({"tenants": ["contoso.onmicrosoft.com"]}, "must be a GUID"),
+        ({"tenants": [TENANT], "discovery": None}, "cannot be discovered"),
         ({"tenants": [TENANT], "aliases": ["x"]}, "one name"),
         ({"tenants": TENANT}, "a list"),
     ],
@@ -325,6 +325,21 @@ def test_twenty_issuers_that_hang_cost_one_timeout(clock: Clock) -> None:
     landed()
 
 
+async def test_warming_beside_a_running_loop_names_its_twin(clock: Clock) -> None:
+    """Unless there is nothing to wait for: fixed keys, or a set that is good."""
+    publisher = Publisher("a")
+    fetched = Issuer("https://a/", audience=None, jwks_uri="https://a.example/k", fetcher=publisher)
+    held = Issuer("https://b/", audience=None, keys=publisher.pairs[0].jwk)
+    guard = Guard(issuers=[fetched, held], clock=clock)
+    with pytest.raises(ConfigurationError, match=r"await Guard\.awarm"):
+        guard.warm()
+    assert publisher.fetches == 0
+
+    await guard.awarm(required=True)
+    guard.warm(required=True)
+    Guard(issuers=held, clock=clock).warm(required=True)
+
+
 async def test_all_issuers_are_warmed_by_awaiting_too(clock: Clock) -> None:
     """The failure of one is told after the others were tried."""
     with FakeIssuer(["ES256"]) as down, FakeIssuer(["ES256"]) as up:
@@ -340,9 +355,9 @@ async def test_all_issuers_are_warmed_by_awaiting_too(clock: Clock) -> None:
 
 
 ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "no name": ({"issuer": ""}, "is no name"),
+    "no name": ({"issuer": ""}, "must be a name"),
     "keys twice": ({"keys": SECRET, "jwks_uri": "https://a/"}, "not both"),
-    "nothing to go by": ({"issuer": None}, "needs a name"),
+    "nothing to go by": ({"issuer": None}, "must have a source of keys"),
     "leeway below nought": ({"leeway": -1}, "leeway=-1"),
     "leeway too wide": ({"leeway": 301}, "at most 300"),
     "leeway as text": ({"leeway": "30"}, "leeway='30'"),
@@ -356,7 +371,7 @@ ISSUER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "types as text": ({"token_types": "JWT"}, "token_types='JWT'"),
     "an empty audience": ({"audience": []}, "audience=[]"),
     "a secret from the network": ({"algorithms": ["HS256"]}, "shared secret"),
-    "a path with a slash": ({"roles_claim": "https://x/roles"}, "contains a slash"),
+    "a path with a slash": ({"roles_claim": "https://x/roles"}, "cannot contain a slash"),
     "a path with a gap": ({"scopes_claim": "a..b"}, "empty name"),
     "no key": ({"keys": []}, "holds no key"),
     "a key for nothing": (

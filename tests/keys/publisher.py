@@ -11,7 +11,7 @@ from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.effects import Steps, arun, run
 from jwt_middleware.events import Event
-from jwt_middleware.keys.remote.http import Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
@@ -47,9 +47,9 @@ class Publisher:
         self.pairs: list[KeyPair] = [pair(kid) for kid in kids]
         self.extra: list[Any] = []
         """Members beside the good keys."""
-        self.requests: list[Request] = []
+        self.requests: list[FetchRequest] = []
         self.failure: BaseException | None = None
-        self.response: Response | None = None
+        self.response: FetchResponse | None = None
         """An answer in place of the true one."""
         self.headers: dict[str, str] = {}
         self.gate = threading.Event()
@@ -71,7 +71,7 @@ class Publisher:
         known = {each.kid: each for each in self.pairs}
         self.pairs = [known.get(kid) or pair(kid) for kid in kids]
 
-    def fetch(self, request: Request) -> Response:
+    def fetch(self, request: FetchRequest) -> FetchResponse:
         with self._lock:
             self.requests.append(request)
             self.threads.append(threading.get_ident())
@@ -79,7 +79,7 @@ class Publisher:
         assert self.gate.wait(SOON)
         if self.failure is not None:
             raise self.failure
-        return self.response or Response(200, self.headers, self.document)
+        return self.response or FetchResponse(200, self.headers, self.document)
 
     def hold(self) -> None:
         """Let fetches hang from now on."""
@@ -110,7 +110,7 @@ def resolver_of(
         fetcher=publisher,
         clock=clock or Clock(),
         observers=observers,
-        spread=Steady(),
+        rng=Steady(),
     )
 
 

@@ -17,7 +17,7 @@ from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.errors import KeyUnknown
 from jwt_middleware.events import KeySkipped, UnknownKidSuppressed
 from jwt_middleware.keys.document import MAX_SKIPPED, Rejected, read_key_set
-from jwt_middleware.keys.remote.http import Response
+from jwt_middleware.keys.remote.http import FetchResponse
 from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.keys.remote.state import shown
 from jwt_middleware.testing.clock import Clock
@@ -205,7 +205,7 @@ def test_a_map_of_certificates_is_a_key_set(publisher: Publisher, record: Record
     and a broken one spoils nothing (P34)."""
     key, pem = certificate("one")
     broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-    publisher.response = Response(200, {}, json.dumps({"one": pem, "two": broken}).encode())
+    publisher.response = FetchResponse(200, {}, json.dumps({"one": pem, "two": broken}).encode())
     source = resolver_of(publisher, observers=[record])
 
     (found,) = resolve(source, "one", RS256)

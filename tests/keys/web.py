@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from jwt_middleware.keys.remote.discovery import discovery_urls
-from jwt_middleware.keys.remote.http import Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse
 from jwt_middleware.testing import KeyPair
 
 NAME = "https://id.example"
@@ -14,15 +14,15 @@ class Web:
     """A fetcher with an answer for each address; for any other, 404."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Response] = {}
+        self.answers: dict[str, FetchResponse] = {}
         self.asked: list[str] = []
 
     def put(self, url: str, document: Any, status: int = 200, **headers: str) -> None:
-        self.answers[url] = Response(status, headers, json.dumps(document).encode())
+        self.answers[url] = FetchResponse(status, headers, json.dumps(document).encode())
 
-    def fetch(self, request: Request) -> Response:
+    def fetch(self, request: FetchRequest) -> FetchResponse:
         self.asked.append(request.url)
-        return self.answers.get(request.url, Response(404))
+        return self.answers.get(request.url, FetchResponse(404))
 
 
 def web_of(key: KeyPair, issuer: str = NAME, jwks_uri: str = f"{NAME}/keys") -> Web:

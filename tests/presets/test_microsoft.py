@@ -173,9 +173,9 @@ def test_b2c(provider: Provider) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"tenant": "contoso.onmicrosoft.com"}, "no GUID"),
-        ({"tenant": "common"}, "no GUID"),
-        ({"tenant": []}, "trusts nobody"),
+        ({"tenant": "contoso.onmicrosoft.com"}, "must be a GUID"),
+        ({"tenant": "common"}, "must be a GUID"),
+        ({"tenant": []}, "must not be empty"),
         ({"tenant": OURS, "version": 3}, "version=3"),
         ({"tenant": OURS, "version": 1, "authority": "login.microsoftonline.us"}, "authority="),
         ({"tenant": OURS, "appid": "a&b"}, "appid="),

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jwt_middleware import Claims, ConfigurationError, CookieToken, Principal
-from jwt_middleware.request.csrf import OriginProof
+from jwt_middleware.request.csrf import OriginCheck
 from tests.request.test_sources import View
 
 ALICE = Principal("alice", claims=Claims({"csrf": "s3cret"}))
-PROOF = OriginProof(["https://app.example", "http://localhost:5173"])
+PROOF = OriginCheck(["https://app.example", "http://localhost:5173"])
 SITE = "https://api.example"
 HOST = "api.example"
 
@@ -25,7 +25,7 @@ def proves(
 ) -> bool:
     fields = {name.replace("_", "-"): [value] for name, value in headers.items()}
     view = View(fields, method=method, scheme=scheme, is_websocket=is_websocket)
-    return PROOF.is_given(view, source, principal)
+    return PROOF.passes(view, source, principal)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "get"])
@@ -161,8 +161,8 @@ def test_a_header_sent_twice_proves_nothing() -> None:
     )
     sites = View({"sec-fetch-site": ["same-origin", "cross-site"]}, method="POST")
 
-    assert not PROOF.is_given(twice, CookieToken(), ALICE)
-    assert not PROOF.is_given(sites, CookieToken(), ALICE)
+    assert not PROOF.passes(twice, CookieToken(), ALICE)
+    assert not PROOF.passes(sites, CookieToken(), ALICE)
 
 
 @given(st.text(), st.text(), st.text())
@@ -188,5 +188,5 @@ def test_nothing_that_is_sent_raises(origin: str, host: str, proof: str) -> None
 def test_a_mistaken_origin_is_a_sentence(origins: list[str], sentence: str) -> None:
     """At construction: a star or a path would never match, or match too much."""
     with pytest.raises(ConfigurationError) as caught:
-        OriginProof(origins)
+        OriginCheck(origins)
     assert sentence in str(caught.value)

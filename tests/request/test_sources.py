@@ -35,6 +35,7 @@ class View:
     host: str | None = None
     client: str | None = None
     sent: Sent = ("/", "", None)
+    may_tunnel: bool = False
 
     def headers(self, name: str) -> list[str]:
         return list(self.fields.get(name, ()))

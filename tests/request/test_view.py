@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jwt_middleware import ConfigurationError, HeaderToken
-from jwt_middleware.guard.explain import Question
+from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.request.view import ASGIView, RequestView, WSGIView, query_values
 from tests.faces.calls import http_scope, wsgi_environ
 
@@ -137,7 +137,7 @@ def test_a_name_that_is_escaped_throughout_is_that_name(name: str) -> None:
 
 def test_a_question_has_no_query_and_comes_from_our_own_page() -> None:
     """It is what an honest page would send."""
-    question = Question("POST", "/", "a.b.c")
+    question = SampleRequest("POST", "/", "a.b.c")
 
     assert question.query("token") == []
     assert question.headers("sec-fetch-site") == ["same-origin"]

@@ -124,8 +124,8 @@ def test_it_can_be_explained() -> None:
 @pytest.mark.parametrize(
     ("resource", "sentence"),
     [
-        ("http://api.example", "is not https"),
-        ("https://api.example/?a=b", "has a query"),
+        ("http://api.example", "must be https"),
+        ("https://api.example/?a=b", "cannot have a query"),
         ("https://api.example/#a", "without credentials or fragment"),
         ("orders", "write https://"),
     ],

@@ -22,7 +22,7 @@ from jwt_middleware import (
     has_scope,
 )
 from jwt_middleware.principal import ANONYMOUS
-from jwt_middleware.rules.requirements import Match, curing_scopes
+from jwt_middleware.rules.requirements import Match, missing_scopes
 from jwt_middleware.rules.roles import RoleHierarchy
 
 ALICE = Principal(
@@ -128,7 +128,7 @@ def test_a_requirement_speaks() -> None:
 )
 def test_only_scopes_that_would_help_are_named(requirement: Requirement, scopes: str) -> None:
     """And none where more is missing."""
-    assert " ".join(sorted(curing_scopes(requirement, ALICE, MATCH))) == scopes
+    assert " ".join(sorted(missing_scopes(requirement, ALICE, MATCH))) == scopes
 
 
 @pytest.mark.parametrize(

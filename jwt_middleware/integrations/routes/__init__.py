@@ -1,1 +1,1 @@
-"""The real routes of an application, in whichever framework it is written."""
+"""Reads the routes of an application, in each supported framework."""

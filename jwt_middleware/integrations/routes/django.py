@@ -1,4 +1,4 @@
-"""The routes of Django: includes, nested ones too, function views and class views."""
+"""Reads the routes of Django: includes, nested includes, function views and class views."""
 
 import re
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ from jwt_middleware.integrations.routes.route import (
 )
 
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
-# A group without groups in it, a character that stands for itself, or anything else.
+# A group without inner groups, an escaped character, or a literal character.
 _PIECE = re.compile(r"\((?:\?P<\w+>|\?:)?([^()]*)\)(?![*+?{])|\\([^A-Za-z0-9])|([\w/ ,:;@~%&=!-])")
 
 
 def routes_of(app: Any) -> Iterator[Route]:
-    """Yield every route of a module of addresses, or of a handler, which has that of the settings.
+    """Yield every route of a URL configuration, or of a handler, which uses that of the settings.
 
     :param app: what ``get_asgi_application()`` or ``get_wsgi_application()`` returns, or a module.
     """
-    # A module does as well as its name, which is all that the types of Django know of.
+    # ``Any``, because Django accepts a module but its types know only the name of one.
     urlconf: Any = app if isinstance(app, ModuleType) else None
     yield from _below(get_resolver(urlconf).url_patterns, "/", ["/"])
 
@@ -43,7 +43,7 @@ def _below(patterns: list[Any], text: str, prefix: list[Token]) -> Iterator[Rout
 
 def _methods(view: Any) -> tuple[str, ...]:
     if actions := getattr(view, "actions", None):
-        # A view set of the REST framework.
+        # A view set of Django REST framework maps methods to actions.
         return tuple(sorted({method.upper() for method in actions} | {"OPTIONS"}))
     kind = getattr(view, "view_class", None) or getattr(view, "cls", None)
     if kind is None:
@@ -73,7 +73,7 @@ def _tokens_of_path(path: str, converters: dict[str, Any]) -> Iterator[Token]:
 
 
 def _tokens_of_expression(text: str, *, is_last: bool) -> Iterator[Token]:
-    """Yield what stands for itself and the groups; all else may be anything."""
+    """Yield the literal text and the groups of an expression; the rest may match everything."""
     body = text.removeprefix("^").removesuffix("$").removesuffix(r"\Z")
     if not text.startswith("^") or "|" in re.sub(r"\([^()]*\)", "", body):
         yield EVERYTHING

@@ -1,4 +1,4 @@
-"""The routes of Flask, and of Quart, whose map is the same: blueprints and sockets."""
+"""Reads the routes of Flask and Quart, whose maps are alike: blueprints and WebSockets."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def routes_of(app: Any) -> Iterator[Route]:
 
 
 def _tokens(rule: Any) -> Iterator[Token]:
-    converters = rule._converters  # noqa: SLF001 - the map tells no other way
+    converters = rule._converters  # noqa: SLF001 - Werkzeug has no public way
     end = 0
     for parameter in _PARAMETER.finditer(rule.rule):
         yield rule.rule[end : parameter.start()]

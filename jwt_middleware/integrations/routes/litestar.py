@@ -1,4 +1,4 @@
-"""The routes of Litestar: controllers, routers, mounts and sockets."""
+"""Reads the routes of Litestar: controllers, routers, mounts and WebSockets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from jwt_middleware.integrations.routes.route import (
     template_of,
 )
 
-# Whatever ``int()`` reads, and no name of a rule that is a word.
+# Matches all that ``int()`` reads, but not a word, so that a rule for a word is not taken to match.
 _NUMBER = Hole(r"[+-]?[\d_]+")
 
 

@@ -1,4 +1,4 @@
-"""One route of an application, and how the frameworks' spellings become templates."""
+"""One route of an application, and its template built from the framework's spelling."""
 
 import re
 from collections.abc import Iterable
@@ -8,19 +8,19 @@ from typing import Any
 from jwt_middleware.rules.templates import REST, Part, Rest, Template
 
 ANY_METHOD = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-"""What is asked about where a framework hands every method to the same function."""
+"""The methods of a route whose framework calls one function for every method."""
 
 SOCKET = ("WEBSOCKET",)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Some paths, the methods that are served there, and what serves them."""
+    """The template of a route, the methods that it serves, and the framework's own route."""
 
     template: Template
     methods: tuple[str, ...]
     source: Any = None
-    """The framework's own object."""
+    """The framework's own route object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Hole:
     """A parameter of a route."""
 
     expression: str | None = None
-    """What it takes, as a regular expression; ``None`` for a whole segment, whatever it is."""
+    """What the parameter matches, as a regular expression; ``None`` for any whole segment."""
     spans: bool = False
-    """Whether slashes may stand in it."""
+    """Whether the parameter may match slashes."""
 
 
 Token = str | Hole
@@ -43,10 +43,10 @@ _ONE_SEGMENT = re.compile(r"\[\^/\](\+|\{1,\})")
 
 
 def hole_of(expression: str) -> Hole:
-    """Return the hole that takes what a regular expression matches.
+    """Return the parameter that matches what a regular expression matches.
 
-    Where it could match a slash, it is taken to match everything: more rules may then seem to
-    decide, and never fewer.
+    An expression that could match a slash is taken to match everything. More rules may then seem
+    to decide a route, and never fewer.
     """
     if _ONE_SEGMENT.fullmatch(expression):
         return Hole()
@@ -56,7 +56,7 @@ def hole_of(expression: str) -> Hole:
 
 
 def template_of(text: str, tokens: Iterable[Token]) -> Template:
-    """Return the template that a route's literal text and holes make, one after the other."""
+    """Return the template of a route from its literal texts and parameters, in order."""
     segment: list[Token] = []
     parts: list[Part | Rest] = []
     for token in tokens:
@@ -69,7 +69,7 @@ def template_of(text: str, tokens: Iterable[Token]) -> Template:
 
 
 def _part(segment: list[Token]) -> list[Part | Rest]:
-    """Return what a segment is; nothing for an empty one, which no rule sees."""
+    """Return the part of a segment; empty for an empty segment, which rules ignore."""
     filled = [token for token in segment if token != ""]
     if not filled:
         return []

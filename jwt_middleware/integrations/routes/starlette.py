@@ -1,4 +1,4 @@
-"""The routes of Starlette and FastAPI: includes, mounts, hosts, classes and sockets."""
+"""Reads the routes of Starlette and FastAPI: includes, mounts, hosts, classes, WebSockets."""
 
 import re
 import sys
@@ -32,14 +32,14 @@ def routes_of(app: Any) -> Iterator[Route]:
 def _below(app: Any, text: str, prefix: list[Token]) -> Iterator[Route]:
     for each in _flat(app.routes):
         yield from _read(each, text, prefix)
-    # Files that FastAPI serves where no route matches.
+    # FastAPI serves files from here if no route matches.
     if getattr(getattr(app, "router", app), "_low_priority_routes", ()):
         yield _everything(text, prefix, ("GET", "HEAD"), app)
 
 
 def _flat(routes: Iterable[Any]) -> Iterable[Any]:
-    """Return routes with those that FastAPI's newer releases include only when asked."""
-    # Present wherever a FastAPI application is: nobody else needs it imported.
+    """Return the routes, with included ones that newer FastAPI releases expand only on request."""
+    # Not imported, because the module is loaded in every process that has a FastAPI application.
     expand = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", None)
     return routes if expand is None else expand(routes)
 
@@ -56,7 +56,7 @@ def _read(each: Any, text: str, prefix: list[Token]) -> Iterator[Route]:
         methods = SOCKET if isinstance(route, WebSocketRoute) else _methods(each)
         yield Route(template_of(text + each.path, tokens), methods, each)
     else:
-        # A route of the application's own making could serve whatever it likes.
+        # An unknown route class could serve every path and method below it.
         yield _everything(text, prefix, (*ANY_METHOD, *SOCKET), each)
 
 

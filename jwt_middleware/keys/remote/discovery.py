@@ -12,7 +12,7 @@ from jwt_middleware.clock import Clock
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.formats.urls import check_url, has_same_origin, url_problem
 from jwt_middleware.keys.document import Rejected, read_json_object
-from jwt_middleware.keys.remote.http import Fetcher, Request, Response
+from jwt_middleware.keys.remote.http import Fetcher, FetchRequest, FetchResponse
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.snapshot import Snapshot
 
@@ -26,7 +26,7 @@ _GONE = frozenset({404, 410})
 class AnsweredBadly(Rejected):
     """An answer with a status that brings no document; it may say when to come again."""
 
-    def __init__(self, what: str, response: Response) -> None:
+    def __init__(self, what: str, response: FetchResponse) -> None:
         super().__init__(f"{what} answered {response.status}")
         self.response = response
 
@@ -66,7 +66,7 @@ class Location:
         self._rediscover_at = 0.0
         self._rediscover_after = 0.0
 
-    def ask_for_keys(self, known: Snapshot | None) -> tuple[str, Response]:
+    def ask_for_keys(self, known: Snapshot | None) -> tuple[str, FetchResponse]:
         """Return the address and its answer: 200, or 304 if ``known`` still stands.
 
         :raises Rejected: for any other answer.
@@ -121,18 +121,18 @@ class Location:
                 refusals.append(rejected)
         raise refusals[0]
 
-    def _read(self, response: Response) -> str:
+    def _read(self, response: FetchResponse) -> str:
         if response.status != 200:
             raise AnsweredBadly("discovery", response)
         return read_discovery(response.body, self._issuer, self._base, self._options)
 
-    def _ask(self, url: str, deadline: float, known: Snapshot | None) -> Response:
+    def _ask(self, url: str, deadline: float, known: Snapshot | None) -> FetchResponse:
         seconds = deadline - monotonic()
         if seconds <= 0:
             raise Rejected("took too long")
         is_same = known is not None and known.url == url
         response: object = self._fetcher.fetch(
-            Request(
+            FetchRequest(
                 url,
                 seconds,
                 self._options.max_bytes,
@@ -143,7 +143,7 @@ class Location:
         return _checked(response, self._options.max_bytes)
 
 
-def _checked(response: Any, max_bytes: int) -> Response:
+def _checked(response: Any, max_bytes: int) -> FetchResponse:
     """Return what a fetcher answered; a user's may answer anything.
 
     :raises Rejected: if it is no answer, or more than was asked for.
@@ -151,10 +151,10 @@ def _checked(response: Any, max_bytes: int) -> Response:
     status, fields, body = response.status, dict(response.headers), response.body
     is_answer = type(status) is int and isinstance(body, bytes)
     if not is_answer or not all(isinstance(text, str) for row in fields.items() for text in row):
-        raise Rejected("the fetcher's answer is no Response of status, headers and body")
+        raise Rejected("the fetcher's answer is no FetchResponse of status, headers and body")
     if len(body) > max_bytes:
         raise Rejected("too large")
-    return Response(status, fields, body)
+    return FetchResponse(status, fields, body)
 
 
 def discovery_urls(issuer: str) -> tuple[str, str]:

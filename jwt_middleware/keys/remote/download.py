@@ -1,6 +1,6 @@
 """From "we need keys" to an outcome: ask, read, and decide nothing about who is served.
 
-Runs on the thread that flies, without any lock.
+Runs on the thread that fetches, without any lock.
 """
 
 import re
@@ -10,7 +10,7 @@ from jwt_middleware.clock import Clock
 from jwt_middleware.keys.document import KeySet, Rejected, read_key_set
 from jwt_middleware.keys.remote.discovery import AnsweredBadly, Location
 from jwt_middleware.keys.remote.freshness import retry_after, stated_lifetime
-from jwt_middleware.keys.remote.http import Response
+from jwt_middleware.keys.remote.http import FetchResponse
 from jwt_middleware.keys.snapshot import Snapshot
 
 # Printable ASCII, and no longer than any validator is.
@@ -58,7 +58,7 @@ class Failed:
 Outcome = Arrived | Unchanged | Failed
 
 
-class Intake:
+class Download:
     """Brings the key set of one issuer, again and again."""
 
     def __init__(self, location: Location, max_keys: int, clock: Clock) -> None:
@@ -106,7 +106,7 @@ class Intake:
         )
 
 
-def _validator(response: Response, name: str) -> str | None:
+def _validator(response: FetchResponse, name: str) -> str | None:
     """Return a validator that can be sent back (RFC 9110 §8.8), or nothing.
 
     It goes into a header of ours, so what could be more than one value there is left out.

@@ -18,14 +18,14 @@ LEAST_LIFETIME = 60.0
 _RENEWED_AT = 0.8
 
 # Several processes that started together drift apart by this part of the interval.
-_SPREAD = 0.1
+_JITTER = 0.1
 
 # Nobody may lock us out for longer than this, by mistake or on purpose.
 LONGEST_RETRY_AFTER = 300.0
 
 
 def ages(
-    options: ResolverOptions, lifetime: float | None, spread: random.Random
+    options: ResolverOptions, lifetime: float | None, rng: random.Random
 ) -> tuple[float, float]:
     """Return the ages from which a set wants to be renewed, and has to be.
 
@@ -39,10 +39,10 @@ def ages(
         if options.trusted_max_age is not None and lifetime > hard:
             longer = min(lifetime, options.trusted_max_age)
             soft, hard = soft * longer / hard, longer
-        # The floor holds for the earliest moment that the spread may choose.
-        soft = min(soft, max(lifetime * _RENEWED_AT, LEAST_LIFETIME / (1 - _SPREAD)))
+        # The floor holds for the earliest moment that chance may choose.
+        soft = min(soft, max(lifetime * _RENEWED_AT, LEAST_LIFETIME / (1 - _JITTER)))
         hard = min(hard, max(lifetime, soft / _RENEWED_AT))
-    return soft * (1 - _SPREAD * spread.random()), hard
+    return soft * (1 - _JITTER * rng.random()), hard
 
 
 def stated_lifetime(headers: Mapping[str, str], now: float) -> float | None:

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -32,7 +32,7 @@ Headers = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class FetchRequest:
     """What to ask, and how much of an answer to take."""
 
     url: str
@@ -59,7 +59,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class FetchResponse:
     """What came back."""
 
     status: int
@@ -71,7 +71,7 @@ class Response:
 class Fetcher(Protocol):
     """Asks over the network; give your own where :class:`HTTPFetcher` does not fit."""
 
-    def fetch(self, request: Request) -> Response:
+    def fetch(self, request: FetchRequest) -> FetchResponse:
         """Return the answer, whatever its status; never follow a redirect.
 
         Called from several threads, each time with its own request.
@@ -125,13 +125,30 @@ class HTTPFetcher:
             "proxy": proxy,
             "trust_env": trust_env,
         }
+        self._given_verify = verify
         self._headers = headers
         self._public_only = public_only
         self._calls: set[_Call] = set()
         self._lock = TinyLock()
         renew_after_fork(self)
 
-    def fetch(self, request: Request) -> Response:
+    @property
+    def value(self) -> tuple[Hashable, ...]:
+        """What it asks with, to be compared: objects are the same only if they are the very one."""
+        headers, verify = self._headers, self._given_verify
+        fields: Hashable = id(headers)
+        if isinstance(headers, Mapping) and all(isinstance(each, str) for each in headers.values()):
+            fields = frozenset(headers.items())
+        return (
+            id(self._client),
+            verify if isinstance(verify, bool | str) else id(verify),
+            self._settings["proxy"],
+            self._settings["trust_env"],
+            fields,
+            self._public_only,
+        )
+
+    def fetch(self, request: FetchRequest) -> FetchResponse:
         """Return the answer, whatever its status; a broken connection is tried once more.
 
         :raises Rejected: if it is too large, too slow, or there is none.
@@ -146,16 +163,16 @@ class HTTPFetcher:
             with self._lock:
                 self._calls.discard(call)
 
-    def _ask_twice(self, request: Request, call: "_Call") -> Response:
+    def _ask_twice(self, request: FetchRequest, call: "_Call") -> FetchResponse:
         reason = self._attempt(request, call)
         if isinstance(reason, str) and reason in _WORTH_A_RETRY and not call.is_over():
             reason = self._attempt(request, call)
-        if isinstance(reason, Response):
+        if isinstance(reason, FetchResponse):
             return reason
         # The name of an exception's class says enough; its text may hold addresses and more.
         raise Rejected("took too long" if call.is_over() else f"no answer ({reason})")
 
-    def _attempt(self, request: Request, call: "_Call") -> Response | str:
+    def _attempt(self, request: FetchRequest, call: "_Call") -> FetchResponse | str:
         """Return the answer, or the kind of failure."""
         try:
             return self._ask(request, call)
@@ -164,7 +181,7 @@ class HTTPFetcher:
         except Exception as problem:  # noqa: BLE001 - httpx, httpx2, ssl and the socket each have theirs
             return type(problem).__name__
 
-    def _ask(self, request: Request, call: "_Call") -> Response:
+    def _ask(self, request: FetchRequest, call: "_Call") -> FetchResponse:
         url, headers = request.url, self._fields(request)
         extensions: dict[str, Any] = {"trace": call.trace}
         if self._public_only:
@@ -184,12 +201,12 @@ class HTTPFetcher:
             if answer.status_code != 200:
                 # RFC 9110 §15.4.5: a 304 has no content, whatever Content-Encoding it repeats. Of
                 # other answers nothing but the status and the fields is used.
-                return Response(answer.status_code, fields)
+                return FetchResponse(answer.status_code, fields)
             encoding, chunks = _coded(answer)
             body = _body(encoding, call.until_over(chunks), request.max_bytes)
-            return Response(answer.status_code, fields, body)
+            return FetchResponse(answer.status_code, fields, body)
 
-    def _fields(self, request: Request) -> dict[str, str]:
+    def _fields(self, request: FetchRequest) -> dict[str, str]:
         extra = self._headers() if callable(self._headers) else self._headers
         return {**request.headers(), **(extra or {})}
 

@@ -1,12 +1,14 @@
 """How a key set is fetched and kept."""
 
+import random
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
-from jwt_middleware.checks import check_flag, is_number
+from jwt_middleware.checks import check_flag, check_kind, is_number, mapped
+from jwt_middleware.clock import Clock, check_clock
+from jwt_middleware.crypto.algorithms import select
 from jwt_middleware.errors import ConfigurationError
-
-Kidless = Literal["single", "try", "reject"]
+from jwt_middleware.keys.snapshot import Kidless
 
 # Numbers that may be nothing at all, and what that means stands with the option.
 _MAY_BE_ZERO = frozenset({"stale_if_error", "unknown_kid_burst"})
@@ -90,3 +92,34 @@ def _check_number(name: str, value: object) -> None:
     if not is_number(value) or not (value > 0 or (value == 0 and name in _MAY_BE_ZERO)):
         least = "not negative" if name in _MAY_BE_ZERO else "above 0"
         raise ConfigurationError(f"{name}={value!r} must be a finite number, {least}")
+
+
+def check_resolver(
+    options: object, fetcher: object, clock: Clock, rng: object, seed: object
+) -> None:
+    """Refuse what is no option of a resolver.
+
+    :raises ConfigurationError: naming it.
+    """
+    check_kind("options", options, ResolverOptions, "ResolverOptions(timeout=3)")
+    check_clock(clock)
+    if fetcher is not None and not callable(getattr(fetcher, "fetch", None)):
+        raise ConfigurationError(f"fetcher={fetcher!r} has no fetch(request): write HTTPFetcher()")
+    if rng is not None:
+        check_kind("rng", rng, random.Random, "random.Random()")
+    if seed is not None:
+        mapped("seed", seed, "what export() returned")
+
+
+def asymmetric(algorithms: Collection[str]) -> frozenset[str]:
+    """Return the names of algorithms that keys may be used with.
+
+    :raises ConfigurationError: for one that shares a secret.
+    """
+    chosen = select(algorithms)
+    if chosen[0].is_symmetric:
+        raise ConfigurationError(
+            f"algorithms={[row.name for row in chosen]!r} need a shared secret, and what a key set "
+            "publishes is none"
+        )
+    return frozenset(row.name for row in chosen)

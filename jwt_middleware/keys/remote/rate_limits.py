@@ -7,14 +7,14 @@ from cachetools import LRUCache
 
 # 1,024 kids of at most 256 characters stay under a megabyte.
 MAX_REMEMBERED = 1_024
-FIRST_SILENCE = 10.0
-LONGEST_SILENCE = 60.0
+FIRST_RETRY_DELAY = 10.0
+LONGEST_RETRY_DELAY = 60.0
 
 # The first pause after a failure; each further one is twice as long, up to an option.
 FIRST_PAUSE = 1.0
 
 
-class Bucket:
+class RateLimit:
     """Fetches that may be spent, refilled one by one as time passes."""
 
     def __init__(self, burst: int, interval: float, now: float) -> None:
@@ -36,77 +36,81 @@ class Bucket:
         self._paid_until = paid_until
         return True
 
+    def has_one(self, now: float) -> bool:
+        """Return whether there is one to spend."""
+        return self.seconds_until_next(now) <= 0
+
     def seconds_until_next(self, now: float) -> float:
         """Return after how many seconds there is one to spend."""
         return max(0.0, max(self._paid_until, now) + self._interval - now - self._lead)
 
 
-class Missed:
+class UnknownKids:
     """Kids that were asked for in vain: each is left alone for 10, 20, 40, 60 seconds.
 
     Without it one replayed token would drain the budget that a new key needs.
     """
 
     def __init__(self) -> None:
-        self._silences: LRUCache[str | None, tuple[float, float]] = LRUCache(MAX_REMEMBERED)
+        self._delays: LRUCache[str | None, tuple[float, float]] = LRUCache(MAX_REMEMBERED)
 
     def __len__(self) -> int:
-        return len(self._silences)
+        return len(self._delays)
 
-    def silence(self, kid: str | None, now: float) -> float:
+    def retry_in(self, kid: str | None, now: float) -> float:
         """Return for how many seconds ``kid`` is to be left alone still."""
-        until, _ = self._silences.get(kid, (now, 0.0))
+        until, _ = self._delays.get(kid, (now, 0.0))
         return max(0.0, until - now)
 
     def add(self, kid: str | None, now: float) -> None:
         """Remember that a fetch did not bring ``kid``."""
-        _, silence = self._silences.get(kid, (0.0, FIRST_SILENCE / 2))
-        silence = min(silence * 2, LONGEST_SILENCE)
-        self._silences[kid] = (now + silence, silence)
+        _, delay = self._delays.get(kid, (0.0, FIRST_RETRY_DELAY / 2))
+        delay = min(delay * 2, LONGEST_RETRY_DELAY)
+        self._delays[kid] = (now + delay, delay)
 
     def forget(self, kids: Iterable[str]) -> None:
         """Forget the misses of kids that are published now."""
         for kid in kids:
-            self._silences.pop(kid, None)
+            self._delays.pop(kid, None)
 
 
 class Backoff:
-    """The gate that closes after a failure: for a second, then up to twice as long each time."""
+    """The pause after a failure: a second, then up to twice as long each time."""
 
-    def __init__(self, longest: float, spread: random.Random) -> None:
+    def __init__(self, longest: float, rng: random.Random) -> None:
         """
         :param longest: seconds of the longest pause that is our own choice.
-        :param spread: spreads several processes over the pause.
+        :param rng: spreads several processes over the pause.
         """
         self._longest = longest
-        self._spread = spread
+        self._rng = rng
         self.failures = 0
         self.last_failure: str | None = None
-        self.opens_at = 0.0
+        self.ends_at = 0.0
 
-    def is_closed(self, now: float) -> bool:
+    def is_waiting(self, now: float) -> bool:
         """Return whether nothing may be fetched yet."""
-        return now < self.opens_at
+        return now < self.ends_at
 
     def failed(self, reason: str, retry_after: float | None, now: float) -> float:
-        """Close the gate and return for how many seconds.
+        """Begin a pause and return how many seconds it lasts.
 
         :param retry_after: what the publisher asks for (RFC 9110 §10.2.3).
         """
         ceiling = min(self._longest, FIRST_PAUSE * 2.0 ** min(self.failures, 30))
         floor = min(FIRST_PAUSE, ceiling)
-        pause = max(self._spread.uniform(floor, ceiling), retry_after or 0.0)
+        pause = max(self._rng.uniform(floor, ceiling), retry_after or 0.0)
         self.failures += 1
         self.last_failure = reason
-        self.opens_at = now + pause
+        self.ends_at = now + pause
         return pause
 
     def pause(self, now: float) -> None:
-        """Close the gate for the shortest time, for a reason of our own."""
-        self.opens_at = max(self.opens_at, now + FIRST_PAUSE)
+        """Begin the shortest pause, for a reason of our own."""
+        self.ends_at = max(self.ends_at, now + FIRST_PAUSE)
 
     def succeeded(self) -> None:
-        """Open the gate and forget the failures."""
+        """End the pause and forget the failures."""
         self.failures = 0
         self.last_failure = None
-        self.opens_at = 0.0
+        self.ends_at = 0.0

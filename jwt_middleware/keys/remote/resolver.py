@@ -1,35 +1,37 @@
 """The key set of one issuer, as a state machine.
 
-By age a set is *fresh*, then *ahead* (a renewal runs behind the requests), then *expired* (a
-request waits for the renewal, and is served by the old set if it fails), then *dead*.
+By age a set is *fresh*, then *ahead* (it is refreshed in the background), then *expired* (a request
+waits for the refresh, and is served by the old set if it fails), then *dead*.
 
 ==============  ======  ===========================================================
 set             kid     decision
 ==============  ======  ===========================================================
-fresh, ahead    hit     use; when ahead, start one renewal behind it
+fresh, ahead    hit     use; when ahead, begin one refresh in the background
 fresh, ahead    miss    wait for a fetch under way, or ask within budget, or unknown
-expired         hit     wait for a renewal; while fetches fail, use
-expired         miss    wait for a renewal; while fetches fail, unavailable
+expired         hit     wait for a refresh; while fetches fail, use
+expired         miss    wait for a refresh; while fetches fail, unavailable
 empty, dead     any     wait for a fetch; while fetches fail, unavailable
 ==============  ======  ===========================================================
 
-``plan`` decides from memory, a fetch reads what is published, ``_absorb`` takes in what it brought,
-and ``settle`` decides for those who waited, without ever asking again. Readers take no lock: they
-read one attribute.
+``plan`` decides from memory, a fetch reads what is published, ``state.absorb`` tells what becomes
+of the set, and ``settle`` decides for those who waited, without ever asking again. Readers take no
+lock: they read one attribute.
 """
 
 import random
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from jwt_middleware.checks import check_kind, listed, mapped
-from jwt_middleware.clock import Clock, SystemClock, check_clock
-from jwt_middleware.crypto.algorithms import ASYMMETRIC, Algorithm, select
+from jwt_middleware.checks import listed
+from jwt_middleware.clock import Clock, SystemClock
+from jwt_middleware.crypto.algorithms import ASYMMETRIC, Algorithm
 from jwt_middleware.crypto.jwk import MAX_KID_LENGTH
 from jwt_middleware.effects import REQUEST_PATIENCE, Steps, arun, refuse_to_block, run
-from jwt_middleware.errors import ConfigurationError, KeysUnavailable, KeyUnknown
+from jwt_middleware.errors import KeysUnavailable, KeyUnknown
 from jwt_middleware.events import (
     Event,
+    KeyFetchFinished,
+    KeyFetchStarted,
     KeysWaitedFor,
     Observer,
     StaleKeysServed,
@@ -37,28 +39,31 @@ from jwt_middleware.events import (
     UnknownKidSuppressed,
     tell,
 )
+from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.remote.discovery import Location
-from jwt_middleware.keys.remote.download import Intake
-from jwt_middleware.keys.remote.fetch_limits import Suppressed
+from jwt_middleware.keys.remote.download import Download
+from jwt_middleware.keys.remote.fetch_limits import FetchLimits, Suppressed
+from jwt_middleware.keys.remote.fetches import Fetches
+from jwt_middleware.keys.remote.held_keys import HeldKeys
 from jwt_middleware.keys.remote.http import Fetcher, HTTPFetcher
-from jwt_middleware.keys.remote.options import ResolverOptions
+from jwt_middleware.keys.remote.options import ResolverOptions, asymmetric, check_resolver
+from jwt_middleware.keys.remote.pool_limits import PoolShare
 from jwt_middleware.keys.remote.shared_fetch import (
     CROWD_PATIENCE,
-    Share,
     SharedFetch,
     Waited,
     Waiter,
-    brief,
+    with_old_keys,
 )
-from jwt_middleware.keys.remote.state import KeySetHolder
-from jwt_middleware.keys.seed import snapshot_from_seed
-from jwt_middleware.keys.snapshot import Keys, Snapshot, state_of
+from jwt_middleware.keys.remote.state import Terms
+from jwt_middleware.keys.seed import export, snapshot_from_seed
+from jwt_middleware.keys.snapshot import CURRENT, KeyHealth, Keys, Snapshot, state_of
 
 _DEFAULTS = ResolverOptions()
 
 
-class JWKSResolver(KeySetHolder):
+class JWKSResolver:
     """Resolves the keys of one issuer from its published set."""
 
     def __init__(
@@ -73,8 +78,8 @@ class JWKSResolver(KeySetHolder):
         observers: Iterable[Observer] = (),
         algorithms: Collection[str] = ASYMMETRIC,
         seed: Mapping[str, Any] | None = None,
-        spread: random.Random | None = None,
-        share: Share | None = None,
+        rng: random.Random | None = None,
+        share: PoolShare | None = None,
         distrusted: Distrusted | None = None,
     ) -> None:
         """
@@ -87,42 +92,45 @@ class JWKSResolver(KeySetHolder):
         :param observers: are told what happened, never while a lock is held.
         :param algorithms: those that keys may be used with; none that shares a secret.
         :param seed: what :meth:`export` returned, here or in another process.
-        :param spread: where the random part of intervals comes from.
+        :param rng: where the random part of intervals comes from.
         :param share: in how many fetches may be under way at once, over several resolvers.
         :param distrusted: what was withdrawn of this issuer before.
         :raises ConfigurationError: for an address that keys must not come from, an algorithm that
             is no signature with a public key, or a seed that is none.
         """
-        check_kind("options", options, ResolverOptions, "ResolverOptions(timeout=3)")
-        check_clock(clock)
-        if fetcher is not None and not callable(getattr(fetcher, "fetch", None)):
-            raise ConfigurationError(
-                f"fetcher={fetcher!r} has no fetch(request): write HTTPFetcher()"
-            )
-        if spread is not None:
-            check_kind("spread", spread, random.Random, "random.Random()")
-        if seed is not None:
-            mapped("seed", seed, "what export() returned")
-        own_fetcher = HTTPFetcher()
-        location = Location(
-            jwks_uri, issuer, options, fetcher or own_fetcher, clock, discovery=discovery
-        )
-        super().__init__(
-            issuer or jwks_uri or "",
-            Intake(location, options.max_keys, clock),
-            own_fetcher=own_fetcher,
-            options=options,
-            clock=clock,
-            observers=listed("observers", observers, "[log_event]"),
-            spread=spread or random.SystemRandom(),
-            share=share,
-            distrusted=distrusted,
-        )
-        self._allowed = _asymmetric(algorithms)
+        check_resolver(options, fetcher, clock, rng, seed)
+        self._name = issuer or jwks_uri or ""
+        self._options = options
+        self._clock = clock
         self._monotonic = clock.monotonic
         self._wall = clock.now
+        self._observers = listed("observers", observers, "[log_event]")
+        self._allowed = asymmetric(algorithms)
+        self.distrusted = Distrusted() if distrusted is None else distrusted
+        """What was withdrawn of it."""
+        rng = rng or random.SystemRandom()
+        self._own_fetcher = HTTPFetcher()
+        location = Location(
+            jwks_uri, issuer, options, fetcher or self._own_fetcher, clock, discovery=discovery
+        )
+        self._download = Download(location, options.max_keys, clock)
+        self._limits = FetchLimits(options, rng, clock.monotonic())
+        self._held = HeldKeys(Terms(self._name, options, rng, self.distrusted), self._limits, clock)
+        self.current = self._held.current
+        """The current set; read without a lock."""
+        self._fetches = Fetches(self._carry_out, self._limits, share, options.timeout)
         if seed is not None:
-            self.snapshot = snapshot_from_seed(seed, options, clock, self.distrusted)
+            self.current.snapshot = snapshot_from_seed(seed, options, clock, self.distrusted)
+        renew_after_fork(self)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The set that is held now."""
+        return self.current.snapshot
+
+    def after_fork(self) -> None:
+        """Start over in a forked child, with the keys of its parent."""
+        self._fetches.after_fork()
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Waiter:
         """Return the keys to try, or the fetch to wait for. Never waits.
@@ -132,7 +140,7 @@ class JWKSResolver(KeySetHolder):
         :raises KeyUnknown: if no key fits and asking would not help, or must wait.
         :raises KeysUnavailable: if there is no telling.
         """
-        snapshot = self.snapshot
+        snapshot = self.current.snapshot
         if snapshot is not None:
             keys = self._find(snapshot, kid, algorithm)
             is_fresh = self._monotonic() < snapshot.soft_at and self._wall() < snapshot.soft_until
@@ -142,19 +150,15 @@ class JWKSResolver(KeySetHolder):
 
     def has(self, kid: str | None, algorithm: Algorithm) -> bool:
         """Return whether :meth:`plan` would name keys from memory."""
-        return self._state in {"fresh", "ahead"} and bool(self._find(self.snapshot, kid, algorithm))
+        return self._held.state in CURRENT and bool(self._find(self.snapshot, kid, algorithm))
 
     def _find(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
         """Return the keys of a set that a token may be verified with."""
         if snapshot is None or algorithm.name not in self._allowed:
             return ()
-        if kid is not None:
-            return snapshot.named(kid, algorithm)
-        # RFC 7515 §4.1.4 leaves kid open; without one, only what leaves no choice is safe to guess.
-        serving = snapshot.all_serving(algorithm)
-        if self._options.kidless == "try" or len(serving) == 1:
-            return () if self._options.kidless == "reject" else serving
-        return ()
+        if kid is None:
+            return snapshot.unnamed(algorithm, self._options.kidless)
+        return snapshot.named(kid, algorithm)
 
     def _plan_with_care(
         self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm
@@ -163,16 +167,16 @@ class JWKSResolver(KeySetHolder):
         now = self._monotonic()
         state = state_of(snapshot, now, self._wall())
         keys = self._find(snapshot, kid, algorithm)
-        if snapshot is not None and state in {"fresh", "ahead"}:
+        if snapshot is not None and state in CURRENT:
             if not keys:
                 return self._plan_for_unknown_kid(snapshot, kid, algorithm, now)
-            self._renew_behind(now)
+            self._refresh_in_background(now)
             return keys
         may_be_stale = bool(keys) and state == "expired"
-        with self._ledger.lock:
+        with self._fetches.lock:
             has_news = self.snapshot is not snapshot
             reason = "expired" if state == "expired" else "empty"
-            waiter = None if has_news else self._ledger.wait(now, reason)
+            waiter = None if has_news else self._fetches.wait(now, reason)
         if has_news:
             # A set arrived since we looked; to ask now would be to ask twice.
             return self.plan(kid, algorithm)
@@ -183,7 +187,7 @@ class JWKSResolver(KeySetHolder):
     ) -> Keys | Waiter:
         """Return what a request waits for; or the old keys, where it must not or need not wait."""
         if isinstance(waiter, Waiter) and old_keys:
-            waiter = brief(waiter, now)
+            waiter = with_old_keys(waiter, now)
         if isinstance(waiter, Waiter):
             return waiter
         if old_keys:
@@ -205,16 +209,17 @@ class JWKSResolver(KeySetHolder):
         """Plan for a token whose key is not in a set that is good."""
         if snapshot.by_kid.get(kid) if kid is not None else snapshot.all_serving(algorithm):
             raise KeyUnknown("no key fits the header, and one of that name is there")
-        with self._ledger.lock:
+        with self._fetches.lock:
             current = self.snapshot
             # A set that arrived since we looked is the answer: to ask again would be a second fetch
             # for the same question.
-            waiter = self._ledger.wait_for_unknown_kid(kid, now) if current is snapshot else None
-        if waiter is None:
-            return self._found(current, kid, algorithm)
-        if isinstance(waiter, Waiter):
-            return waiter
-        raise self._suppressed(waiter, now)
+            waiter = self._fetches.wait_for_unknown_kid(kid, now) if current is snapshot else None
+        if isinstance(waiter, Suppressed):
+            raise self._suppressed(waiter, now)
+        found = waiter or self._find(current, kid, algorithm)
+        if not found:
+            raise KeyUnknown("no key fits the header")
+        return found
 
     def _suppressed(self, suppressed: Suppressed, now: float) -> KeyUnknown | KeysUnavailable:
         """Return the refusal of a token whose kid nobody is asked for."""
@@ -222,29 +227,16 @@ class JWKSResolver(KeySetHolder):
         if suppressed.cause == "paused":
             # Nobody can tell whether the key is there.
             return self._unavailable(now)
-        if suppressed.cause == "asked before":
-            return KeyUnknown("the issuer was asked for that key a moment ago")
-        # A flood of invented kids must not make a balancer believe that this instance is ill.
+        # No verdict on the token: a flood of invented kids must neither make a balancer believe
+        # that this instance is ill, nor have a good cookie deleted.
         return KeyUnknown(f"no key fits the header ({suppressed.cause})", suppressed.seconds)
 
-    def _found(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
-        if keys := self._find(snapshot, kid, algorithm):
-            return keys
-        raise KeyUnknown("no key fits the header")
-
-    def _renew_behind(self, now: float) -> None:
-        if self._ledger.is_busy(now):
+    def _refresh_in_background(self, now: float) -> None:
+        if self._fetches.is_busy(now):
             return
-        with self._ledger.lock:
-            fetch = self._ledger.fetch_in_background(now, "refresh")
-        self._send_off(fetch, now)
-
-    def _send_off(self, fetch: SharedFetch | None, now: float) -> None:
-        if fetch is not None and fetch.claim() and not fetch.fetch_in_background():
-            # No thread to be had. A request that has to wait will fetch by itself; until then, not
-            # every request need try.
-            with self._ledger.lock:
-                self._ledger.backoff.pause(now)
+        with self._fetches.lock:
+            fetch = self._fetches.in_background(now)
+        self._fetches.send_off(fetch, now)
 
     def settle(self, kid: str | None, algorithm: Algorithm, waited: Waited) -> Keys:
         """Return the keys to try after waiting; never asks for another fetch.
@@ -258,25 +250,28 @@ class JWKSResolver(KeySetHolder):
         waiter, is_over = waited.waiter, waited.is_over
         self._tell(KeysWaitedFor(self._name, now - waiter.began_at, is_over))
         keys = self._find(snapshot, kid, algorithm)
-        if keys and state in {"fresh", "ahead"}:
+        if keys and state in CURRENT:
             return keys
         if keys and state == "expired":
             return self._stale(keys)
-        if is_over and waiter.fetch.succeeded and snapshot is not None:
-            raise self._missed(kid, waiter.fetch)
+        # A set that is dead on arrival, because a clock was set meanwhile, says nothing.
+        if is_over and waiter.fetch.succeeded and state not in {"empty", "dead"}:
+            raise self._missed(kid, waiter)
         if waiter.is_in_crowd and not is_over:
             raise self._suppressed(Suppressed("too many waiting", CROWD_PATIENCE), now)
         raise self._unavailable(now)
 
-    def _missed(self, kid: str | None, answered: SharedFetch) -> KeyUnknown:
-        """Note that a kid is unknown; remember it if a fetch for this very kid has shown it."""
+    def _missed(self, kid: str | None, waiter: Waiter) -> KeyUnknown:
+        """Return the refusal of a kid that a fetch has not brought.
+
+        Only a fetch that was begun for this very token is a verdict on it: any other may have begun
+        before the key was published. So it counts as a miss once a fetch, too.
+        """
         self._tell(UnknownKidMissed(self._name))
-        if answered.kid is not None and answered.kid != kid:
-            # The fetch may have begun before the key was published.
+        if not waiter.began_it:
             return KeyUnknown("the key set that was on its way has no such key", CROWD_PATIENCE)
-        if answered.kid == kid:
-            with self._ledger.lock:
-                self._ledger.missed.add(kid, self._monotonic())
+        with self._fetches.lock:
+            self._limits.unknown_kids.add(kid, self._monotonic())
         return KeyUnknown("the issuer publishes no key that fits the header")
 
     def _stale(self, keys: Keys) -> Keys:
@@ -284,37 +279,50 @@ class JWKSResolver(KeySetHolder):
         return keys
 
     def _unavailable(self, now: float) -> KeysUnavailable:
-        backoff = self._ledger.backoff
-        reason = "closed" if self._ledger.is_closed else backoff.last_failure or "not here yet"
+        backoff = self._limits.backoff
+        reason = "closed" if self._limits.is_closed else backoff.last_failure or "not here yet"
         return KeysUnavailable(
-            f"the keys of {self._name}: {reason}", retry_after=max(1.0, backoff.opens_at - now)
+            f"the keys of {self._name}: {reason}", retry_after=max(1.0, backoff.ends_at - now)
         )
 
     def _tell(self, event: Event) -> None:
         if self._observers:
             tell(self._observers, event)
 
-    def signature_failed(self) -> None:
-        """Look, behind the requests, whether a known key was replaced under its name.
+    def _carry_out(self, fetch: SharedFetch) -> None:
+        """Fetch, take in, wake who waits, and tell: in this order, so that nobody waits for us."""
+        began = self._monotonic()
+        self._tell(KeyFetchStarted(self._name, fetch.reason))
+        outcome = self._download.fetch(self.current.snapshot)
+        with self._fetches.lock:
+            is_given_up = self._fetches.current is not fetch
+            word, events = self._held.take_in(fetch, outcome, is_given_up=is_given_up)
+            self._fetches.free(fetch)
+        fetch.finish()
+        seconds = self._monotonic() - began
+        for event in (KeyFetchFinished(self._name, fetch.reason, word, seconds), *events):
+            self._tell(event)
 
-        To be called when a signature does not verify. Does nothing unless
-        ``ResolverOptions(replaced_kid_interval=...)`` allows it, and then at most so often.
+    def signature_failed(self) -> None:
+        """Look, in the background, whether a known key was replaced under its name.
+
+        Only where ``ResolverOptions(replaced_kid_interval=...)`` allows it, and only so often.
         """
         if self._options.replaced_kid_interval is None:
             return
         now = self._monotonic()
-        with self._ledger.lock:
-            fetch = self._ledger.fetch_for_replaced_kid(now)
-        self._send_off(fetch, now)
+        with self._fetches.lock:
+            fetch = self._fetches.for_replaced_kid(now)
+        self._fetches.send_off(fetch, now)
 
     def start_warming(self) -> Waiter | None:
         """Begin to fetch as :meth:`warm` does; return what to wait for, if there is anything."""
-        with self._ledger.lock:
-            self._ledger.is_closed = False
-        if self._state in {"fresh", "ahead"}:
+        with self._fetches.lock:
+            self._limits.is_closed = False
+        if self._held.state in CURRENT:
             return None
-        with self._ledger.lock:
-            waiter = self._ledger.wait(self._monotonic(), "warm")
+        with self._fetches.lock:
+            waiter = self._fetches.wait(self._monotonic(), "warm")
         if not isinstance(waiter, Waiter):
             return None
         if waiter.fetch.claim():
@@ -330,7 +338,7 @@ class JWKSResolver(KeySetHolder):
         :raises KeysUnavailable: if ``required`` and there are none.
         :raises ConfigurationError: if it would block a running event loop.
         """
-        if self._state not in {"fresh", "ahead"}:
+        if self._held.state not in CURRENT:
             refuse_to_block("warm", "awarm")
         run(self._warming(), REQUEST_PATIENCE if timeout is None else timeout)
         self.check_warm(required)
@@ -346,19 +354,46 @@ class JWKSResolver(KeySetHolder):
             yield waiter
 
     def check_warm(self, required: bool) -> None:
-        """Refuse to start without keys.
-
-        :raises KeysUnavailable: if they are ``required`` and there are none.
-        """
+        """Refuse to start without keys; raises ``KeysUnavailable`` where they are required."""
         if required and not self.health().is_ready:
             raise self._unavailable(self._monotonic())
 
+    def distrust(self, kid: str | None = None) -> None:
+        """Withdraw a key, or every key there is, now; no renewal brings it back.
 
-def _asymmetric(algorithms: Collection[str]) -> frozenset[str]:
-    chosen = select(algorithms)
-    if chosen[0].is_symmetric:
-        raise ConfigurationError(
-            f"algorithms={[row.name for row in chosen]!r} need a shared secret, and what a key set "
-            "publishes is none"
-        )
-    return frozenset(row.name for row in chosen)
+        :param kid: the name of the key; ``None`` for all that are held. Keys that the issuer
+            publishes afterwards are trusted.
+        :raises ConfigurationError: if all are to be withdrawn and none was fetched yet.
+        """
+        with self._fetches.lock:
+            self._held.withdraw(kid)
+        self.apply_withdrawals()
+
+    def apply_withdrawals(self) -> None:
+        """Take out of the current set what was withdrawn, here or by another source."""
+        with self._fetches.lock:
+            events = self._held.apply_withdrawals()
+        for event in events:
+            self._tell(event)
+
+    def health(self) -> KeyHealth:
+        """Return how it stands, without asking anybody."""
+        return self._held.health(is_fetching=self._fetches.current is not None)
+
+    def export(self) -> dict[str, Any] | None:
+        """Return the set as JSON can carry it, to be a ``seed`` elsewhere; ``None`` without one."""
+        snapshot = self.current.snapshot
+        return None if snapshot is None else export(snapshot, self._clock, self.distrusted)
+
+    def close(self) -> None:
+        """Forget the keys, wake who waits, give up what is under way. ``warm`` opens it again."""
+        with self._fetches.lock:
+            fetch = self._fetches.close()
+            self.current.snapshot = None
+        if fetch is not None:
+            fetch.finish()
+        self._own_fetcher.close()
+
+    async def aclose(self) -> None:
+        """Do the same; nothing of it waits."""
+        self.close()

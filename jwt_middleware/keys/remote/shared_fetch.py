@@ -1,4 +1,4 @@
-"""One fetch under way, shared by everyone who needs it, and the small lock of a key source.
+"""One fetch under way, shared by everyone who needs it.
 
 A fetch belongs to nobody: a waiter who gives up takes nothing from the others, and nothing of it is
 bound to an event loop. If the thread that fetches dies, a fresh one takes over.
@@ -12,10 +12,6 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import wait as wait_for_futures
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
-
-from jwt_middleware.forks import TinyLock, renew_after_fork
-from jwt_middleware.keys.remote.rate_limits import Bucket
 
 # Added to what a fetch may take, so that its own end is what a waiter sees.
 GRACE = 0.5
@@ -31,14 +27,6 @@ CROWD_PATIENCE = 1.0
 # While keys that still serve are there, a request waits this many seconds for their renewal, from
 # the start of the fetch: a publisher that hangs must not hold every worker of a server.
 STALE_PATIENCE = 1.0
-
-# Fetches at once over all the issuers of a pool: tokens can name many issuers in one second.
-MAX_FLIGHTS = 8
-
-# What tokens of issuers that were never proven may cause together: a deployment that starts with
-# forty tenants fetches all their keys at once, and a flood of invented names one set a second.
-UNPROVEN_BURST = 40
-UNPROVEN_INTERVAL = 1.0
 
 
 class SharedFetch:
@@ -150,8 +138,11 @@ class Waiter:
     """Seconds that it waits at the most, which may be less than the fetch may take."""
     began_at: float
     """The monotonic time of its source's clock when it began to wait."""
+    began_it: bool = False
+    """Whether the fetch was begun for the very token that waits: only then does what it brings say
+    that the key of this token is not published."""
     is_in_crowd: bool = False
-    """Whether it waits with many others for a kid that nobody knows."""
+    """Whether it waits with many others, for what anybody can invent."""
     has_old_keys: bool = False
     """Whether keys that still serve are there, so that it must not wait for long."""
 
@@ -192,7 +183,7 @@ class Waited:
     """Whether the fetch was over in time."""
 
 
-def brief(waiter: Waiter, now: float) -> Waiter | None:
+def with_old_keys(waiter: Waiter, now: float) -> Waiter | None:
     """Return a waiter with old keys; ``None`` where the fetch has taken too long already."""
     left = STALE_PATIENCE - (now - waiter.fetch.started_at)
     if left <= 0:
@@ -200,85 +191,9 @@ def brief(waiter: Waiter, now: float) -> Waiter | None:
     return replace(waiter, patience=min(waiter.patience, left), has_old_keys=True)
 
 
-class FlightLimit:
-    """How many flights may be under way at once, over several sources that share it.
-
-    A token can name a source before anything of it is verified. So sources that have served a good
-    token have places of their own, and all others share a budget: it outlives each of them, and
-    whoever invents names spends what is invented names', not what keeps the proven ones alive.
-    """
-
-    def __init__(
-        self,
-        most: int = MAX_FLIGHTS,
-        budget: Bucket | None = None,
-    ) -> None:
-        """
-        :param most: flights at once of proven sources, and as many of the others.
-        :param budget: flights of those that are not proven; without it they are not counted.
-        """
-        self._most = most
-        self._budget = budget
-        self._lock = TinyLock()
-        self._under_way = {True: 0, False: 0}
-        renew_after_fork(self)
-
-    def take(self, now: float, *, is_proven: bool) -> "Refusal | None":
-        """Take a place; return why there is none."""
-        with self._lock:
-            if not is_proven and self._budget is not None and not self._budget.take(now):
-                return "over budget"
-            if self._under_way[is_proven] >= self._most:
-                return "all places taken"
-            self._under_way[is_proven] += 1
-            return None
-
-    def give_back(self, *, is_proven: bool) -> None:
-        """Give a place back."""
-        with self._lock:
-            self._under_way[is_proven] = max(0, self._under_way[is_proven] - 1)
-
-    def seconds_until_next(self, now: float) -> float:
-        """Return after how many seconds the budget allows one more flight."""
-        return 0.0 if self._budget is None else self._budget.seconds_until_next(now)
-
-    def after_fork(self) -> None:
-        """Forget the flights of the parent process."""
-        self._lock = TinyLock()
-        self._under_way = {True: 0, False: 0}
-
-
-class Share:
-    """One source's part in a limit."""
-
-    def __init__(self, limit: FlightLimit) -> None:
-        self._limit = limit
-        self.is_proven = False
-        """Whether the source has served a good token."""
-        self._taken_as: bool | None = None
-
-    def take(self, now: float) -> "Refusal | None":
-        """Take a place; return why there is none."""
-        is_proven = self.is_proven
-        refusal = self._limit.take(now, is_proven=is_proven)
-        if refusal is None:
-            self._taken_as = is_proven
-        return refusal
-
-    def give_back(self) -> None:
-        """Give back the place that was taken last."""
-        if self._taken_as is not None:
-            self._limit.give_back(is_proven=self._taken_as)
-            self._taken_as = None
-
-    def seconds_until_next(self, now: float) -> float:
-        """Return after how many seconds the budget allows one more flight."""
-        return self._limit.seconds_until_next(now)
-
-    def after_fork(self) -> None:
-        """Forget the flight of the parent process."""
-        self._taken_as = None
-
-
-Refusal = Literal["over budget", "all places taken"]
-"""Why a source may not fetch now although nothing is wrong with it."""
+def in_crowd(waiter: Waiter, now: float) -> Waiter | None:
+    """Return a waiter in a crowd; ``None`` where the fetch has taken too long already."""
+    left = CROWD_PATIENCE - (now - waiter.fetch.started_at)
+    if left <= 0:
+        return None
+    return replace(waiter, patience=min(waiter.patience, left), is_in_crowd=True)

@@ -13,8 +13,9 @@ import pytest
 
 from jwt_middleware import forks
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
+from jwt_middleware.keys.remote.pool_limits import PoolLimit, PoolShare
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.keys.remote.shared_fetch import FlightLimit, Share, Waited, Waiter
+from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 from jwt_middleware.testing import Clock, FakeIssuer
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.keys.publisher import (
@@ -90,7 +91,7 @@ async def test_a_blocking_call_beside_a_running_loop_says_so(source: JWKSResolve
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_keeps_the_keys_and_not_the_flight(
+def test_a_forked_child_keeps_the_keys_and_not_the_fetch(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
     """With a fetch under way and the lock held elsewhere, a child serves and fetches (P51)."""
@@ -100,7 +101,7 @@ def test_a_forked_child_keeps_the_keys_and_not_the_flight(
     gap.fetch.claim()
     gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
-    with warm._ledger.lock:
+    with warm._fetches.lock:
         child = os.fork()
         if child == 0:
             signal.alarm(8)
@@ -118,7 +119,7 @@ def test_a_forked_child_keeps_the_keys_and_not_the_flight(
 def test_a_forked_child_fetches_over_http_while_its_parent_hangs() -> None:
     """A preloading server's child is not held up by what its parent was doing (P51)."""
     with FakeIssuer(["ES256"]) as issuer:
-        share = Share(FlightLimit(1))
+        share = PoolShare(PoolLimit(1))
         source = JWKSResolver(issuer.jwks_uri, share=share)
         issuer.gate.clear()
         gap = source.plan("x", ES256)
@@ -206,11 +207,11 @@ async def test_close_wakes_who_waits(source: JWKSResolver, publisher: Publisher)
     publisher.hold()
     tasks = [asyncio.create_task(aoutcome(source, "a")) for _ in range(10)]
     assert await asyncio.to_thread(publisher.arrived.wait, SOON)
-    flight = source._ledger.fetch
+    fetch = source._fetches.current
     await source.aclose()
 
-    assert flight is not None
-    assert flight.future.done()
+    assert fetch is not None
+    assert fetch.future.done()
     assert await asyncio.gather(*tasks) == ["keys_unavailable"] * 10
     with pytest.raises(KeysUnavailable, match="closed"):
         source.plan("a", ES256)
@@ -250,7 +251,7 @@ def test_a_closed_source_opens_again_when_it_is_warmed(
     assert outcome(warm, "a") == "found"
 
 
-def test_a_dying_thread_hands_its_flight_over(source: JWKSResolver, publisher: Publisher) -> None:
+def test_a_dying_thread_hands_its_fetch_over(source: JWKSResolver, publisher: Publisher) -> None:
     """If the thread that fetches is killed, another fetches for those who wait (P52)."""
 
     class Killed(BaseException):
@@ -277,7 +278,7 @@ def test_a_dying_thread_hands_its_flight_over(source: JWKSResolver, publisher: P
     assert source.health().failures == 0
 
 
-def test_a_flight_that_nobody_can_fly_frees_its_place(
+def test_a_fetch_that_nobody_can_carry_out_frees_its_place(
     source: JWKSResolver, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed, and no thread to be had: the waiters are told, and the next caller fetches (P52)."""
@@ -301,7 +302,7 @@ def test_a_source_that_is_gone_is_not_kept_for_forks(publisher: Publisher) -> No
     """The fork hook holds sources weakly."""
     import gc
 
-    source = JWKSResolver(URI, fetcher=publisher, spread=Steady())
+    source = JWKSResolver(URI, fetcher=publisher, rng=Steady())
     assert source in forks._forkables
     before = len(forks._forkables)
     del source
@@ -310,8 +311,8 @@ def test_a_source_that_is_gone_is_not_kept_for_forks(publisher: Publisher) -> No
     assert len(forks._forkables) < before
 
 
-def test_a_flight_may_be_landed_twice(publisher: Publisher, clock: Clock) -> None:
-    """Who closes and who flies may both land a flight."""
+def test_a_fetch_may_be_finished_twice(publisher: Publisher, clock: Clock) -> None:
+    """Who closes the source and who fetches may both do so."""
     source = resolver_of(publisher, clock)
     gap = source.plan("a", ES256)
     assert isinstance(gap, Waiter)

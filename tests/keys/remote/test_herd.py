@@ -1,6 +1,7 @@
 """Many callers at once: one fetch, and nobody waits who need not."""
 
 import asyncio
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -122,8 +123,8 @@ def test_a_known_kid_never_waits_for_a_fetch_that_hangs(
     """A known kid of a set that is good is answered while a fetch hangs (P5)."""
     publisher.hold()
     clock.tick(age)
-    assert isinstance(warm.plan("stranger", ES256), Waiter)
-    assert warm._ledger.fetch is not None
+    assert isinstance(warm.plan("unknown", ES256), Waiter)
+    assert warm._fetches.current is not None
 
     assert resolve(warm, "a")[0].kid == "a"
 
@@ -134,7 +135,7 @@ def test_an_observer_may_resolve_keys_itself(publisher: Publisher, clock: Clock)
     locked: list[bool] = []
 
     def curious(event: Event) -> None:
-        locked.append(source._ledger.lock.locked())
+        locked.append(source._fetches.lock.locked())
         seen.append(f"{type(event).__name__}: {outcome(source, 'a')}")
 
     source = resolver_of(publisher, clock, [curious])
@@ -184,7 +185,7 @@ def test_the_lock_is_free_while_a_document_is_fetched_and_read(
     read = document.read_key_set
 
     def watching(*arguments: Any) -> Any:
-        held.append(warm._ledger.lock.locked())
+        held.append(warm._fetches.lock.locked())
         return read(*arguments)
 
     monkeypatch.setattr(download, "read_key_set", watching)
@@ -193,7 +194,7 @@ def test_the_lock_is_free_while_a_document_is_fetched_and_read(
     clock.tick(301)
     resolve(warm, "a")
     assert publisher.arrived.wait(SOON)
-    held.append(warm._ledger.lock.locked())
+    held.append(warm._fetches.lock.locked())
     publisher.gate.set()
     landed()
 
@@ -257,7 +258,7 @@ async def test_cancelling_the_leader_costs_nobody_anything(
     assert publisher.fetches == 1
 
 
-async def test_a_callers_own_timeout_fires_while_the_flight_goes_on(
+async def test_a_callers_own_timeout_fires_while_the_fetch_goes_on(
     source: JWKSResolver, publisher: Publisher
 ) -> None:
     """A caller's own timeout fires on time although the fetch goes on (P10)."""
@@ -265,9 +266,9 @@ async def test_a_callers_own_timeout_fires_while_the_flight_goes_on(
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await aresolve(source, "a")
-    flight = source._ledger.fetch
-    assert flight is not None
-    assert not flight.future.done()
+    fetch = source._fetches.current
+    assert fetch is not None
+    assert not fetch.future.done()
 
     publisher.gate.set()
     assert await aoutcome(source, "a") == "found"
@@ -286,6 +287,11 @@ def test_a_fetch_that_never_ends_gives_up_its_place(
     lost.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     clock.tick(6.5)
+    # That it took too long is a failure, so a thread a pause is all that hangs.
+    with pytest.raises(KeysUnavailable):
+        source.plan("a", ES256)
+    assert source.health().failures == 1
+    clock.tick(1)
 
     second = source.plan("a", ES256)
 
@@ -317,11 +323,12 @@ def test_a_late_result_is_welcome_where_there_is_nothing_newer(
     gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     clock.tick(6.5)
-    assert isinstance(source.plan("a", ES256), Waiter)
+    assert outcome(source, "a") == "keys_unavailable"
     publisher.gate.set()
     gap.fetch.future.result(SOON)
 
     assert resolve(source, "a")[0].kid == "a"
+    assert source.health().failures == 0
 
 
 def test_a_late_failure_does_not_close_the_gate(
@@ -336,10 +343,39 @@ def test_a_late_failure_does_not_close_the_gate(
     gap.fetch.fetch_on_thread()
     assert publisher.arrived.wait(SOON)
     clock.tick(6.5)
-    assert isinstance(source.plan("a", ES256), Waiter)
+    assert outcome(source, "a") == "keys_unavailable"
+    assert source.health().failures == 1
     publisher.gate.set()
     gap.fetch.future.result(SOON)
 
+    assert source.health().failures == 1
+
+
+def test_a_publisher_that_never_answers_costs_fewer_and_fewer_threads(
+    source: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """Each fetch that is given up is a failure, and the pauses grow as after any other (P11)."""
+    publisher.hold()
+    for _ in range(300):
+        with contextlib.suppress(KeysUnavailable):
+            waiter = source.plan("a", ES256)
+            if isinstance(waiter, Waiter) and waiter.fetch.claim():
+                waiter.fetch.fetch_on_thread()
+        clock.tick(1)
+
+    # 7 s each, and pauses of 1, 2, 4, 8, 16, 32 and 60 s between them; without these it were 42.
+    assert source.health().failures == 9
+    publisher.gate.set()
+
+
+def test_a_fetch_that_nobody_carried_out_is_no_failure(
+    source: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """Its caller went away before it began; the next caller fetches."""
+    assert isinstance(source.plan("a", ES256), Waiter)
+    clock.tick(6.5)
+
+    assert outcome(source, "a") == "found"
     assert source.health().failures == 0
 
 
@@ -350,7 +386,7 @@ def test_a_warm_look_up_takes_no_lock_and_reads_nothing(
     from jwt_middleware.keys import document
 
     monkeypatch.setattr(document, "import_jwk", None)
-    monkeypatch.setattr(warm._ledger, "lock", None)
+    monkeypatch.setattr(warm._fetches, "lock", None)
     first = warm.plan("a", ES256)
     again = warm.plan("a", ES256)
 
@@ -363,13 +399,13 @@ class Overtaken:
     """A lock before which something else happens, once: another thread was faster."""
 
     def __init__(self, source: JWKSResolver, meanwhile: Callable[[], object]) -> None:
-        self._lock = source._ledger.lock
+        self._lock = source._fetches.lock
         self._source = source
         self._meanwhile = meanwhile
-        source._ledger.lock = self  # type: ignore[assignment]
+        source._fetches.lock = self  # type: ignore[assignment]
 
     def __enter__(self) -> None:
-        self._source._ledger.lock = self._lock
+        self._source._fetches.lock = self._lock
         self._meanwhile()
         self._lock.acquire()
 
@@ -390,7 +426,7 @@ def test_a_set_that_arrived_meanwhile_is_not_asked_for_again(
 def test_a_renewal_that_began_meanwhile_is_the_only_one(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
-    """Between a look at the sky and the lock, another thread may launch (P7)."""
+    """Between a look without the lock and one with it, another thread may begin one (P7)."""
     clock.tick(301)
     publisher.hold()
     Overtaken(warm, lambda: resolve(warm, "a"))

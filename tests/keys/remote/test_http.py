@@ -16,7 +16,13 @@ import pytest
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.keys.document import Rejected
 from jwt_middleware.keys.remote import discovery
-from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response, _Call, _unzipped
+from jwt_middleware.keys.remote.http import (
+    FetchRequest,
+    FetchResponse,
+    HTTPFetcher,
+    _Call,
+    _unzipped,
+)
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.testing import Answer, Clock, FakeIssuer, KeyPair
@@ -44,7 +50,7 @@ def issuer() -> Iterator[FakeIssuer]:
 
 @pytest.fixture
 def remote(issuer: FakeIssuer, clock: Clock) -> Iterator[JWKSResolver]:
-    resolver = JWKSResolver(issuer.jwks_uri, clock=clock, spread=Steady())
+    resolver = JWKSResolver(issuer.jwks_uri, clock=clock, rng=Steady())
     yield resolver
     resolver.close()
 
@@ -58,8 +64,8 @@ def body_of(issuer: FakeIssuer) -> bytes:
     return json.dumps(issuer.jwks()).encode()
 
 
-def fetch(url: str, seconds: float = 5, fetcher: HTTPFetcher | None = None) -> Response:
-    return (fetcher or HTTPFetcher()).fetch(Request(url, seconds, MAX_BYTES))
+def fetch(url: str, seconds: float = 5, fetcher: HTTPFetcher | None = None) -> FetchResponse:
+    return (fetcher or HTTPFetcher()).fetch(FetchRequest(url, seconds, MAX_BYTES))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -142,7 +148,7 @@ def test_a_discovered_address_is_held_to_the_same_rules(uri: Any) -> None:
     """What discovery names is checked like what is configured (P42)."""
     publisher = Publisher("a")
     document = {"issuer": "https://id.example", "jwks_uri": uri}
-    publisher.response = Response(200, {}, json.dumps(document).encode())
+    publisher.response = FetchResponse(200, {}, json.dumps(document).encode())
     source = JWKSResolver(issuer="https://id.example", fetcher=publisher)
 
     assert outcome(source, "a") == "keys_unavailable"
@@ -386,10 +392,10 @@ def test_a_condition_is_only_for_the_address_that_it_is_of(clock: Clock) -> None
     key = KeyPair.generate("ES256", "k")
     web = web_of(key)
     web.answers[f"{NAME}/keys"] = replace(web.answers[f"{NAME}/keys"], headers={"etag": '"1"'})
-    requests: dict[str, Request] = {}
+    requests: dict[str, FetchRequest] = {}
 
     class Recording:
-        def fetch(self, request: Request) -> Response:
+        def fetch(self, request: FetchRequest) -> FetchResponse:
             requests[request.url] = request
             return web.fetch(request)
 
@@ -418,7 +424,7 @@ def test_a_fetcher_that_does_not_count_is_counted_for(publisher: Publisher, cloc
 
 def test_304_out_of_nowhere_is_an_error(source: JWKSResolver, publisher: Publisher) -> None:
     """304 without a set to compare is no answer (P47)."""
-    publisher.response = Response(304)
+    publisher.response = FetchResponse(304)
 
     assert outcome(source, "a") == "keys_unavailable"
     assert source.health().last_failure == "the key set answered 304"
@@ -629,7 +635,7 @@ def test_a_set_that_has_moved_is_found_whatever_encoding_is_named(
     issuer: FakeIssuer, clock: Clock, status: int
 ) -> None:
     """Of an answer that there is nothing, nothing is decoded: where to is looked up again."""
-    source = JWKSResolver(issuer=issuer.url, clock=clock, spread=Steady())
+    source = JWKSResolver(issuer=issuer.url, clock=clock, rng=Steady())
     resolve(source, kid_of(issuer))
     document = json.dumps({"issuer": issuer.url, "jwks_uri": f"{issuer.url}/moved"}).encode()
     issuer.answers[OIDC_PATH] = Answer(200, document)
@@ -666,12 +672,12 @@ class Unreadable:
 @pytest.mark.parametrize(
     "answer",
     [
-        Response(503, {"retry-after": 5}),  # type: ignore[dict-item]
-        Response(503, {5: "retry-after"}),  # type: ignore[dict-item]
-        Response(503, None),  # type: ignore[arg-type]
-        Response("200"),  # type: ignore[arg-type]
-        Response(200, {}, "{}"),  # type: ignore[arg-type]
-        Response(200, {}, None),  # type: ignore[arg-type]
+        FetchResponse(503, {"retry-after": 5}),  # type: ignore[dict-item]
+        FetchResponse(503, {5: "retry-after"}),  # type: ignore[dict-item]
+        FetchResponse(503, None),  # type: ignore[arg-type]
+        FetchResponse("200"),  # type: ignore[arg-type]
+        FetchResponse(200, {}, "{}"),  # type: ignore[arg-type]
+        FetchResponse(200, {}, None),  # type: ignore[arg-type]
         Unreadable(),
         None,
         (200, {}, b"{}"),

@@ -23,7 +23,7 @@ from jwt_middleware.errors import (
 from jwt_middleware.keys.document import Rejected
 from jwt_middleware.keys.remote import public_hosts
 from jwt_middleware.keys.remote.discovery import discovery_urls
-from jwt_middleware.keys.remote.http import HTTPFetcher, Request, Response
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.public_hosts import is_public, pinned
 from jwt_middleware.keys.remote.resolver import JWKSResolver
@@ -137,7 +137,7 @@ def test_discovery_must_name_the_issuer_exactly(key: KeyPair, named: Any) -> Non
 def test_a_bad_discovery_keeps_the_last_good_address(key: KeyPair, clock: Clock) -> None:
     """When discovery goes bad after half a day, the address that was found still serves (P58)."""
     web = web_of(key)
-    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, spread=Steady())
+    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, rng=Steady())
     assert outcome(source, "k") == "found"
     web.put(discovery_urls(NAME)[0], {"issuer": "https://evil.example", "jwks_uri": "https://e/"})
     clock.tick(43_201)
@@ -152,13 +152,13 @@ def test_a_discovery_that_hangs_leaves_time_for_the_keys(key: KeyPair, clock: Cl
     seconds: dict[str, float] = {}
 
     class Slow(Web):
-        def fetch(self, request: Request) -> Response:
+        def fetch(self, request: FetchRequest) -> FetchResponse:
             seconds[request.url] = request.seconds
             return super().fetch(request)
 
     web = Slow()
     web.answers = web_of(key).answers
-    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, spread=Steady())
+    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, rng=Steady())
     assert outcome(source, "k") == "found"
     oidc, _ = discovery_urls(NAME)
     assert seconds[oidc] == pytest.approx(5, abs=0.5)
@@ -172,7 +172,7 @@ def test_discovery_is_read_again_when_the_set_has_moved(key: KeyPair, clock: Clo
     """A key set that answers 404 or 410 has moved: its address is looked up at once (P58)."""
     for status in (404, 410):
         web = web_of(key)
-        source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, spread=Steady())
+        source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, rng=Steady())
         assert outcome(source, "k") == "found"
         web.put(f"{NAME}/keys", {}, status)
         web.put(discovery_urls(NAME)[0], {"issuer": NAME, "jwks_uri": f"{NAME}/moved"})
@@ -187,7 +187,7 @@ def test_a_set_that_is_nowhere_is_not_looked_for_twice(key: KeyPair, clock: Cloc
     """An address that was found just now and answers 404 is a failure (P58)."""
     web = web_of(key)
     web.put(f"{NAME}/keys", {}, 404)
-    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, spread=Steady())
+    source = JWKSResolver(issuer=NAME, fetcher=web, clock=clock, rng=Steady())
 
     assert outcome(source, "k") == "keys_unavailable"
     assert len(web.asked) == 2
@@ -229,7 +229,7 @@ def test_a_publisher_that_flaps_loses_nobody(clock: Clock) -> None:
         full = Answer(200, json.dumps(issuer.jwks()).encode())
         part = Answer(200, json.dumps({"keys": issuer.jwks()["keys"][:1]}).encode())
         issuer.answers[JWKS_PATH] = flapping(full, part, full, part, full)
-        source = JWKSResolver(issuer.jwks_uri, clock=clock, spread=Steady())
+        source = JWKSResolver(issuer.jwks_uri, clock=clock, rng=Steady())
         lost = issuer.keys[1].kid
         assert outcome(source, lost) == "found"
         for _ in range(2):
@@ -362,7 +362,7 @@ def test_a_host_with_any_private_address_is_refused(
     """One private address among public ones is enough to refuse a host (P60)."""
     resolving_to(monkeypatch, *found)
     with pytest.raises(Rejected, match="public internet"):
-        HTTPFetcher(public_only=True).fetch(Request("https://id.example/k", 5, 1_000))
+        HTTPFetcher(public_only=True).fetch(FetchRequest("https://id.example/k", 5, 1_000))
 
 
 def test_a_host_without_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,7 +383,7 @@ def test_the_checked_address_is_what_is_connected_to(monkeypatch: pytest.MonkeyP
         resolving_to(monkeypatch, "127.0.0.1")
         monkeypatch.setattr(public_hosts, "is_public", lambda _: True)
         answer = HTTPFetcher(public_only=True).fetch(
-            Request(f"http://keys.example:{port}{JWKS_PATH}", 5, 10_000)
+            FetchRequest(f"http://keys.example:{port}{JWKS_PATH}", 5, 10_000)
         )
 
         assert answer.status == 200

@@ -121,7 +121,7 @@ def test_a_seed_spares_the_first_fetch(
     """What one process exports, another starts with, as old as it is (P63)."""
     clock.tick(100)
     seed = carried(warm.export())
-    other = JWKSResolver(URI, fetcher=publisher, clock=clock, seed=seed, spread=Steady())
+    other = JWKSResolver(URI, fetcher=publisher, clock=clock, seed=seed, rng=Steady())
 
     assert outcome(other, "a") == "found"
     assert publisher.fetches == 0
@@ -384,11 +384,11 @@ def test_a_fetch_sets_the_clocks_right_again(warm: JWKSResolver, clock: Clock) -
 def test_an_exported_set_is_as_old_as_it_is_after_a_sleep(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
-    """A seed tells the greater age, and one that is planted ages while the machine sleeps (P63)."""
+    """A seed tells the greater age, and a set from one ages while the machine sleeps (P63)."""
     clock.suspend(400)
     seed = carried(warm.export())
     assert seed["fetched_at"] == clock.now() - 400
-    other = JWKSResolver(URI, fetcher=publisher, clock=clock, seed=seed, spread=Steady())
+    other = JWKSResolver(URI, fetcher=publisher, clock=clock, seed=seed, rng=Steady())
     assert other.health().age == 400
     clock.suspend(300)
     assert other.health().state == "expired"
@@ -438,15 +438,15 @@ def test_a_hundred_failures_behind_the_requests_do_not_stop_renewal(
 
 def test_renewals_and_pauses_are_spread() -> None:
     """Several processes drift apart: intervals by a tenth, pauses over their whole length."""
-    options, spread = ResolverOptions(), random.Random(1)
-    softs = [ages(options, None, spread)[0] for _ in range(200)]
+    options, rng = ResolverOptions(), random.Random(1)
+    softs = [ages(options, None, rng)[0] for _ in range(200)]
     assert 270 <= min(softs) < 275
     assert 295 < max(softs) <= 300
-    floors = [ages(options, 0, spread)[0] for _ in range(200)]
+    floors = [ages(options, 0, rng)[0] for _ in range(200)]
     assert min(floors) >= 60
     pauses = []
     for _ in range(200):
-        backoff, pause = Backoff(60, spread), 0.0
+        backoff, pause = Backoff(60, rng), 0.0
         for _ in range(6):
             pause = backoff.failed("x", None, 0)
         pauses.append(pause)

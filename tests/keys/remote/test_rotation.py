@@ -10,7 +10,7 @@ from jwt_middleware.errors import ConfigurationError, KeyUnknown
 from jwt_middleware.events import KeyAdded, KeyFetchStarted, KeyRemoved
 from jwt_middleware.keys import document
 from jwt_middleware.keys.document import without_members
-from jwt_middleware.keys.remote.http import Response
+from jwt_middleware.keys.remote.http import FetchResponse
 from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 from jwt_middleware.testing.clock import Clock
@@ -173,7 +173,7 @@ def test_an_unchanged_set_keeps_its_key_objects(
     before, snapshot = resolve(warm, "a"), warm.snapshot
     monkeypatch.setattr(document, "import_jwk", None)
     if answer == "304":
-        publisher.response = Response(304)
+        publisher.response = FetchResponse(304)
     clock.tick(601)
     after = resolve(warm, "a")
 
@@ -265,7 +265,7 @@ def test_all_keys_cannot_be_withdrawn_before_there_are_any(source: JWKSResolver)
         source.distrust()
 
 
-def planted(seed: Any, publisher: Publisher, clock: Clock) -> JWKSResolver:
+def seeded(seed: Any, publisher: Publisher, clock: Clock) -> JWKSResolver:
     return JWKSResolver(URI, fetcher=publisher, clock=clock, seed=json.loads(json.dumps(seed)))
 
 
@@ -277,7 +277,7 @@ def test_a_seed_carries_no_withdrawn_key_and_keeps_it_out_elsewhere(
     seed = warm.export()
     assert seed is not None
     assert publisher.pairs[0].jwk["x"] not in json.dumps(seed)
-    other = planted(seed, publisher, clock)
+    other = seeded(seed, publisher, clock)
 
     assert outcome(other, "b") == "found"
     assert publisher.fetches == 0
@@ -286,7 +286,7 @@ def test_a_seed_carries_no_withdrawn_key_and_keeps_it_out_elsewhere(
     clock.tick(601)
     assert {outcome(other, "a"), outcome(other, "renamed")} == {"key_unknown"}
     assert other.export() is not None
-    assert outcome(planted(other.export(), publisher, clock), "a") == "key_unknown"
+    assert outcome(seeded(other.export(), publisher, clock), "a") == "key_unknown"
 
 
 def test_a_seed_from_before_brings_nothing_back(
@@ -308,7 +308,7 @@ def test_a_seed_of_which_all_was_withdrawn_is_an_empty_one(
     """It starts, and trusts nothing of what was there."""
     warm.distrust()
 
-    empty = planted(warm.export(), publisher, clock)
+    empty = seeded(warm.export(), publisher, clock)
 
     assert {outcome(empty, "a"), outcome(empty, "b")} == {"key_unknown"}
     assert empty.health().keys == 0
@@ -320,7 +320,7 @@ def test_a_seed_without_any_key_left_loads(
 ) -> None:
     """All was withdrawn, and what is left of the document serves nobody or is nothing at all."""
     made = {"a": certificate(pair("a"))} if is_map else {"keys": [{"kty": "AKP"}, pair("a").jwk]}
-    publisher.response = Response(200, {}, json.dumps(made).encode())
+    publisher.response = FetchResponse(200, {}, json.dumps(made).encode())
     source = resolver_of(publisher, clock)
     source.warm(required=True)
     source.distrust()
@@ -328,7 +328,7 @@ def test_a_seed_without_any_key_left_loads(
     assert seed is not None
     assert json.loads(seed["document"]) == ({} if is_map else {"keys": [{"kty": "AKP"}]})
 
-    empty = planted(seed, publisher, clock)
+    empty = seeded(seed, publisher, clock)
 
     assert empty.health().keys == 0
     assert outcome(empty, "a") == "key_unknown"
@@ -359,6 +359,24 @@ def test_a_map_of_certificates_is_exported_without_a_withdrawn_key() -> None:
     assert kept == {"keys": [{"kty": "AKP"}, None], "more": 1}
 
 
+@pytest.mark.parametrize("answer", ["the same", 304])
+def test_an_unchanged_answer_brings_no_withdrawn_key_back(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock, answer: Any
+) -> None:
+    """It was withdrawn elsewhere, of the same issuer (P69)."""
+    other = JWKSResolver(URI, fetcher=publisher, clock=clock, distrusted=warm.distrusted)
+    other.warm(required=True)
+    warm.distrust("a")
+    if answer == 304:
+        publisher.response = FetchResponse(304)
+    clock.tick(601)
+
+    assert outcome(other, "a") == "key_unknown"
+    assert outcome(other, "b") == "found"
+    assert other.snapshot is not None
+    assert other.snapshot.kids == {"b"}
+
+
 def test_distrust_during_a_fetch_holds(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
@@ -380,12 +398,12 @@ def test_an_unchanged_answer_to_a_set_that_is_gone_is_ignored(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
     """304 for a set that was dropped meanwhile renews nothing (P32)."""
-    publisher.response = Response(304)
+    publisher.response = FetchResponse(304)
     publisher.hold()
     clock.tick(301)
     resolve(warm, "a")
     assert publisher.arrived.wait(SOON)
-    warm.snapshot = None
+    warm.current.snapshot = None
     publisher.gate.set()
     landed()
 

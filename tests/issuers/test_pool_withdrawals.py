@@ -1,0 +1,223 @@
+"""Admitted issuers without a place: what was withdrawn of them, and whose keys were waited for."""
+
+import gc
+import os
+import signal
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from jwt_middleware import (
+    Issuer,
+)
+from jwt_middleware.guard.explain import SampleRequest
+from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
+from jwt_middleware.testing import Clock
+from tests.issuers.pool_world import World, code_of, full
+from tests.keys.publisher import SOON
+
+
+def test_a_key_of_an_issuer_without_a_place_is_withdrawn_for_good(world: World) -> None:
+    """All places are taken by proven issuers, and nobody else holds what was withdrawn."""
+    guard, _ = full(world)
+    name = world.name("newcomer")
+    guard.distrust(name, "k")
+    gc.collect()
+
+    assert code_of(guard, world.token(name)) == "key_unknown"
+    assert name not in guard.health()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_withdrawal_without_a_place_holds_in_a_forked_child(world: World) -> None:
+    """It is known by the name of the issuer, which the child knows as well."""
+    guard, _ = full(world)
+    name = world.name("newcomer")
+    guard.distrust(name, "k")
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if code_of(guard, world.token(name)) == "key_unknown" else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_withdrawal_reaches_the_keys_that_a_request_waits_with(world: World) -> None:
+    """Its issuer has no place: the request holds keys that nobody else finds."""
+    guard, _ = full(world)
+    name = world.name("waiting")
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
+    waited = next(steps).perform(time.monotonic() + SOON)
+    guard.distrust(name, "k")
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(waited)
+
+    assert end.value.value.code == "key_unknown"
+
+
+def test_all_keys_that_a_request_waits_with_are_withdrawn_without_naming_them(
+    world: World,
+) -> None:
+    """There are some, although the issuer has no place."""
+    guard, _ = full(world)
+    name = world.name("waiting")
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
+    waited = next(steps).perform(time.monotonic() + SOON)
+    guard.distrust(name)
+
+    with pytest.raises(StopIteration) as end:
+        steps.send(waited)
+
+    assert end.value.value.code == "key_unknown"
+    assert code_of(guard, world.token(name)) == "key_unknown"
+
+
+def test_all_keys_of_a_name_share_what_was_withdrawn(world: World) -> None:
+    """Also those of other settings, in service and put aside, and those to come."""
+    name = world.name("a")
+    addresses = [f"{name}/keys", f"{name}/keys?2", f"{name}/keys?3"]
+    for address in addresses:
+        world.web.put(address, {"keys": [world.keys[name].jwk]})
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(asked, audience="api", jwks_uri=addresses[0], fetcher=world)
+
+    guard = world.guard(rule, readmit_after=60)
+    guard.verify(world.token(name))
+    first = next(iter(guard._issuers)).keys
+    del addresses[0]
+    world.clock.tick(61)
+    guard.verify(world.token(name))
+    guard.distrust(name, "k")
+
+    assert first.snapshot is not None
+    assert first.snapshot.keys == ()
+    del addresses[0]
+    world.clock.tick(61)
+    assert code_of(guard, world.token(name, sub="43")) == "key_unknown"
+    assert next(iter(guard._issuers)).keys.distrusted is first.distrusted
+
+
+class Interrupted(Clock):
+    """A clock at whose next reading another thread comes between."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def monotonic(self) -> float:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().monotonic()
+
+
+def test_two_first_requests_share_keys_and_what_was_withdrawn() -> None:
+    """The second comes and goes while the first makes its source: there is one in the end."""
+    clock = Interrupted()
+    world = World(clock)
+    guard = world.guard()
+    (pool,) = guard._issuers._pools
+    name = world.name("a")
+    faster: list[Any] = []
+
+    def come_between() -> None:
+        faster.append(pool.get(name))
+        # Its place is taken by others before the first goes on.
+        pool._issuers.clear()
+
+    clock.meanwhile = come_between
+    first = pool.get(name)
+
+    assert first is not None
+    assert first.keys is faster[0].keys
+
+
+def test_an_issuer_admitted_while_the_guard_is_closed_stays_closed(world: World) -> None:
+    """The rule was asked before, and answers after: nothing is left open, and nobody is served."""
+    name = world.name("a")
+    is_asked = False
+
+    def rule(asked: str) -> Issuer | None:
+        nonlocal is_asked
+        if not is_asked:
+            is_asked = True
+            guard.close()
+        return world.admit(asked)
+
+    guard = world.guard(rule)
+
+    assert code_of(guard, world.token(name)) == "keys_unavailable"
+    assert guard.health() == {}
+    assert world.web.asked == []
+    guard.warm()
+    assert code_of(guard, world.token(name)) == "passed"
+
+
+def test_keys_that_a_request_waits_for_are_closed_with_the_guard(world: World) -> None:
+    """They have no place, and are found all the same; after ``warm`` there are new ones."""
+    guard, _ = full(world)
+    name = world.name("waiting")
+    steps: Any = guard.decide(SampleRequest("GET", "/", world.token(name)))
+    effect = next(steps)
+    guard.close()
+
+    assert effect.waiter.fetch.future.done()
+    guard.warm()
+    assert code_of(guard, world.token(name, sub="43")) == "passed"
+    steps.close()
+
+
+class Fetching(HTTPFetcher):
+    """A fetcher of one's own class, made each time."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def fetch(self, request: FetchRequest) -> FetchResponse:
+        return self._world.fetch(request)
+
+
+def test_a_rule_that_makes_a_fetcher_each_time_serves_a_newcomer(world: World) -> None:
+    """All places are taken: whoever waited is held against the issuer whose keys it waited for."""
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(asked, audience="api", jwks_uri=f"{asked}/keys", fetcher=Fetching(world))
+
+    guard, _ = full(world, rule=rule)
+    name = world.name("newcomer")
+
+    assert code_of(guard, world.token(name)) == "passed"
+    assert world.web.asked.count(f"{name}/keys") == 1
+    assert code_of(guard, world.token(name, sub="43")) == "passed"
+    assert world.web.asked.count(f"{name}/keys") == 1
+
+
+def test_fetchers_of_the_same_settings_are_the_same_settings() -> None:
+    """A rule that makes one each time it is asked does not have the keys fetched anew."""
+
+    def keys_of(**settings: Any) -> object:
+        fetcher = HTTPFetcher(**settings)
+        return Issuer("https://a/", audience=None, fetcher=fetcher).key_settings
+
+    assert keys_of(public_only=True) == keys_of(public_only=True)
+    assert keys_of(headers={"X": "1"}) == keys_of(headers={"X": "1"})
+    kept = [HTTPFetcher(headers=dict), HTTPFetcher(verify=ssl.create_default_context())]
+    others: list[dict[str, Any]] = [
+        {},
+        {"public_only": True},
+        {"trust_env": False},
+        {"verify": False},
+        {"proxy": "http://p:1"},
+        {"headers": {"X": "1"}},
+        {"headers": {"X": "2"}},
+        {"client": httpx.Client()},
+    ]
+    values = [keys_of(**each) for each in others]
+    values += [Issuer("https://a/", audience=None, fetcher=each).key_settings for each in kept]
+    assert len(set(values)) == len(values)
