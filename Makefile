@@ -11,13 +11,17 @@ NOT_FOUND := echo "No Python 3.11 or newer was found: name one with make PYTHON=
 RUN = $(if $(PYTHON),"$(PYTHON)" .ci/env.py,$(NOT_FOUND))
 ARGS ?=
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo fast test fix check bench lock clean
 help:   ## list these targets
 	@sed -n 's/^\([a-z]*\): *## /  make \1\t/p' Makefile
 demo:   ## watch real servers guard real requests; SERVE=1 leaves them running
 	@$(RUN) demo -m examples.demo
 test:   ## run the suite; ARGS="tests/rules -x" goes to pytest, COVERAGE=1 records coverage
 	@$(RUN) test .ci/suite.py $(ARGS)
+fast:   ## run the tests that need no service, server, browser or patience; ARGS as for test
+	@$(RUN) test .ci/suite.py --fast $(ARGS)
+fix:    ## format, and mend what the linter can mend
+	@$(RUN) dev .ci/fix.py
 check:  ## format, lint, types, import floors, coverage gate, examples, other Pythons
 	@$(RUN) dev .ci/check.py
 bench:  ## measure what we promise, beside the floor and our peers

@@ -15,8 +15,13 @@ def tool(*arguments: str) -> list[str]:
 
 
 def pytest_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of pytest: every core, unless the caller says how many."""
-    return list(arguments) if "-n" in arguments else ["-n", "auto", *arguments]
+    """Return the arguments of pytest: every core, unless the caller says how many.
+
+    ``--fast`` is ours, and stands for the marker expression of the fast set.
+    """
+    rest = [each for each in arguments if each != "--fast"]
+    chosen = rest if len(rest) == len(arguments) else ["-m", FAST, *rest]
+    return chosen if "-n" in rest else ["-n", "auto", *chosen]
 
 
 def measured(arguments: Sequence[str]) -> int:

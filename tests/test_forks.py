@@ -45,8 +45,6 @@ KNOWN = {
     # The claim of a fetch is never waited for, and a child
     # has no fetch; a thread carries one out.
     "keys/remote/shared_fetch.py": 2,
-    # An event of one loop, which no child goes on running.
-    "asgi/websocket.py": 1,
 }
 
 

@@ -1,6 +1,7 @@
 """WebSockets: a token among the subprotocols, and closing at expiry."""
 
 import asyncio
+from collections import deque
 from typing import Any, Self
 
 from jwt_middleware.asgi.types import Message, Receive, Scope, Send
@@ -56,19 +57,24 @@ class Deadline:
         self._receive = receive
         self._send = send
         self._is_over = False
-        self._has_expired = asyncio.Event()
+        self._expired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Events that the application did not receive. If it stops waiting, as with
+        # ``wait_for``, the event may have arrived already, and dropping it would lose a message.
+        self._left: deque[asyncio.Future[Message]] = deque()
 
     async def __aenter__(self) -> Self:
         self._timer = asyncio.create_task(self._close_in_time())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._has_expired.is_set():
+        if self._expired.done():
             # The application may end before the server has accepted the close.
             await asyncio.wait((self._timer,), timeout=_CLOSING_SECONDS)
-        self._timer.cancel()
+        tasks: list[asyncio.Future[Any]] = [self._timer, *self._left]
+        for task in tasks:
+            task.cancel()
         # An error of the close is dropped, because the client had already disconnected.
-        await asyncio.gather(self._timer, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def send(self, message: Message) -> None:
         """Send a message of the application until the token expires.
@@ -76,7 +82,7 @@ class Deadline:
         :raises SocketExpired: after expiry. A second close is ignored.
         """
         kind = message["type"]
-        if self._has_expired.is_set():
+        if self._expired.done():
             if kind == "websocket.close":
                 return
             raise SocketExpired("the token of this socket has expired")
@@ -89,23 +95,24 @@ class Deadline:
 
         Some servers still deliver messages of the client after the socket was closed.
         """
-        if self._has_expired.is_set():
+        if self._expired.done():
             return _gone()
-        event = asyncio.ensure_future(self._receive())
-        end = asyncio.ensure_future(self._has_expired.wait())
+        event = self._left.popleft() if self._left else asyncio.ensure_future(self._receive())
         try:
-            await asyncio.wait((event, end), return_when=asyncio.FIRST_COMPLETED)
-            return _gone() if self._has_expired.is_set() else await event
-        finally:
-            # One task is still pending, or both if the application stopped waiting.
-            event.cancel()
-            end.cancel()
-            await asyncio.gather(event, end, return_exceptions=True)
+            await asyncio.wait((event, self._expired), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._left.append(event)
+            raise
+        # Nothing is awaited from here on, so the token cannot expire before this returns.
+        if self._expired.done():
+            self._left.append(event)
+            return _gone()
+        return event.result()
 
     async def _close_in_time(self) -> None:
         await asyncio.sleep(self._seconds)
         if not self._is_over:
-            self._has_expired.set()
+            self._expired.set_result(None)
             # RFC 6455 §7.4.1: 1008 means a policy violation.
             close = {"type": "websocket.close", "code": 1008, "reason": REASON}
             try:

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import islice, permutations
 from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
-from jwt_middleware.rules.applications import MEASURED, Application
+from jwt_middleware.rules.applications import MEASURED, Application, Front
 
 # The attributes in which middlewares, routers and mounts keep the application that they call.
 _INSIDE = (
@@ -59,10 +59,12 @@ def described(app: Any, *, paths_are_whole: bool) -> Application:
 
     :param paths_are_whole: whether the server's path includes the mount point, as in ASGI.
     """
+    reached = _found(app, _reached)
     return Application(
-        (package for each in _found(app, _reached) for package in _packages(each)),
+        (package for each in reached for package in _packages(each)),
         _mount_points(wrapped(app)),
         _mount_points(_found(app, _maybe_wrapped)),
+        (front for each in reached for front in _fronts(each)),
         paths_are_whole=paths_are_whole,
     )
 
@@ -228,3 +230,50 @@ def _mount_point(app: Any) -> Any:
         settings = getattr(sys.modules.get("django.conf"), "settings", None)
         return _shown(settings, "FORCE_SCRIPT_NAME")
     return _shown(app, "root_path") if _NAMES_A_FOLDER.isdisjoint(_packages(app)) else None
+
+
+def _fronts(app: Any) -> Iterator[Front]:
+    """Yield what the dispatchers of a CherryPy application put in front of a path."""
+    if "cherrypy" not in _packages(app):
+        return
+    script_name = _shown(app, "script_name")
+    mount_point = script_name if isinstance(script_name, str) else ""
+    for dispatcher in _dispatchers(app):
+        for prefix in _prefixes(_found(dispatcher, _reached)):
+            yield Front(prefix, mount_point)
+
+
+def _dispatchers(app: Any) -> Iterator[Any]:
+    config = _shown(app, "config")
+    sections = _unless_it_fails(config.values) if _is(config, Mapping) else []
+    found = [each.get("request.dispatch") for each in sections if _is(each, Mapping)]
+    # What the configuration does not set, a request class of the project's own may.
+    found.append(_shown(_shown(app, "request_class"), "dispatch"))
+    yield from (each for each in found if each is not None)
+
+
+def _prefixes(every: Iterable[Any]) -> Iterator[str]:
+    """Yield what ``VirtualHost`` dispatchers may put in front of a path, one after another."""
+    tables = [table for table in map(_prefixes_by_host, every) if table]
+    # Two in a row are rare. All orders of more than three would keep a server from starting.
+    for number in range(1, min(len(tables), 3) + 1):
+        for some in permutations(tables, number):
+            yield from _joined(some)
+
+
+def _joined(tables: Iterable[list[str]]) -> list[str]:
+    found = [""]
+    for table in tables:
+        found = [prefix + behind for prefix in table for behind in found]
+    return found
+
+
+def _prefixes_by_host(dispatcher: Any) -> list[str]:
+    # It is a closure, and nothing but its name and its variables tells what it does.
+    if not _is(dispatcher, FunctionType) or dispatcher.__name__ != "vhost_dispatch":
+        return []
+    cells = zip(dispatcher.__code__.co_freevars, dispatcher.__closure__ or (), strict=True)
+    domains = _shown(dict(cells).get("domains"), "cell_contents")
+    chosen = domains.values() if _is(domains, Mapping) else ()
+    found = [f"/{prefix.strip('/')}" for prefix in chosen if isinstance(prefix, str)]
+    return list(dict.fromkeys(prefix for prefix in found if prefix != "/"))

@@ -47,6 +47,16 @@ class Router:
     """A query parameter that overrides the method."""
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What a dispatcher may put in front of a path because of the host that a client names."""
+
+    prefix: str
+    """Begins with a slash and does not end with one."""
+    mount_point: str = ""
+    """Where the dispatcher's application is mounted: the prefix goes behind it."""
+
+
 def fold_case(segments: Segments, *, is_whole: bool) -> Segments:  # noqa: ARG001 - a Fold
     """Return the segments with differences of case removed."""
     return _each(in_one_case, segments)
@@ -145,6 +155,7 @@ class Application:
         packages: Iterable[str] = (),
         mount_points: Iterable[str] = (),
         maybe_mount_points: Iterable[str] = (),
+        fronts: Iterable[Front] = (),
         *,
         paths_are_whole: bool = True,
     ) -> None:
@@ -154,6 +165,7 @@ class Application:
             itself strips.
         :param maybe_mount_points: the mount points of objects inside that may or may not receive
             the request.
+        :param fronts: prefixes that dispatchers inside may put in front of a path, by the host.
         :param paths_are_whole: whether the server's path includes the mount point: it does in
             ASGI, but not in WSGI.
         """
@@ -163,6 +175,7 @@ class Application:
         self.mount_points = tuple(mount_points)
         self.prefixes = tuple(dict.fromkeys((*self.mount_points, *maybe_mount_points)))
         """All mount points that may be stripped from a path inside."""
+        self.fronts = tuple(dict.fromkeys(fronts))
         self.paths_are_whole = paths_are_whole
         self.steps: tuple[Step, ...] = tuple(
             dict.fromkeys(step for router in routers for step in router.steps)
@@ -181,7 +194,8 @@ class Application:
         )
         self.reads_more = bool(self.root_headers or self.method_parameters)
         """Whether a header or a query parameter also decides the route."""
-        self.facts = (tuple(routers), self.mount_points, self.prefixes, paths_are_whole)
+        places = (self.mount_points, self.prefixes, self.fronts)
+        self.facts = (tuple(routers), *places, paths_are_whole)
         """All settings as one value, equal for two applications that read requests alike."""
 
 

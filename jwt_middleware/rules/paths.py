@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from jwt_middleware.errors import PathInvalid
-from jwt_middleware.rules.applications import Application, Step
+from jwt_middleware.rules.applications import Application, Front, Step
 
 # An ordinary path has one reading and an unusual path two or three. More than 32 occur only in
 # attacks, so such a path is refused.
@@ -22,6 +22,10 @@ MAX_READINGS = 32
 # The cost of readings is the length of the path times their number. 2,048 characters, the limit of
 # old browsers, keep the worst case under a millisecond. Ordinary paths have no limit.
 MAX_UNUSUAL_LENGTH = 2_048
+
+# An ordinary path has one reading for each prefix that a host may choose, however many hosts there
+# are. An unusual path has several for each, and the work must not grow with both.
+_MAX_READINGS_IN_FRONT = 1_024
 
 # A path of these characters has itself as its only reading, because no two applications read it
 # differently.
@@ -97,6 +101,34 @@ def strip_prefix(path: str, prefix: str) -> str:
         return path
     rest = path[len(prefix) :]
     return (rest or "/") if rest[:1] in {"", "/"} else path
+
+
+def with_fronts(
+    every: tuple[str, ...], fronts: Collection[Front], prefixes: Collection[str]
+) -> tuple[str, ...]:
+    """Return readings, and each of them with what the host may put in front of it.
+
+    All prefixes count, whatever host a request names: proxies and frameworks disagree about which
+    of several headers names it.
+
+    :param prefixes: other mount points that the dispatcher may be behind.
+    :raises PathInvalid: if there are too many.
+    """
+    if not fronts:
+        return every
+    if len(every) > 1 and len(every) * len(fronts) > _MAX_READINGS_IN_FRONT:
+        raise PathInvalid("the path has too many readings for so many hosts")
+    inside = [path for path in every if path.startswith("/")]
+    found = [other for path in inside for front in fronts for other in _with(path, front, prefixes)]
+    return tuple(dict.fromkeys((*every, *found)))
+
+
+def _with(path: str, front: Front, prefixes: Collection[str]) -> Iterable[str]:
+    yield f"{front.prefix}{path}"
+    for mount_point in (front.mount_point, *prefixes):
+        below = strip_prefix(path, mount_point)
+        if below is not path:
+            yield f"{mount_point}{front.prefix}{below}"
 
 
 class Place(NamedTuple):

@@ -20,6 +20,7 @@ from jwt_middleware.rules.paths import (
     refuse_fragment,
     segments,
     with_empty_segments,
+    with_fronts,
 )
 from jwt_middleware.rules.patterns import Pattern
 from jwt_middleware.rules.requirements import (
@@ -243,6 +244,7 @@ class RuleTable:
         found: list[Decider] = []
         for each in _with_root(where.paths, inner_root):
             every = readings(each, prefixes, where.roots, steps)
+            every = with_fronts(every, application.fronts, prefixes)
             found += [_decider(tree, method, reading) for tree in trees for reading in every]
             found += _where_nothing_fills_a_hole(trees, method, every)
         if where.whole is not None:

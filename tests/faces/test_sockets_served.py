@@ -13,10 +13,13 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from jwt_middleware.testing import FakeIssuer
+from jwt_middleware.testing import Clock, FakeIssuer
 from tests.support.serving import serve
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+ENDS = int(Clock().now()) + 2
+"""When a token expires, and with it its socket: two seconds after the handshake."""
 
 UVICORN = [sys.executable, "-m", "uvicorn", "--fd", "{fd}", "tests.faces.sockets:guarded"]
 SERVERS = {
@@ -42,7 +45,7 @@ SERVERS = {
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[FakeIssuer]:
-    with FakeIssuer(["ES256"]) as issuer:
+    with FakeIssuer(["ES256"], now=Clock().now) as issuer:
         yield issuer
 
 
@@ -112,7 +115,7 @@ def test_an_open_socket_ends_with_its_token(
     address: str, issuer: FakeIssuer, is_on_daphne: bool
 ) -> None:
     """While its client listens: 1008, and the reason."""
-    token = issuer.token(aud="chat", exp=int(time.time()) + 2)
+    token = issuer.token(aud="chat", exp=ENDS)
     with (
         opened(address, subprotocols=["bearer", token]) as (client, _),
         pytest.raises(ConnectionClosed) as caught,
@@ -129,7 +132,7 @@ def test_a_client_that_ignores_the_end_is_not_heard_any_more(
     address: str, issuer: FakeIssuer
 ) -> None:
     """The application is told that the socket is gone, and gets nothing that is sent after."""
-    token = issuer.token(aud="chat", exp=int(time.time()) + 2)
+    token = issuer.token(aud="chat", exp=ENDS)
     host, _, port = address.removeprefix("ws://").rpartition(":")
     with Stubborn((host, int(port)), token) as client:
         heard = client.talk_until_the_application_has_ended()

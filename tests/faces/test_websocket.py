@@ -1,6 +1,7 @@
 """WebSockets: tokens among subprotocols, cookies, and an end in time."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from jwt_middleware.asgi.types import (
     Scope,
     Send,
 )
-from jwt_middleware.asgi.websocket import SocketExpired
+from jwt_middleware.asgi.websocket import Deadline, SocketExpired
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.testing import Clock, KeyPair
 from jwt_middleware.verdict import Allow
@@ -317,6 +318,62 @@ async def test_an_application_may_give_up_waiting_and_ask_again() -> None:
 
     assert app.waited > 0
     assert events == [GONE, GONE]
+
+
+async def steps(number: int) -> None:
+    """Let everything that is ready run, so many times."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("before", range(8))
+async def test_an_event_that_arrives_as_the_time_runs_out_is_not_received(before: int) -> None:
+    """Whichever of the two comes first, an application that has been told hears nothing more."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await steps(4)
+        return {"type": "websocket.receive", "text": "x"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def heard(deadline: Deadline) -> tuple[Message, bool]:
+        return await deadline.receive(), bool(sent)
+
+    deadline = Deadline(0, receive, send)
+    application = asyncio.create_task(heard(deadline))
+    await steps(before)
+    async with deadline:
+        message, was_over = await application
+
+    assert (message == GONE) is was_over
+
+
+@pytest.mark.parametrize("before", range(8))
+async def test_a_message_is_not_lost_where_an_application_gives_up_waiting(before: int) -> None:
+    """Not even one that has arrived at that very moment."""
+    texts = [str(number) for number in range(3)]
+
+    async def receive() -> Message:
+        await steps(2)
+        return {"type": "websocket.receive", "text": texts.pop(0)}
+
+    heard: list[str] = []
+
+    async def application(deadline: Deadline) -> None:
+        heard.append((await deadline.receive())["text"])
+
+    async with Deadline(60, receive, lambda _: asyncio.sleep(0)) as deadline:
+        waiting = asyncio.create_task(application(deadline))
+        await steps(before)
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        await application(deadline)
+
+    assert heard == ["0", "1"][: len(heard)]
+    assert len(asyncio.all_tasks()) == 1
 
 
 async def test_a_server_that_does_not_take_the_code_is_given_another() -> None:

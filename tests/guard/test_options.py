@@ -67,7 +67,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "half a token": ({**NAMED, "token_cache_size": 0.5}, "token_cache_size=0.5"),
     "a cycle of roles": ({**NAMED, "role_hierarchy": {"a": ["b"], "b": ["a"]}}, "a -> b -> a"),
     "roles as text": ({**NAMED, "role_hierarchy": {"a": "b"}}, "must be a list of names"),
-    "a path for an origin": ({**NAMED, "trusted_origins": ["https://a/x"]}, "must be an exact origin"),
+    "a path for an origin": (
+        {**NAMED, "trusted_origins": ["https://a/x"]},
+        "must be an exact origin",
+    ),
     "text for a flag": ({**NAMED, "cors_preflight": "no"}, "cors_preflight='no'"),
     "a number for a flag": ({**NAMED, "close_on_expiry": 1}, "close_on_expiry=1"),
     "an unknown start": ({**NAMED, "warm_up": True}, "write 'lazy', 'try' or 'require'"),
