@@ -156,7 +156,7 @@ class Judge:
         self, problem: Refused, view: RequestView, ruling: Ruling, token: str | None
     ) -> Allow | Deny:
         """Refuse a request, unless no rule matches and the view is exempt from the login."""
-        if problem.status == 401 and ruling.is_default:
+        if problem.status == 401 and problem.is_verdict and ruling.is_default:
             needs_no_login = getattr(view, "needs_no_login", None)
             if needs_no_login is not None and needs_no_login():
                 headers = private_headers(self.sources.vary)

@@ -14,7 +14,7 @@ from traceback import extract_tb
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from jwt_middleware.clock import Clock
-from jwt_middleware.errors import KeysUnavailable
+from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.events import Observer
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.issuers.admitted import AdmittedIssuers
@@ -140,6 +140,9 @@ class AdmittedPool:
             kept = self._sources.setdefault(settings.key_settings, made)
             if kept is made:
                 self._register(settings.issuer or "", made, share)
+        if kept is made and distrusted:
+            # What was withdrawn while it was made has not reached it.
+            made.apply_withdrawals()
         return kept
 
     def _distrusted_of(self, name: str) -> Distrusted:
@@ -261,11 +264,17 @@ class AdmittedPool:
         with self._lock:
             # For good means for good: an issuer without a place is held by nobody else.
             self._withdrawn[name] = issuer.keys.distrusted
-            sources = [source for source, owner in self._names.items() if owner == name]
+        sources = self._sources_of(name)
         holders = [each for each in sources if kid is not None or each.snapshot is not None]
-        for source in holders or [issuer.keys]:
-            source.distrust(kid)
+        _withdraw(kid, holders or [issuer.keys])
+        # One that came meanwhile, and one that did not know the key by its name.
+        for source in self._sources_of(name):
+            source.apply_withdrawals()
         return True
+
+    def _sources_of(self, name: str) -> list[KeySource]:
+        with self._lock:
+            return [source for source, owner in self._names.items() if owner == name]
 
     def open(self) -> None:
         """Admit again, after :meth:`close`."""
@@ -298,6 +307,21 @@ class AdmittedPool:
             place = extract_tb(problem.__traceback__)[-1]
             _log.error("issuer_admission_failed: %s at %s:%s", kind, place.filename, place.lineno)
         return KeysUnavailable(f"the rule for admitted issuers failed ({kind})")
+
+
+def _withdraw(kid: str | None, sources: list[KeySource]) -> None:
+    """Withdraw a key of all sources of one issuer.
+
+    :raises ConfigurationError: if there is nothing to withdraw in any of them.
+    """
+    problems = []
+    for source in sources:
+        try:
+            source.distrust(kid)
+        except ConfigurationError as problem:
+            problems.append(problem)
+    if len(problems) == len(sources):
+        raise problems[-1]
 
 
 def _close(source: KeySource) -> None:

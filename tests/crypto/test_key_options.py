@@ -92,7 +92,7 @@ def test_a_file_of_json_that_is_no_key_is_refused(tmp_path: Path) -> None:
     """By its name."""
     for name, text in {"list": "[]", "broken": "{"}.items():
         (tmp_path / name).write_text(text)
-        with pytest.raises(ConfigurationError, match=f"{name}.*neither PEM"):
+        with pytest.raises(ConfigurationError, match=f"{name}.*must hold PEM"):
             read_keys(tmp_path / name, ASYMMETRIC)
 
 

@@ -34,7 +34,7 @@ from jwt_middleware import (
     protect,
     public,
 )
-from jwt_middleware.effects import run
+from jwt_middleware.effects import arun, run
 from jwt_middleware.events import Event, RequestAllowed, RequestRefused
 from jwt_middleware.guard.authenticator import AwaitKeys
 from jwt_middleware.guard.explain import SampleRequest
@@ -393,6 +393,22 @@ def test_a_view_may_need_no_login_where_no_rule_speaks(clock: Clock) -> None:
     assert isinstance(settled, Allow)
     assert guard.integration.refuse_after_all(settled) is None
     assert settled.principal.is_authenticated
+
+
+async def test_a_view_that_needs_no_login_is_no_way_around_a_key_that_nobody_asked_for(
+    issuer: FakeIssuer, clock: Clock
+) -> None:
+    """Over the budget of unknown keys the token may be good, and its caller somebody."""
+    guard = Guard(issuers=Issuer(issuer.url, audience="o"), clock=clock)
+    await guard.awarm(required=True)
+
+    def exempt(number: int) -> Any:
+        sent = with_kid(clock, issuer.url, f"invented-{number}")
+        return guard.decide(Exempt("GET", "/b", sent))
+
+    for number in range(2):
+        assert isinstance(await arun(exempt(number)), Allow)
+    assert str(exempt(2)) == "401 key_unknown"
 
 
 def test_an_answer_varies_with_what_a_token_may_stand_in() -> None:

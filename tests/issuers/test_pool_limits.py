@@ -14,6 +14,7 @@ from jwt_middleware import (
 from jwt_middleware.errors import KeyUnknown
 from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.issuers import admitted_pool
+from jwt_middleware.keys.remote import shared_fetch
 from jwt_middleware.keys.remote.pool_limits import (
     MAX_PATIENT_WAITERS,
     RETURNING_BURST,
@@ -172,6 +173,25 @@ def test_few_wait_patiently_for_issuers_that_are_not_proven(world: World) -> Non
         guard.verify(world.token(names[0]))
     assert refused.value.retry_after == CROWD_PATIENCE
     assert not refused.value.condemns_token
+
+
+def test_whoever_begins_a_fetch_in_a_crowd_is_held_no_longer_than_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each invented name begins a fetch of its own: none holds a worker for as long as that takes."""
+    monkeypatch.setattr(shared_fetch, "CROWD_PATIENCE", 0.01)
+    guard = world.guard()
+    for _ in range(MAX_PATIENT_WAITERS):
+        patient: Any = guard.decide(SampleRequest("GET", "/", world.token(world.name("slow"))))
+        next(patient)
+        patient.close()
+    world.gate.clear()
+
+    assert code_of(guard, world.token(world.name("another"))) == "key_unknown"
+
+    assert world.arrived.acquire(timeout=SOON)
+    world.gate.set()
+    landed()
 
 
 def test_whoever_waits_for_a_proven_issuer_is_patient(world: World) -> None:

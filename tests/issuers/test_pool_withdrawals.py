@@ -12,11 +12,13 @@ import httpx
 import pytest
 
 from jwt_middleware import (
+    ConfigurationError,
     Issuer,
 )
 from jwt_middleware.guard.explain import SampleRequest
+from jwt_middleware.issuers import admitted_pool, trusted
 from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
-from jwt_middleware.testing import Clock
+from jwt_middleware.testing import Clock, KeyPair
 from tests.issuers.pool_world import World, code_of, full
 from tests.keys.publisher import SOON
 
@@ -221,3 +223,57 @@ def test_fetchers_of_the_same_settings_are_the_same_settings() -> None:
     values = [keys_of(**each) for each in others]
     values += [Issuer("https://a/", audience=None, fetcher=each).key_settings for each in kept]
     assert len(set(values)) == len(values)
+
+
+def static_rule(published: list[KeyPair]) -> Callable[[str], Issuer]:
+    """Return a rule that knows the keys of its issuers by itself."""
+    return lambda name: Issuer(
+        name, audience="api", keys={"keys": [each.jwk for each in published]}
+    )
+
+
+def signed(world: World, key: KeyPair) -> str:
+    exp = int(world.clock.now()) + 9_000
+    return key.sign({"iss": "https://a.example", "aud": "api", "sub": "42", "exp": exp})
+
+
+def test_a_key_is_withdrawn_of_keys_that_were_being_made_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule named other keys, and they were not in service yet when the operator spoke."""
+    published = [KeyPair.generate("ES256", "old")]
+    guard = world.guard(static_rule(published))
+    guard.verify(signed(world, published[0]))
+    in_service = next(iter(guard._issuers))
+    published.append(KeyPair.generate("ES256", "new"))
+    world.clock.tick(301)
+    make = trusted.source_of
+
+    def overtaken(*settings: Any) -> Any:
+        made = make(*settings)
+        in_service.keys.distrust("old")
+        return made
+
+    monkeypatch.setattr(admitted_pool, "source_of", overtaken)
+
+    assert code_of(guard, signed(world, published[0])) == "key_unknown"
+    assert code_of(guard, signed(world, published[1])) == "passed"
+
+
+def test_a_key_is_withdrawn_though_older_keys_of_its_issuer_do_not_have_it(world: World) -> None:
+    """A request may still hold the keys of a time before that one was known."""
+    published = [KeyPair.generate("ES256", "old")]
+    guard = world.guard(static_rule(published))
+    guard.verify(signed(world, published[0]))
+    held = next(iter(guard._issuers))
+    published.append(KeyPair.generate("ES256", "new"))
+    world.clock.tick(301)
+    guard.verify(signed(world, published[1]))
+
+    guard.distrust("https://a.example", "new")
+
+    assert code_of(guard, signed(world, published[1])) == "key_unknown"
+    assert code_of(guard, signed(world, published[0])) == "passed"
+    assert held.keys.distrusted.names("new")
+    with pytest.raises(ConfigurationError):
+        guard.distrust("https://a.example", "never")

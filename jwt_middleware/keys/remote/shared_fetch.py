@@ -143,13 +143,11 @@ class Waiter:
     that the key of this token is not published."""
     is_in_crowd: bool = False
     """Whether it waits with many others, for what anybody can invent."""
-    has_old_keys: bool = False
-    """Whether keys that still serve are there, so that it must not wait for long."""
 
     def perform(self, deadline: float) -> "Waited":
         """Wait by blocking; fetch here if nobody else does."""
         if self.fetch.claim():
-            if self.has_old_keys:
+            if self._seconds_left(deadline) < self.fetch.patience:
                 # The fetch may take longer than this waiter waits.
                 self.fetch.fetch_on_thread()
             else:
@@ -188,7 +186,7 @@ def with_old_keys(waiter: Waiter, now: float) -> Waiter | None:
     left = STALE_PATIENCE - (now - waiter.fetch.started_at)
     if left <= 0:
         return None
-    return replace(waiter, patience=min(waiter.patience, left), has_old_keys=True)
+    return replace(waiter, patience=min(waiter.patience, left))
 
 
 def in_crowd(waiter: Waiter, now: float) -> Waiter | None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -273,6 +274,25 @@ async def test_a_callers_own_timeout_fires_while_the_fetch_goes_on(
     publisher.gate.set()
     assert await aoutcome(source, "a") == "found"
     assert publisher.fetches == 1
+
+
+def test_a_blocking_caller_who_begins_a_fetch_is_back_when_its_own_time_is_over(
+    publisher: Publisher, clock: Clock
+) -> None:
+    """The effect is back by its deadline, and by its patience, though it begins the fetch itself."""
+    source = resolver_of(publisher, clock, timeout=30)
+    publisher.hold()
+    waiter = source.plan("a", ES256)
+    assert isinstance(waiter, Waiter)
+
+    late = waiter.perform(time.monotonic() + 0.01)
+
+    assert not late.is_over
+    assert publisher.arrived.wait(SOON)
+    assert threading.get_ident() not in publisher.threads
+    publisher.gate.set()
+    landed()
+    assert outcome(source, "a") == "found"
 
 
 def test_a_fetch_that_never_ends_gives_up_its_place(
