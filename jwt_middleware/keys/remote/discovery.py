@@ -55,7 +55,9 @@ class Location:
         name, url = next((row for row in places.items() if row[1] is not None), ("issuer", None))
         check_url(name, url, allow_http=options.allow_http)
         if len(url or "") > MAX_URL_LENGTH:
-            raise ConfigurationError(f"{name}= must not be longer than {MAX_URL_LENGTH:,} characters")
+            raise ConfigurationError(
+                f"{name}= must not be longer than {MAX_URL_LENGTH:,} characters: shorten it"
+            )
         self._fixed = jwks_uri
         self._issuer = issuer or ""
         self._base = discovery or self._issuer

@@ -121,7 +121,7 @@ class Fetches:
         return None if self.under_way(now) is not None else self._begin_or_none(now, "refresh")
 
     def for_replaced_kid(self, now: float) -> SharedFetch | None:
-        """Returns a new fetch after a bad signature with a known key id, if the options allow it."""
+        """Returns a new fetch after a bad signature with a known key id, if it is allowed."""
         if self.under_way(now) is not None or not self._limits.take_replaced_kid(now):
             return None
         return self._begin_or_none(now, "replaced kid")
