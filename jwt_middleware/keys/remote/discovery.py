@@ -56,7 +56,7 @@ class Location:
         check_url(name, url, allow_http=options.allow_http)
         if len(url or "") > MAX_URL_LENGTH:
             raise ConfigurationError(
-                f"{name}= must not be longer than {MAX_URL_LENGTH:,} characters: shorten it"
+                f"{name}= must not be longer than {MAX_URL_LENGTH:,} characters"
             )
         self._fixed = jwks_uri
         self._issuer = issuer or ""

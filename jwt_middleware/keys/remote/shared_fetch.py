@@ -99,7 +99,7 @@ class SharedFetch:
     def fetch_on_thread(self) -> None:
         """Fetches on a short-lived daemon thread, which does not delay the interpreter's exit."""
         if not self._start_thread():
-            # Threads can be forbidden or used up, so the caller fetches itself and blocks meanwhile.
+            # Threads can be forbidden or used up, so the caller fetches itself, even if it blocks.
             self.fetch_here()
 
     def fetch_in_background(self) -> bool:
@@ -164,8 +164,8 @@ class Waiter:
         if self.fetch.claim():
             self.fetch.fetch_on_thread()
         try:
-            # Cancelling the wrapper also cancels its future, which a RUNNING future ignores, so that
-            # a client that disconnects does not affect the others.
+            # Cancelling the wrapper also cancels its future, which a RUNNING future ignores, so a
+            # client that disconnects does not affect the others.
             async with asyncio.timeout(self._seconds_left(deadline)):
                 await asyncio.wrap_future(self.fetch.future)
         except TimeoutError:
