@@ -1,4 +1,4 @@
-"""What memory could not answer, and the two drivers that go and ask.
+"""Effects that fill gaps in memory, and the two drivers that perform them.
 
 The judge is a plain function. Where it lacks something it returns a :class:`Gap`: the slot it wants
 filled and the effect that would fill it. ``run`` performs effects by blocking, ``arun`` by
@@ -24,7 +24,7 @@ REQUEST_PATIENCE = 12.0
 
 
 class Effect(Protocol):
-    """Something that only the outside can tell.
+    """An operation that gets an answer from outside the process.
 
     Both methods return the answer, and never raise: a failure is an answer too. Whatever they wait
     for, they are back by the deadline, an instant of ``time.monotonic``.
@@ -58,7 +58,7 @@ class Answers:
         self._by_slot: dict[Slot[Any], object] = {}
 
     def get(self, slot: Slot[T]) -> T | None:
-        """Return the answer in a slot; ``None`` where nobody has asked yet."""
+        """Returns the answer in a slot; ``None`` if its effect was not performed yet."""
         return cast("T | None", self._by_slot.get(slot))
 
     def put(self, slot: Slot[T], answer: T) -> None:

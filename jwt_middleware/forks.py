@@ -21,7 +21,7 @@ class Forkable(Protocol):
 TinyLock = threading.Lock
 """Held for microseconds, never over a fetch, a parse or an observer.
 
-Whoever has one renews it after a fork, see :func:`renew_after_fork`.
+An object with such a lock renews it after a fork, see :func:`renew_after_fork`.
 """
 
 _forkables: "WeakSet[Forkable]" = WeakSet()

@@ -1,8 +1,8 @@
-"""Whose token it is: from memory where that still stands, else by verifying it.
+"""Authenticates a token: returns the cached principal while it is valid, otherwise verifies it.
 
-A token that was verified before answers at once only if the key set is still the very object that
-it was verified with, and younger than its soft age, and the token has not expired. Otherwise the
-key is asked for again; if it is the same key object, nothing needs to be verified a second time.
+A cached principal is returned at once only if the key set is still the object that the token was
+verified with, is younger than its soft age, and the token has not expired. Otherwise the key is
+looked up again. If it is the same key object, the signature is not checked a second time.
 """
 
 from dataclasses import dataclass
@@ -32,20 +32,20 @@ class AwaitedKeys:
 
 @dataclass(frozen=True, slots=True)
 class AwaitKeys:
-    """Waits for the keys of an issuer, and remembers it.
+    """Waits for the keys of an issuer, and stores that issuer.
 
-    Another may be in service under its name afterwards; the token is held against this one.
+    Another issuer may be in service under its name after the wait; the token is checked by this one.
     """
 
     issuer: TrustedIssuer
     waiter: Waiter
 
     def perform(self, deadline: float) -> AwaitedKeys:
-        """Wait by blocking."""
+        """Waits by blocking."""
         return AwaitedKeys(self.issuer, self.waiter.perform(deadline))
 
     async def aperform(self, deadline: float) -> AwaitedKeys:
-        """Wait by awaiting."""
+        """Async version of :meth:`perform`."""
         return AwaitedKeys(self.issuer, await self.waiter.aperform(deadline))
 
 
@@ -56,7 +56,7 @@ BLOCKING = Answers()
 
 
 class Authenticator:
-    """Finds the owners of tokens, and remembers them."""
+    """Finds the principals of tokens, and caches them."""
 
     def __init__(
         self,
@@ -67,8 +67,8 @@ class Authenticator:
         clock: Clock,
     ) -> None:
         """
-        :param issuers: whom we trust.
-        :param tokens: the memory of tokens verified before.
+        :param issuers: the trusted issuers.
+        :param tokens: the cache of verified tokens.
         :param roles: the roles that a role brings with it.
         :param max_token_size: characters that a token may have.
         """
@@ -80,10 +80,10 @@ class Authenticator:
         self._headers = KnownHeaders()
 
     def find(self, token: str, answers: Answers) -> Principal | Gap:
-        """Return who owns a token, or what must be asked to tell.
+        """Returns the principal of a token, or the gap that must be filled first.
 
-        :raises TokenError: if it cannot be trusted.
-        :raises KeysUnavailable: if that cannot be told at the moment.
+        :raises TokenError: if the token cannot be trusted.
+        :raises KeysUnavailable: if the keys cannot be fetched at present.
         """
         entry = self._tokens.get(token)
         if entry is None:
@@ -166,7 +166,7 @@ class Authenticator:
             if awaited is not None:
                 return remote.settle(kid, algorithm, awaited.waited)
             if answers is BLOCKING and not remote.has(kid, algorithm):
-                # Before anything is begun that nobody would then carry out.
+                # Refused before plan() begins a fetch, because no thread would perform it.
                 refuse_to_block("Guard.verify", "Guard.averify")
         plan = issuer.keys.plan(kid, algorithm)
         return Gap(KEYS, AwaitKeys(issuer, plan)) if isinstance(plan, Waiter) else plan

@@ -1,4 +1,4 @@
-"""One issuer in service: what its tokens must say, and the keys that vouch for them."""
+"""One issuer in service: the checks of its tokens, and the keys that verify them."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -58,14 +58,14 @@ class TrustedIssuer:
     def check_header(self, header: Header) -> Algorithm:
         """Return the algorithm that the header names.
 
-        :raises AlgorithmNotAllowed: if it is none of this issuer's (RFC 8725 §3.1).
-        :raises TypeNotAllowed: if ``typ`` is none of this issuer's (RFC 8725 §3.11).
+        :raises AlgorithmNotAllowed: if the issuer does not allow it (RFC 8725 §3.1).
+        :raises TypeNotAllowed: if the issuer does not allow ``typ`` (RFC 8725 §3.11).
         """
         algorithm = self.algorithms.get(header.alg)
         if algorithm is None:
-            raise AlgorithmNotAllowed(f"alg is none of {sorted(self.algorithms)}")
+            raise AlgorithmNotAllowed(f"alg must be one of {sorted(self.algorithms)}")
         if header.typ not in self.issuer.token_types:
-            raise TypeNotAllowed("typ is none of those configured")
+            raise TypeNotAllowed("typ must be one of those configured")
         return algorithm
 
     def _check_all(self, claims: Mapping[str, Any], now: float) -> None:
@@ -165,7 +165,7 @@ def tenant_of(claims: Mapping[str, Any]) -> str:
     """Return the tenant that a token names.
 
     :raises ClaimMissing: if it names none.
-    :raises ClaimInvalid: if it is no tenant's id, or a second claim differs from ``tid`` by case
+    :raises ClaimInvalid: if it is not a tenant's id, or a second claim differs from ``tid`` by case
         alone, so that another reader could take that for the tenant.
     """
     named = [name for name in claims if name.lower() == "tid"]
