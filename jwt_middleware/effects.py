@@ -31,11 +31,11 @@ class Effect(Protocol):
     """
 
     def perform(self, deadline: float) -> object:
-        """Ask by blocking, and return the answer."""
+        """Gets the answer by blocking."""
         ...
 
     async def aperform(self, deadline: float) -> object:
-        """Ask by awaiting, and return the answer. Runs on asyncio only."""
+        """Async version of :meth:`perform`. It runs on asyncio only."""
         ...
 
 
@@ -50,7 +50,7 @@ class Slot(Generic[T]):
 
 
 class Answers:
-    """What effects have told so far, by slot."""
+    """The answers of effects so far, by slot."""
 
     __slots__ = ("_by_slot",)
 
@@ -62,7 +62,7 @@ class Answers:
         return cast("T | None", self._by_slot.get(slot))
 
     def put(self, slot: Slot[T], answer: T) -> None:
-        """Fill a slot."""
+        """Stores the answer of a slot."""
         self._by_slot[slot] = answer
 
 

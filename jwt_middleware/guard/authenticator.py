@@ -34,7 +34,7 @@ class AwaitedKeys:
 class AwaitKeys:
     """Waits for the keys of an issuer, and stores that issuer.
 
-    Another issuer may be in service under its name after the wait; the token is checked by this one.
+    Another issuer may have its name after the wait; the token is checked by this one.
     """
 
     issuer: TrustedIssuer
@@ -101,7 +101,7 @@ class Authenticator:
         return self._renewed(token, entry, answers)
 
     def _renewed(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
-        """Ask for the key of a known token again; the same key object needs no second check."""
+        """Looks the key of a cached token up again; the same key object needs no second check."""
         issuer: TrustedIssuer = entry.issuer
         awaited = answers.get(KEYS)
         if awaited is None and not self._issuers.still_trusts(issuer):
@@ -149,7 +149,7 @@ class Authenticator:
         principal = issuer.principal(
             claims, self._roles.expand, is_one_of_several=self._issuers.has_several
         )
-        # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
+        # A set that was replaced meanwhile may not hold this key, so the token is not cached then.
         if is_in_service and snapshot is not None and snapshot is issuer.current.snapshot:
             entry = issuer.entry(principal, key, algorithm, header.kid, snapshot)
             entry.claims_weight = claims_weight(compact.payload, principal)
@@ -159,7 +159,7 @@ class Authenticator:
     def _keys(
         self, issuer: TrustedIssuer, kid: str | None, algorithm: Algorithm, answers: Answers
     ) -> Keys | Gap:
-        """Return the keys to try; what is to be waited for first is asked for once a token."""
+        """Returns the keys to try, or the gap to fill first; there is one wait for each token."""
         remote = issuer.remote
         if remote is not None:
             awaited = answers.get(KEYS)
@@ -172,19 +172,19 @@ class Authenticator:
         return Gap(KEYS, AwaitKeys(issuer, plan)) if isinstance(plan, Waiter) else plan
 
     def seconds_left(self, principal: Principal) -> float:
-        """Return how long the token of a principal is still valid, leeway included.
+        """Returns how long the token of a principal is still valid, leeway included.
 
-        :raises KeysUnavailable: if the rule that admitted its issuer cannot tell.
+        :raises KeysUnavailable: if the rule that admitted its issuer fails.
         """
         policy = self._issuers.choose(principal.claims).policy
         return max(0.0, policy.valid_until(principal) - self._clock.now())
 
     def forget(self) -> None:
-        """Forget every token."""
+        """Forgets every cached token."""
         self._tokens.clear()
 
 
 def _fresh(entry: Entry) -> Principal:
-    """Return the principal for one request, which may change its typed claims."""
+    """Returns the principal for one request, which may change its typed claims."""
     issuer: TrustedIssuer = entry.issuer
     return issuer.with_own_claims(entry.principal)

@@ -40,13 +40,13 @@ class Entry:
     algorithm: Algorithm
     kid: str | None
     snapshot: object
-    """The very key set it was verified with."""
+    """The key set object that it was verified with."""
     soft_at: float
     """The monotonic instant from which the key set must be consulted."""
     valid_until: float
     """``exp`` and the leeway, in POSIX seconds; infinite for a token without ``exp``."""
     is_shared: bool = True
-    """Whether several requests may see the very principal."""
+    """Whether several requests may share the principal object."""
     was_used: bool = False
     unquestioned_until: float = -math.inf
     """POSIX time until which the entry is valid without a look-up: until the token expires, or the
@@ -56,7 +56,7 @@ class Entry:
 
 
 class TokenCache:
-    """A bounded memory of verified tokens, keyed by their whole text."""
+    """A bounded cache of verified tokens, keyed by their whole text."""
 
     def __init__(self, max_entries: int, max_bytes: int) -> None:
         self._max_entries = max_entries
@@ -73,11 +73,11 @@ class TokenCache:
 
     @property
     def bytes(self) -> int:
-        """What the entries weigh, estimated."""
+        """The estimated size of the entries."""
         return self._bytes
 
     def put(self, token: str, entry: Entry) -> None:
-        """Remember a token, or replace what is remembered of it."""
+        """Caches a token, or replaces its entry."""
         if not self._max_entries or (weight := _weight(token, entry)) > self._max_bytes:
             return
         with self._lock:
@@ -98,7 +98,7 @@ class TokenCache:
             self._queue = deque(text for text in self._queue if text in self._entries)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forgets every token."""
         with self._lock:
             self._entries.clear()
             self._queue.clear()
