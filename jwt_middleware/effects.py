@@ -72,7 +72,7 @@ NO_ANSWERS = Answers()
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The first thing that memory could not answer, and the effect that would."""
+    """The first answer that is missing, and the effect that would get it."""
 
     slot: Slot[Any]
     effect: Effect
@@ -85,9 +85,9 @@ Steps = Generator[Effect, object, Outcome]
 
 
 def ask(judge: Callable[[Answers], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
-    """Have each gap filled and judge again. Decides nothing.
+    """Fills each gap and calls ``judge`` again. It decides nothing itself.
 
-    :param gap: what ``judge`` said when there were no answers yet.
+    :param gap: what ``judge`` returned without any answers.
     """
     answers = Answers()
     while isinstance(gap, Gap):
@@ -135,7 +135,7 @@ def _check_asyncio() -> None:
 
 
 def loop_is_running() -> bool:
-    """Return whether the current thread runs an event loop."""
+    """Returns whether the current thread runs an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -144,7 +144,7 @@ def loop_is_running() -> bool:
 
 
 def refuse_to_block(call: str, instead: str) -> None:
-    """Raise if the current thread runs an event loop, which ``call`` would stall.
+    """Raises if the current thread runs an event loop, which ``call`` would block.
 
     :raises ConfigurationError: naming the awaitable twin to use.
     """

@@ -33,7 +33,7 @@ class Registry:
     ) -> None:
         """
         :param forget: called with each admitted issuer that is not in service any more.
-        :raises ConfigurationError: if there is no issuer, a name twice, or one without a name
+        :raises ConfigurationError: for an empty list, a name twice, or one without a name
             among several.
         """
         chosen = tuple(issuers)
@@ -71,7 +71,7 @@ class Registry:
     def named(self, name: str | None) -> TrustedIssuer:
         """Returns the issuer of that name.
 
-        :raises KeyError: if there is no such issuer.
+        :raises KeyError: if the guard has no such issuer.
         :raises KeysUnavailable: if the rule that may admit it fails.
         """
         issuer = self._by_name.get(name)
@@ -84,7 +84,7 @@ class Registry:
     def choose(self, claims: Mapping[str, Any]) -> TrustedIssuer:
         """Returns the issuer that a token names in ``iss``; the match is exact.
 
-        :raises ClaimMissing: if there is no ``iss``.
+        :raises ClaimMissing: if ``iss`` is missing.
         :raises ClaimInvalid: if ``iss`` is not text.
         :raises IssuerUntrusted: if the issuer is not trusted.
         :raises KeysUnavailable: if the rule that may admit it fails.
@@ -136,7 +136,7 @@ class Registry:
     def distrust(self, name: str | None, kid: str | None) -> None:
         """Withdraws one key of an issuer, or all keys, permanently.
 
-        :raises KeyError: if there is no issuer of that name.
+        :raises KeyError: if the guard has no issuer of that name.
         :raises KeysUnavailable: if the rule that may admit it fails.
         :raises ConfigurationError: if there is nothing to withdraw.
         """

@@ -132,7 +132,7 @@ class CurrentSet(Generic[SnapshotT]):
 
 
 def state_of(snapshot: Snapshot | None, now: float, wall: float) -> State:
-    """Returns the state of a key set; ``empty`` if there is no set."""
+    """Returns the state of a key set; ``empty`` without one."""
     return "empty" if snapshot is None else snapshot.state(now, wall)
 
 

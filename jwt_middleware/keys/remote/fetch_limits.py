@@ -14,7 +14,7 @@ from jwt_middleware.keys.remote.rate_limits import Backoff, RateLimit, UnknownKi
 MAX_REMOVED_KIDS = 100
 
 Cause = Literal["paused", "asked before", "over budget", "too many waiting"]
-"""Why there is no fetch."""
+"""Why a fetch is not begun."""
 
 UnknownKidReason = Literal["unknown kid", "vanished kid"]
 

@@ -76,7 +76,7 @@ class Fetcher(Protocol):
 
         It is called from several threads, each time with another request.
 
-        :raises Exception: any exception, if there is no response.
+        :raises Exception: any exception, for lack of a response.
         """
         ...
 

@@ -385,7 +385,7 @@ class JWKSResolver:
         return self._held.health(is_fetching=self._fetches.current is not None)
 
     def export(self) -> dict[str, Any] | None:
-        """Returns the set as JSON values, for ``seed``; ``None`` if there is no set."""
+        """Returns the set as JSON values, for ``seed``; ``None`` without one."""
         snapshot = self.current.snapshot
         return None if snapshot is None else export(snapshot, self._clock, self.distrusted)
 
