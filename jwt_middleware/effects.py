@@ -1,4 +1,4 @@
-"""What memory could not answer, and the two drivers that go and ask.
+"""Effects that fill gaps in memory, and the two drivers that perform them.
 
 The judge is a plain function. Where it lacks something it returns a :class:`Gap`: the slot it wants
 filled and the effect that would fill it. ``run`` performs effects by blocking, ``arun`` by
@@ -24,18 +24,18 @@ REQUEST_PATIENCE = 12.0
 
 
 class Effect(Protocol):
-    """Something that only the outside can tell.
+    """An operation that gets an answer from outside the process.
 
     Both methods return the answer, and never raise: a failure is an answer too. Whatever they wait
     for, they are back by the deadline, an instant of ``time.monotonic``.
     """
 
     def perform(self, deadline: float) -> object:
-        """Ask by blocking, and return the answer."""
+        """Gets the answer by blocking."""
         ...
 
     async def aperform(self, deadline: float) -> object:
-        """Ask by awaiting, and return the answer. Runs on asyncio only."""
+        """Async version of :meth:`perform`. It runs on asyncio only."""
         ...
 
 
@@ -50,7 +50,7 @@ class Slot(Generic[T]):
 
 
 class Answers:
-    """What effects have told so far, by slot."""
+    """The answers of effects so far, by slot."""
 
     __slots__ = ("_by_slot",)
 
@@ -58,11 +58,11 @@ class Answers:
         self._by_slot: dict[Slot[Any], object] = {}
 
     def get(self, slot: Slot[T]) -> T | None:
-        """Return the answer in a slot; ``None`` where nobody has asked yet."""
+        """Returns the answer in a slot; ``None`` if its effect was not performed yet."""
         return cast("T | None", self._by_slot.get(slot))
 
     def put(self, slot: Slot[T], answer: T) -> None:
-        """Fill a slot."""
+        """Stores the answer of a slot."""
         self._by_slot[slot] = answer
 
 
@@ -72,7 +72,7 @@ NO_ANSWERS = Answers()
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The first thing that memory could not answer, and the effect that would."""
+    """The first answer that is missing, and the effect that would get it."""
 
     slot: Slot[Any]
     effect: Effect
@@ -85,9 +85,9 @@ Steps = Generator[Effect, object, Outcome]
 
 
 def ask(judge: Callable[[Answers], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
-    """Have each gap filled and judge again. Decides nothing.
+    """Fills each gap and calls ``judge`` again. It decides nothing itself.
 
-    :param gap: what ``judge`` said when there were no answers yet.
+    :param gap: what ``judge`` returned without any answers.
     """
     answers = Answers()
     while isinstance(gap, Gap):
@@ -135,7 +135,7 @@ def _check_asyncio() -> None:
 
 
 def loop_is_running() -> bool:
-    """Return whether the current thread runs an event loop."""
+    """Returns whether the current thread runs an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -144,7 +144,7 @@ def loop_is_running() -> bool:
 
 
 def refuse_to_block(call: str, instead: str) -> None:
-    """Raise if the current thread runs an event loop, which ``call`` would stall.
+    """Raises if the current thread runs an event loop, which ``call`` would block.
 
     :raises ConfigurationError: naming the awaitable twin to use.
     """

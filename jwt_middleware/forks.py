@@ -14,14 +14,14 @@ class Forkable(Protocol):
     """Something with a lock, or with work under way."""
 
     def after_fork(self) -> None:
-        """Start over in a forked child, keeping what is known."""
+        """Resets locks and work under way in a forked child."""
         ...
 
 
 TinyLock = threading.Lock
 """Held for microseconds, never over a fetch, a parse or an observer.
 
-Whoever has one renews it after a fork, see :func:`renew_after_fork`.
+An object with such a lock renews it after a fork, see :func:`renew_after_fork`.
 """
 
 _forkables: "WeakSet[Forkable]" = WeakSet()

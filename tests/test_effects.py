@@ -57,8 +57,8 @@ def test_blocking_fetches_here_and_awaiting_on_a_thread() -> None:
     """Whoever claims a fetch has it carried out: on a thread of its own only beside an event loop."""
     here, beside = list[str](), list[str]()
 
-    assert run(asking(waiter(fetch(here)))) == [True]
-    assert by_awaiting(asking(waiter(fetch(beside)))) == [True]
+    assert run(asking(waiter(fetch(here), 10))) == [True]
+    assert by_awaiting(asking(waiter(fetch(beside), 10))) == [True]
     assert here == [threading.current_thread().name]
     assert beside == ["jwt_middleware.keys"]
 

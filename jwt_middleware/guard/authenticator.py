@@ -1,8 +1,8 @@
-"""Whose token it is: from memory where that still stands, else by verifying it.
+"""Authenticates a token: returns the cached principal while it is valid, otherwise verifies it.
 
-A token that was verified before answers at once only if the key set is still the very object that
-it was verified with, and younger than its soft age, and the token has not expired. Otherwise the
-key is asked for again; if it is the same key object, nothing needs to be verified a second time.
+A cached principal is returned at once only if the key set is still the object that the token was
+verified with, is younger than its soft age, and the token has not expired. Otherwise the key is
+looked up again. If it is the same key object, the signature is not checked a second time.
 """
 
 from dataclasses import dataclass
@@ -32,20 +32,20 @@ class AwaitedKeys:
 
 @dataclass(frozen=True, slots=True)
 class AwaitKeys:
-    """Waits for the keys of an issuer, and remembers it.
+    """Waits for the keys of an issuer, and stores that issuer.
 
-    Another may be in service under its name afterwards; the token is held against this one.
+    Another issuer may have its name after the wait; the token is checked by this one.
     """
 
     issuer: TrustedIssuer
     waiter: Waiter
 
     def perform(self, deadline: float) -> AwaitedKeys:
-        """Wait by blocking."""
+        """Waits by blocking."""
         return AwaitedKeys(self.issuer, self.waiter.perform(deadline))
 
     async def aperform(self, deadline: float) -> AwaitedKeys:
-        """Wait by awaiting."""
+        """Async version of :meth:`perform`."""
         return AwaitedKeys(self.issuer, await self.waiter.aperform(deadline))
 
 
@@ -56,7 +56,7 @@ BLOCKING = Answers()
 
 
 class Authenticator:
-    """Finds the owners of tokens, and remembers them."""
+    """Finds the principals of tokens, and caches them."""
 
     def __init__(
         self,
@@ -67,8 +67,8 @@ class Authenticator:
         clock: Clock,
     ) -> None:
         """
-        :param issuers: whom we trust.
-        :param tokens: the memory of tokens verified before.
+        :param issuers: the trusted issuers.
+        :param tokens: the cache of verified tokens.
         :param roles: the roles that a role brings with it.
         :param max_token_size: characters that a token may have.
         """
@@ -80,10 +80,10 @@ class Authenticator:
         self._headers = KnownHeaders()
 
     def find(self, token: str, answers: Answers) -> Principal | Gap:
-        """Return who owns a token, or what must be asked to tell.
+        """Returns the principal of a token, or the gap that must be filled first.
 
-        :raises TokenError: if it cannot be trusted.
-        :raises KeysUnavailable: if that cannot be told at the moment.
+        :raises TokenError: if the token cannot be trusted.
+        :raises KeysUnavailable: if the keys cannot be fetched at present.
         """
         entry = self._tokens.get(token)
         if entry is None:
@@ -101,7 +101,7 @@ class Authenticator:
         return self._renewed(token, entry, answers)
 
     def _renewed(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
-        """Ask for the key of a known token again; the same key object needs no second check."""
+        """Looks the key of a cached token up again; the same key object needs no second check."""
         issuer: TrustedIssuer = entry.issuer
         awaited = answers.get(KEYS)
         if awaited is None and not self._issuers.still_trusts(issuer):
@@ -149,7 +149,7 @@ class Authenticator:
         principal = issuer.principal(
             claims, self._roles.expand, is_one_of_several=self._issuers.has_several
         )
-        # A set that was exchanged meanwhile may not hold this key: then it is verified once more.
+        # A set that was replaced meanwhile may not hold this key, so the token is not cached then.
         if is_in_service and snapshot is not None and snapshot is issuer.current.snapshot:
             entry = issuer.entry(principal, key, algorithm, header.kid, snapshot)
             entry.claims_weight = claims_weight(compact.payload, principal)
@@ -159,32 +159,32 @@ class Authenticator:
     def _keys(
         self, issuer: TrustedIssuer, kid: str | None, algorithm: Algorithm, answers: Answers
     ) -> Keys | Gap:
-        """Return the keys to try; what is to be waited for first is asked for once a token."""
+        """Returns the keys to try, or the gap to fill first; there is one wait for each token."""
         remote = issuer.remote
         if remote is not None:
             awaited = answers.get(KEYS)
             if awaited is not None:
                 return remote.settle(kid, algorithm, awaited.waited)
             if answers is BLOCKING and not remote.has(kid, algorithm):
-                # Before anything is begun that nobody would then carry out.
+                # Refused before plan() begins a fetch, because no thread would perform it.
                 refuse_to_block("Guard.verify", "Guard.averify")
         plan = issuer.keys.plan(kid, algorithm)
         return Gap(KEYS, AwaitKeys(issuer, plan)) if isinstance(plan, Waiter) else plan
 
     def seconds_left(self, principal: Principal) -> float:
-        """Return how long the token of a principal is still valid, leeway included.
+        """Returns how long the token of a principal is still valid, leeway included.
 
-        :raises KeysUnavailable: if the rule that admitted its issuer cannot tell.
+        :raises KeysUnavailable: if the rule that admitted its issuer fails.
         """
         policy = self._issuers.choose(principal.claims).policy
         return max(0.0, policy.valid_until(principal) - self._clock.now())
 
     def forget(self) -> None:
-        """Forget every token."""
+        """Forgets every cached token."""
         self._tokens.clear()
 
 
 def _fresh(entry: Entry) -> Principal:
-    """Return the principal for one request, which may change its typed claims."""
+    """Returns the principal for one request, which may change its typed claims."""
     issuer: TrustedIssuer = entry.issuer
     return issuer.with_own_claims(entry.principal)

@@ -1,10 +1,9 @@
-"""Issuers that a rule admits: asked for when a token names them, and dropped when others need room.
+"""The issuers that a rule admits when a token names them. They are dropped when others need room.
 
-A name that the rule refuses leaves nothing behind. A name that it admits costs a place, a key set
-and perhaps a fetch, and anybody can write it into a token. So issuers are told apart by whether a
-token of theirs was ever good: those are proven. The others share a few places and a small budget of
-fetches, whatever names they have and however often they come back; nothing that they spend belongs
-to a proven issuer.
+A name that the rule refuses is not stored. A name that it admits costs a place, a key set and
+perhaps a fetch, and any client can write it into a token. So an issuer is proven only when a token
+of it was verified. The others share a few places and a small budget of fetches, whatever their
+names and however often they return, so that they use up nothing of a proven issuer.
 """
 
 import logging
@@ -34,12 +33,12 @@ from jwt_middleware.keys.source import KeySource, RemoteKeySource
 
 _log = logging.getLogger("jwt_middleware")
 
-# Issuers that lost their place and were proven before: each has a budget of its own, which outlives
-# its keys. A name is an address; what is longer is not remembered.
+# The most proven issuers to remember that lost their place. Each has a budget of its own, which
+# outlives its keys. Longer names are not remembered.
 MAX_RETURNING = 10_000
 MAX_NAME_LENGTH = 512
 
-# A rule that fails may do so for every token, and anybody can send those.
+# The log is limited, because a rule may fail for every token, and any client can send tokens.
 LOG_BURST = 10
 LOG_INTERVAL = 60.0
 
@@ -54,7 +53,7 @@ class AdmittedPool:
         observers: tuple[Observer, ...],
         forget: Callable[[TrustedIssuer], None],
     ) -> None:
-        """:param forget: told of an issuer that is no longer in service."""
+        """:param forget: called with each issuer that is not in service any more."""
         self._policy = policy
         self._clock = clock
         self._observers = observers
@@ -65,14 +64,14 @@ class AdmittedPool:
         self._log_budget = RateLimit(LOG_BURST, LOG_INTERVAL, now)
         self._is_closed = False
         self._issuers: OrderedDict[str, TrustedIssuer] = OrderedDict()
-        """By name; of those that have shown a good token, the latest to do so stands last."""
+        """The issuers by name. The proven issuer with the latest verified token is last."""
         self._proven: set[str] = set()
         self._returning: OrderedDict[str, RateLimit] = OrderedDict()
-        """What the tokens may cost of issuers that were proven before and have no place."""
+        """The budgets of issuers that were proven before and have no place."""
         self._withdrawn = dict[str, Distrusted]()
-        """What an operator has withdrawn, by the name of the issuer, in service or not."""
-        # An issuer may lose its place while requests still wait for its keys. As long as anybody
-        # holds them they are found here, and all keys of one name share what was withdrawn.
+        """The keys that an operator has withdrawn, by the issuer's name, in service or not."""
+        # The dictionaries are weak because an issuer may lose its place while requests still wait
+        # for its keys. Its sources stay here until then, and those of one name share a Distrusted.
         self._sources: WeakValueDictionary[object, KeySource] = WeakValueDictionary()
         self._distrusted: WeakValueDictionary[str, Distrusted] = WeakValueDictionary()
         self._names: WeakKeyDictionary[KeySource, str] = WeakKeyDictionary()
@@ -81,14 +80,14 @@ class AdmittedPool:
         renew_after_fork(self)
 
     def in_service(self) -> list[TrustedIssuer]:
-        """Return the issuers in service."""
+        """Returns the issuers in service."""
         with self._lock:
             return list(self._issuers.values())
 
     def get(self, name: str) -> TrustedIssuer | None:
-        """Return the issuer of that name; ``None`` if the rule does not admit it.
+        """Returns the issuer of that name; ``None`` if the rule does not admit it.
 
-        :raises KeysUnavailable: if the rule cannot tell, or this is closed.
+        :raises KeysUnavailable: if the rule fails, or the pool is closed.
         """
         known = self._issuers.get(name)
         if known is not None and self._is_recent(known):
@@ -103,7 +102,8 @@ class AdmittedPool:
         return self._exchange(name, known, made)
 
     def _is_recent(self, known: TrustedIssuer) -> bool:
-        # The greater of both ages counts: for so long an issuer is trusted that no longer is one.
+        # The greater of both ages counts, because an issuer that the rule now refuses is still
+        # trusted for this time.
         return (
             self._clock.monotonic() < known.admitted_until
             and self._clock.now() < known.admitted_before
@@ -115,7 +115,7 @@ class AdmittedPool:
             return None
         if not isinstance(settings, Issuer):
             raise TypeError("the rule returned neither an Issuer nor None")
-        # To trust one name with the keys of another is what nobody means.
+        # Another name is refused, because it would be trusted with the keys of this one.
         if settings.issuer != name or settings.aliases:
             raise ValueError("the rule returned an Issuer of another name")
         return settings.admitted_with(self._policy.grants)
@@ -128,7 +128,7 @@ class AdmittedPool:
         return known
 
     def _source(self, settings: Issuer) -> KeySource:
-        """Return the keys of an issuer; two who ask at once get the same."""
+        """Returns the key source of an issuer; simultaneous callers get the same one."""
         with self._lock:
             kept = self._sources.get(settings.key_settings)
             distrusted = self._distrusted_of(settings.issuer or "")
@@ -146,7 +146,7 @@ class AdmittedPool:
         return kept
 
     def _distrusted_of(self, name: str) -> Distrusted:
-        """Return what was withdrawn of an issuer, one object for all keys of that name."""
+        """Returns the withdrawn keys of an issuer, one object for all sources of that name."""
         distrusted = self._withdrawn.get(name) or self._distrusted.get(name) or Distrusted()
         return self._distrusted.setdefault(name, distrusted)
 
@@ -161,7 +161,7 @@ class AdmittedPool:
     def _exchange(
         self, name: str, known: TrustedIssuer | None, made: TrustedIssuer | None
     ) -> TrustedIssuer | None:
-        """Put what the rule said in the place of what was known, unless another was faster."""
+        """Replaces the known issuer by the rule's result, unless another thread was faster."""
         gone: list[TrustedIssuer] = []
         with self._lock:
             current = self._issuers.get(name)
@@ -177,7 +177,7 @@ class AdmittedPool:
         for each in gone:
             self._forget(each)
         if is_refused and made is not None:
-            # Closed while the rule made up its mind: nothing of it stays open.
+            # The pool was closed while the rule was running, so its new source is closed as well.
             _close(made.keys)
             raise KeysUnavailable("the guard is closed")
         return made
@@ -185,7 +185,7 @@ class AdmittedPool:
     def _put(
         self, name: str, current: TrustedIssuer | None, made: TrustedIssuer
     ) -> list[TrustedIssuer]:
-        """Have an issuer in service; return those of which there may be tokens to forget."""
+        """Puts an issuer into service; returns the issuers whose cached tokens must go."""
         made.admitted_until = self._clock.monotonic() + self._policy.readmit_after
         made.admitted_before = self._clock.now() + self._policy.readmit_after
         self._issuers[name] = made
@@ -196,12 +196,12 @@ class AdmittedPool:
     def _make_room(self, newest: str) -> list[TrustedIssuer]:
         if len(self._issuers) <= self._policy.most:
             return []
-        # Without one the newest has no place until a token of it was good. A request that waits for
-        # its keys holds them meanwhile.
+        # If no unproven issuer is idle, the newest gets a place only after a token of it was
+        # verified. A request that waits for its keys keeps them until then.
         return self._retire(self._unproven_and_idle(newest) or newest)
 
     def _unproven_and_idle(self, keep: str) -> str | None:
-        """Return an issuer that may go first: anybody can write a name, but not a good token."""
+        """Returns an issuer to drop first: any client can write a name, but not a valid token."""
         for name, issuer in self._issuers.items():
             if name == keep or name in self._proven or issuer.keys.health().is_fetching:
                 continue
@@ -209,17 +209,17 @@ class AdmittedPool:
         return None
 
     def _retire(self, name: str) -> list[TrustedIssuer]:
-        """Take an issuer out of service; return it if there may be tokens to forget."""
+        """Takes an issuer out of service; returns it if there may be cached tokens of it."""
         issuer = self._issuers.pop(name)
         if name not in self._proven:
-            # No token of it was ever good, and to look for one would cost whoever comes next.
+            # No token of it was verified, so a search of the cache would only delay a request.
             return []
         self._proven.discard(name)
         self._remember(name, self._shares.get(issuer.keys))
         return [issuer]
 
     def _remember(self, name: str, share: PoolShare | None) -> None:
-        """Remember that an issuer was proven, and give it a budget that outlives its keys."""
+        """Records that an issuer was proven, with a budget that outlives its keys."""
         now = self._clock.monotonic()
         limit = self._returning.get(name) or RateLimit(RETURNING_BURST, RETURNING_INTERVAL, now)
         if share is not None:
@@ -232,9 +232,9 @@ class AdmittedPool:
             self._returning.popitem(last=False)
 
     def proved(self, issuer: TrustedIssuer) -> bool:
-        """Take note of a good token: its issuer keeps its place the longest.
+        """Records a verified token: its issuer is now the last to lose its place.
 
-        :return: whether it is in service.
+        :return: whether the issuer is in service.
         """
         name = issuer.name or ""
         gone: list[TrustedIssuer] = []
@@ -252,17 +252,18 @@ class AdmittedPool:
         return True
 
     def distrust(self, name: str, kid: str | None) -> bool:
-        """Withdraw a key of an issuer, or all, whether or not it has a place.
+        """Withdraws one key of an issuer, or all keys, whether or not it has a place.
 
-        :return: whether the rule admits it.
-        :raises KeysUnavailable: if the rule cannot tell.
+        :return: whether the rule admits the issuer.
+        :raises KeysUnavailable: if the rule fails.
         :raises ConfigurationError: if there is nothing to withdraw.
         """
         issuer = self.get(name)
         if issuer is None:
             return False
         with self._lock:
-            # For good means for good: an issuer without a place is held by nobody else.
+            # Stored here so that the withdrawal is permanent, because nothing else references an
+            # issuer without a place.
             self._withdrawn[name] = issuer.keys.distrusted
         sources = self._sources_of(name)
         holders = [each for each in sources if kid is not None or each.snapshot is not None]
@@ -277,11 +278,11 @@ class AdmittedPool:
             return [source for source, owner in self._names.items() if owner == name]
 
     def open(self) -> None:
-        """Admit again, after :meth:`close`."""
+        """Admits issuers again, after :meth:`close`."""
         self._is_closed = False
 
     def close(self) -> None:
-        """Admit nobody any more, and close what is in service or waited for."""
+        """Stops admitting issuers, and closes the sources in service or waited for."""
         with self._lock:
             self._is_closed = True
             sources = list(self._names)
@@ -292,13 +293,13 @@ class AdmittedPool:
             _close(source)
 
     def after_fork(self) -> None:
-        """Start over in a forked child, with the keys of its parent."""
+        """Creates a new lock in a forked child, which keeps the keys of its parent."""
         self._lock = TinyLock()
 
     def _undecided(self, problem: Exception) -> KeysUnavailable:
-        """Return the refusal for a rule that failed, and log where it did, so and so often.
+        """Returns the refusal for a rule that failed, and logs the place at a limited rate.
 
-        Not its message, which may quote the name that a token carries.
+        The message of the exception is not logged, because it may quote the name in a token.
         """
         kind = type(problem).__name__
         with self._lock:

@@ -1,4 +1,4 @@
-"""Everybody whom one guard trusts. A name that is not here costs nothing."""
+"""The issuers of one guard. A token of any other issuer is refused without a fetch."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -32,15 +32,16 @@ class Registry:
         forget: Callable[[TrustedIssuer], None] = lambda _: None,
     ) -> None:
         """
-        :param forget: told of an admitted issuer that is no longer in service.
-        :raises ConfigurationError: for no issuer, a name twice, an unnamed one among several.
+        :param forget: called with each admitted issuer that is not in service any more.
+        :raises ConfigurationError: for an empty list, a name twice, or one without a name
+            among several.
         """
         chosen = tuple(issuers)
         fixed = [issuer for issuer in chosen if isinstance(issuer, Issuer)]
         rules = [rule for rule in chosen if isinstance(rule, AdmittedIssuers)]
         for issuer in chosen:
             if not isinstance(issuer, Issuer | AdmittedIssuers):
-                raise ConfigurationError(f"issuers: {issuer!r} is no Issuer: write Issuer(...)")
+                raise ConfigurationError(f"issuers: {issuer!r} must be Issuer(...)")
         _check_names(fixed, len(chosen))
         self._fixed = [
             TrustedIssuer(issuer, source_of(issuer, clock, observers)) for issuer in fixed
@@ -54,13 +55,13 @@ class Registry:
         }
         self._pools = [AdmittedPool(rule, clock, observers, forget) for rule in rules]
         self.admits = bool(rules)
-        """Whether a rule may bring more of them into service."""
+        """Whether a rule may admit more issuers."""
         self._unnamed = self._by_name.get(None)
         names = (name for issuer in self._fixed for name in issuer.algorithms)
         self.algorithms = frozenset(ALGORITHMS if rules else names)
-        """Those that any issuer may sign with."""
+        """The algorithms that any issuer may sign with."""
         self.has_several = bool(len(chosen) > 1 or rules or self._templates)
-        """Whether one subject may be two callers."""
+        """Whether one subject may mean two callers, of two issuers."""
 
     def __iter__(self) -> Iterator[TrustedIssuer]:
         yield from self._fixed
@@ -68,10 +69,10 @@ class Registry:
             yield from pool.in_service()
 
     def named(self, name: str | None) -> TrustedIssuer:
-        """Return the issuer of that name.
+        """Returns the issuer of that name.
 
-        :raises KeyError: if there is none.
-        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        :raises KeyError: if the guard has no such issuer.
+        :raises KeysUnavailable: if the rule that may admit it fails.
         """
         issuer = self._by_name.get(name)
         if issuer is None and name is not None:
@@ -81,12 +82,12 @@ class Registry:
         return issuer
 
     def choose(self, claims: Mapping[str, Any]) -> TrustedIssuer:
-        """Return whom a token says it is from; the match is exact.
+        """Returns the issuer that a token names in ``iss``; the match is exact.
 
-        :raises ClaimMissing: if it does not say.
+        :raises ClaimMissing: if ``iss`` is missing.
         :raises ClaimInvalid: if ``iss`` is not text.
-        :raises IssuerUntrusted: if it is nobody whom we trust.
-        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        :raises IssuerUntrusted: if the issuer is not trusted.
+        :raises KeysUnavailable: if the rule that may admit it fails.
         """
         name = claims.get("iss", "")
         if not isinstance(name, str):
@@ -103,7 +104,7 @@ class Registry:
 
     def _find(self, name: str) -> TrustedIssuer | None:
         if name in self._by_name:
-            # The name of a template itself, which no token carries.
+            # The name of a template itself, which is not a valid ``iss``.
             return None
         for template in self._templates:
             if template.covers(name):
@@ -118,25 +119,25 @@ class Registry:
         return None
 
     def still_trusts(self, issuer: TrustedIssuer) -> bool:
-        """Return whether an issuer is still in service as it was.
+        """Returns whether an issuer is still in service, unchanged.
 
-        :raises KeysUnavailable: if the rule that admitted it cannot tell.
+        :raises KeysUnavailable: if the rule that admitted it fails.
         """
         if not self._pools or issuer in self._fixed:
             return True
         return self._admitted(issuer.name or "") is issuer
 
     def proved(self, issuer: TrustedIssuer) -> bool:
-        """Take note that a token of this issuer was good; return whether it is in service."""
+        """Records that a token of this issuer was verified; returns whether it is in service."""
         if issuer in self._fixed:
             return True
         return any(pool.proved(issuer) for pool in self._pools)
 
     def distrust(self, name: str | None, kid: str | None) -> None:
-        """Withdraw one key of an issuer, or all, for good.
+        """Withdraws one key of an issuer, or all keys, permanently.
 
-        :raises KeyError: if there is no issuer of that name.
-        :raises KeysUnavailable: if the rule that may admit it cannot tell.
+        :raises KeyError: if the guard has no issuer of that name.
+        :raises KeysUnavailable: if the rule that may admit it fails.
         :raises ConfigurationError: if there is nothing to withdraw.
         """
         fixed = self._by_name.get(name)
@@ -146,22 +147,22 @@ class Registry:
             raise KeyError(name)
 
     def warm(self, timeout: float | None, required: bool) -> None:
-        """Fetch every issuer's keys, all at once.
+        """Fetches every issuer's keys, all at once.
 
-        :param timeout: seconds to wait at the most, in all.
-        :param required: raise where keys cannot be had, after all were tried.
-        :raises KeysUnavailable: if ``required`` and an issuer's keys cannot be had.
+        :param timeout: the total seconds to wait at the most.
+        :param required: whether to raise if keys cannot be fetched, after all were tried.
+        :raises KeysUnavailable: if ``required`` and an issuer's keys cannot be fetched.
         """
         if not all(issuer.keys.health().state in CURRENT for issuer in self):
             refuse_to_block("Guard.warm", "Guard.awarm")
         run(self._warming(required), REQUEST_PATIENCE if timeout is None else timeout)
 
     async def awarm(self, timeout: float | None, required: bool) -> None:
-        """Do the same by awaiting."""
+        """Async version of :meth:`warm`."""
         await arun(self._warming(required), REQUEST_PATIENCE if timeout is None else timeout)
 
     def _warming(self, required: bool) -> Steps[None]:
-        """Have every issuer fetch at once, then wait for each in turn."""
+        """Starts the fetches of all issuers at once, then waits for each in turn."""
         for pool in self._pools:
             pool.open()
         sources = [issuer.remote for issuer in self if issuer.remote is not None]
@@ -173,7 +174,7 @@ class Registry:
             source.check_warm(required)
 
     def close(self) -> None:
-        """Give up fetches and connections, and admit nobody any more."""
+        """Abandons fetches, closes connections and stops admitting issuers."""
         for issuer in self._fixed:
             if issuer.remote is not None:
                 issuer.remote.close()
@@ -182,7 +183,7 @@ class Registry:
 
 
 class _Template:
-    """A name with a hole for the tenant."""
+    """An issuer's name with a parameter for the tenant."""
 
     def __init__(self, issuer: TrustedIssuer) -> None:
         self.issuer = issuer
@@ -190,7 +191,7 @@ class _Template:
         self._tenants = issuer.issuer.tenants
 
     def covers(self, issuer: str) -> bool:
-        """Return whether a name is that of a tenant that is trusted."""
+        """Returns whether a name is that of a trusted tenant."""
         if not issuer.startswith(self._before) or not issuer.endswith(self._after):
             return False
         tenant = issuer[len(self._before) : len(issuer) - len(self._after)]
@@ -202,8 +203,8 @@ class _Template:
 def _check_names(issuers: list[Issuer], count: int) -> None:
     names = [name for issuer in issuers for name in (issuer.issuer, *issuer.aliases)]
     if not count:
-        raise ConfigurationError("issuers=[] trusts nobody: name an Issuer")
+        raise ConfigurationError("issuers=[] must name at least one issuer: write [Issuer(...)]")
     if len(set(names)) < len(names):
-        raise ConfigurationError(f"issuers: one name stands twice in {names}")
+        raise ConfigurationError(f"issuers: a name must not be twice in {names}")
     if None in names and count > 1:
         raise ConfigurationError("issuers: one without a name must be the only one")

@@ -1,4 +1,4 @@
-"""One issuer in service: what its tokens must say, and the keys that vouch for them."""
+"""One issuer in service: the checks of its tokens, and the keys that verify them."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -56,16 +56,16 @@ class TrustedIssuer:
         """The same in POSIX time; what is reached first counts."""
 
     def check_header(self, header: Header) -> Algorithm:
-        """Return the algorithm that the header names.
+        """Returns the algorithm that the header names.
 
-        :raises AlgorithmNotAllowed: if it is none of this issuer's (RFC 8725 §3.1).
-        :raises TypeNotAllowed: if ``typ`` is none of this issuer's (RFC 8725 §3.11).
+        :raises AlgorithmNotAllowed: if the issuer does not allow it (RFC 8725 §3.1).
+        :raises TypeNotAllowed: if the issuer does not allow ``typ`` (RFC 8725 §3.11).
         """
         algorithm = self.algorithms.get(header.alg)
         if algorithm is None:
-            raise AlgorithmNotAllowed(f"alg is none of {sorted(self.algorithms)}")
+            raise AlgorithmNotAllowed(f"alg must be one of {sorted(self.algorithms)}")
         if header.typ not in self.issuer.token_types:
-            raise TypeNotAllowed("typ is none of those configured")
+            raise TypeNotAllowed("typ must be one of those configured")
         return algorithm
 
     def _check_all(self, claims: Mapping[str, Any], now: float) -> None:
@@ -92,11 +92,11 @@ class TrustedIssuer:
     def serving(
         self, keys: tuple[VerificationKey, ...], claims: Mapping[str, Any]
     ) -> tuple[VerificationKey, ...]:
-        """Return those of ``keys`` that may vouch for checked claims.
+        """Returns those of ``keys`` that may verify a token with the checked claims.
 
-        One key set of Entra ID serves many issuers, and says with a key whose it is.
+        One key set of Entra ID serves many issuers, and names the issuer of each key.
 
-        :raises KeyUnknown: if none may.
+        :raises KeyUnknown: if none of the keys may.
         """
         tenant = tenant_of(claims)
         serving = tuple(
@@ -115,10 +115,10 @@ class TrustedIssuer:
         *,
         is_one_of_several: bool,
     ) -> Principal:
-        """Return who calls, for checked claims.
+        """Returns the principal for checked claims.
 
-        :param expand_roles: adds the roles that a role brings with it.
-        :param is_one_of_several: whether a subject alone may be two callers.
+        :param expand_roles: adds the roles that a role includes.
+        :param is_one_of_several: whether a subject alone may mean two callers.
         """
         principal = self.policy.principal(
             claims,
@@ -129,7 +129,7 @@ class TrustedIssuer:
         return principal if self._typed is None else self.with_own_claims(principal)
 
     def with_own_claims(self, principal: Principal) -> Principal:
-        """Return the principal with typed claims that no other request has.
+        """Returns the principal with typed claims of its own, not shared with other requests.
 
         :raises ClaimsTypeMismatch: if they do not fit the type.
         """
@@ -145,7 +145,7 @@ class TrustedIssuer:
         kid: str | None,
         snapshot: Snapshot,
     ) -> Entry:
-        """Return what is remembered of a token that ``key`` of ``snapshot`` verified."""
+        """Returns the cache entry of a token that ``key`` of ``snapshot`` verified."""
         valid_until = self.policy.valid_until(principal)
         return Entry(
             principal,
@@ -162,10 +162,10 @@ class TrustedIssuer:
 
 
 def tenant_of(claims: Mapping[str, Any]) -> str:
-    """Return the tenant that a token names.
+    """Returns the tenant that a token names.
 
-    :raises ClaimMissing: if it names none.
-    :raises ClaimInvalid: if it is no tenant's id, or a second claim differs from ``tid`` by case
+    :raises ClaimMissing: if it does not name one.
+    :raises ClaimInvalid: if it is not a tenant's id, or a second claim differs from ``tid`` by case
         alone, so that another reader could take that for the tenant.
     """
     named = [name for name in claims if name.lower() == "tid"]
@@ -189,11 +189,11 @@ def source_of(
     share: PoolShare | None = None,
     distrusted: Distrusted | None = None,
 ) -> KeySource:
-    """Return where the keys of an issuer come from, ready to be asked.
+    """Returns the key source of an issuer, ready to use.
 
-    :param share: in how many fetches may be under way at once, over several issuers.
-    :param distrusted: what was withdrawn of it before.
-    :raises ConfigurationError: for an address that keys must not come from, or a wrong seed.
+    :param share: the share in the limit of simultaneous fetches over several issuers.
+    :param distrusted: the keys of this issuer that were withdrawn before.
+    :raises ConfigurationError: for an address that keys must not be fetched from, or a wrong seed.
     """
     if issuer.keys is not None:
         return StaticKeys(issuer.keys, distrusted)

@@ -1,1 +1,1 @@
-"""Where verification keys come from: the configuration, or a key set over HTTP."""
+"""Sources of verification keys: the configuration, or a key set over HTTP."""

@@ -1,4 +1,4 @@
-"""Keys that the operator has withdrawn, which no renewal brings back."""
+"""Keys that the operator has withdrawn. No refresh brings them back."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -9,14 +9,15 @@ from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.snapshot import Keys
 
-# What names a withdrawn key in a seed: the SHA-256 of its public key.
+# A seed names a withdrawn key by the SHA-256 of its public key, which has this many bytes.
 _DIGEST_SIZE = 32
 
 
 class Distrusted:
-    """Names of keys, and the keys themselves: a leaked key may come back under another name.
+    """The withdrawn keys, by key id and by key material.
 
-    Both sets are replaced as a whole and never changed, so that readers take no lock.
+    The material counts because a leaked key may come back under another key id. Both sets are
+    replaced as a whole and never changed, so that readers take no lock.
     """
 
     def __init__(self) -> None:
@@ -26,13 +27,14 @@ class Distrusted:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Have a lock of its own in a forked child."""
+        """Creates a new lock in a forked child."""
         self._lock = TinyLock()
 
     def add(self, kid: str | None, held: Keys) -> None:
-        """Withdraw the key of that name, or every key held.
+        """Withdraws the key of that key id, or every key in ``held``.
 
-        :param held: the keys there are now; those that are meant are withdrawn for what they are.
+        :param held: the keys of the current set; those with that key id are also withdrawn by
+            their material.
         """
         meant = [key for key in held if kid is None or key.kid == kid]
         self._withdraw(() if kid is None else (kid,), map(_material, meant))
@@ -47,35 +49,35 @@ class Distrusted:
         return bool(self._kids or self._materials)
 
     def as_json(self) -> dict[str, list[str]]:
-        """Return what was withdrawn as JSON can carry it: names, and digests of keys."""
+        """Returns what was withdrawn as JSON values: key ids, and digests of keys."""
         return {
             "kids": sorted(self._kids),
             "keys": sorted(digest.hex() for digest in self._materials),
         }
 
     def take_over(self, kids: Iterable[str], keys: Iterable[str]) -> None:
-        """Withdraw what :meth:`as_json` told elsewhere.
+        """Withdraws what :meth:`as_json` returned in another process.
 
-        :raises ValueError: for a digest that is none.
+        :raises ValueError: if a text in ``keys`` is not a SHA-256 digest.
         """
         materials = [bytes.fromhex(key) for key in keys]
         if any(len(material) != _DIGEST_SIZE for material in materials):
-            raise ValueError("a digest of another length")
+            raise ValueError("a digest must have 32 bytes")
         self._withdraw(kids, materials)
 
     def withdraws(self, key: VerificationKey) -> bool:
-        """Return whether a key was withdrawn, by its name or by what it is."""
+        """Returns whether a key was withdrawn, by its key id or by its material."""
         return key.kid in self._kids or _material(key) in self._materials
 
     def names(self, kid: str | None) -> bool:
-        """Return whether the key of that name was withdrawn."""
+        """Returns whether the key of that key id was withdrawn."""
         return kid in self._kids
 
     def without(self, keys: Keys) -> Keys:
-        """Return the keys that may still serve.
+        """Returns the keys that may still verify tokens.
 
-        A key that was withdrawn by its name alone, before anybody had seen it, is known for what it
-        is from now on: its publisher may list it under another name as well.
+        A key may have been withdrawn by its key id alone, before it was fetched. Its material is
+        withdrawn here as well, because the issuer may also publish it under another key id.
         """
         if not self:
             return keys

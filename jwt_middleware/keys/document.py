@@ -1,4 +1,4 @@
-"""Key sets from the network, read with suspicion: whatever the bytes, one of two answers."""
+"""Parses key sets from the network. Any bytes give a key set or :class:`Rejected`."""
 
 import json
 import re
@@ -10,20 +10,20 @@ from typing import Any, cast
 from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
 from jwt_middleware.crypto.pem import import_pem
 
-# A key set is three levels deep. The reader recurses, so what is deeper is cut out before it.
+# A key set is three levels deep. The JSON parser recurses, so deeper values are cut out first.
 MAX_DEPTH = 16
 
-# Members that are passed over are told one by one up to here; a document of 100,000 empty objects
-# fits into the size limit and must not become 100,000 log lines.
+# Skipped members are reported one by one up to this number, because a document of 100,000 empty
+# objects fits into the size limit and must not become 100,000 log lines.
 MAX_SKIPPED = 100
 
-# A whole string, or a bracket outside of strings. A string that does not end reaches to the end of
-# the text: to look for its end again from each later quote would take minutes.
+# A whole string, or a bracket outside of strings. An unterminated string matches up to the end of
+# the text, because searching for its end again from each later quote would take minutes.
 _MARK = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class Rejected(Exception):
-    """An answer that is no usable document; ``reason`` is a few words without any of its text."""
+    """A response is not a usable document. ``reason`` quotes none of its text."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -32,7 +32,7 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A member that cannot verify."""
+    """A member of a key set that cannot verify tokens."""
 
     kid: str | None
     reason: str
@@ -40,14 +40,14 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys of a document, and the members that were passed over."""
+    """The keys of a document, and the members that were skipped."""
 
     keys: tuple[VerificationKey, ...]
     imported: Mapping[bytes, VerificationKey]
     """The keys by the digest of the member that they were read from."""
     skipped: tuple[Skipped, ...]
     is_empty: bool
-    """Whether the document says, in good form, that there are no keys."""
+    """Whether the document is well-formed and has no members."""
 
 
 def read_key_set(
@@ -57,13 +57,14 @@ def read_key_set(
     *,
     may_lack_keys: bool = False,
 ) -> KeySet:
-    """Read a JWK Set (RFC 7517 §5) or a map from kid to certificate.
+    """Parses a JWK Set (RFC 7517 §5) or a map from key id to certificate.
 
-    One bad member never spoils the others (RFC 7517 §5 asks to ignore what is not understood).
+    A bad member does not affect the others (RFC 7517 §5: unknown members are ignored).
 
-    :param max_keys: usable keys to keep.
-    :param known: keys that were imported before; a member that has not changed keeps its object.
-    :param may_lack_keys: whether a set is one that has no usable key, as after a withdrawal of all.
+    :param max_keys: the most usable keys to keep.
+    :param known: keys that were imported before; an unchanged member keeps its key object.
+    :param may_lack_keys: whether to accept a set without usable keys, as after all keys were
+        withdrawn.
     :raises Rejected: if the document is neither, or has members and no usable key.
     """
     document = read_json_object(body)
@@ -82,9 +83,9 @@ def read_key_set(
 
 
 def without_members(body: bytes, is_unwanted: Callable[[VerificationKey], bool]) -> bytes:
-    """Return a key set without the members that hold certain keys.
+    """Returns a key set without the members whose key ``is_unwanted``.
 
-    :raises Rejected: if it is none.
+    :raises Rejected: if ``body`` is not a key set.
     """
     document = read_json_object(body)
     members = list(_members(document))
@@ -104,7 +105,7 @@ def _holds(member: object, is_unwanted: Callable[[VerificationKey], bool]) -> bo
 
 
 class _Reading:
-    """Goes through the members of one document."""
+    """Imports the members of one document, one by one."""
 
     def __init__(self, max_keys: int, known: Mapping[bytes, VerificationKey]) -> None:
         self.imported: dict[bytes, VerificationKey] = {}
@@ -119,7 +120,7 @@ class _Reading:
         except UnusableKey as unusable:
             self.skipped.append(Skipped(unusable.kid, unusable.reason))
             return
-        # Counted after it was read: a thousand useless members take no useful key's place.
+        # The limit is checked after the import, so that useless members displace no usable key.
         if len(self.imported) < self._max_keys:
             self.imported[digest] = key
         else:
@@ -151,13 +152,14 @@ def _is_certificate(value: object) -> bool:
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that a body holds; a byte order mark before it is forgiven.
+    """Parses a body as a JSON object. A leading byte order mark is ignored.
 
-    :raises Rejected: if it holds anything else.
+    :raises Rejected: if the body is anything else.
     """
     try:
         text = body.decode("utf-8-sig")
-        # Of equal members the last counts, as RFC 7517 §4 allows: one odd key must not spoil a set.
+        # Of members with the same name the last counts, as RFC 7517 §4 allows, so that one odd key
+        # does not invalidate a set.
         value = json.loads(_pruned(text), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise Rejected("not JSON") from None
@@ -171,7 +173,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _pruned(text: str) -> str:
-    """Return the text with ``null`` in place of what nests too deeply."""
+    """Returns the text with ``null`` in place of each value that is nested too deeply."""
     kept: list[str] = []
     depth = end = 0
     for mark in _MARK.finditer(text):

@@ -1,4 +1,4 @@
-"""A key set carried over from one process to the next, for places where a start must not fetch."""
+"""Exports a key set and starts from it in another process, where a start must not fetch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,15 @@ from jwt_middleware.keys.document import Rejected, read_key_set, without_members
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.snapshot import Snapshot
 
-# Clocks of two machines differ; by more than this, one of them is wrong.
+# The clocks of two machines may differ by this many seconds; beyond that, one of them is wrong.
 TOLERANCE = 60.0
 
 
 def export(snapshot: Snapshot, clock: Clock, distrusted: Distrusted) -> dict[str, Any]:
-    """Return what :func:`snapshot_from_seed` takes, as JSON can carry it: public keys only.
+    """Returns a seed for :func:`snapshot_from_seed` as JSON values. It holds public keys only.
 
-    :param distrusted: what was withdrawn: it is left out, and named so that it stays out when the
-        issuer still publishes it where the seed is used.
+    :param distrusted: the withdrawn keys. The document omits them, and the seed names them, so that
+        they stay withdrawn where the seed is used and the issuer still publishes them.
     """
     age = snapshot.instant(clock.monotonic(), clock.now()) - snapshot.fetched_at
     document = without_members(snapshot.document, distrusted.withdraws)
@@ -34,22 +34,22 @@ def export(snapshot: Snapshot, clock: Clock, distrusted: Distrusted) -> dict[str
 def snapshot_from_seed(
     seed: Mapping[str, Any], options: ResolverOptions, clock: Clock, distrusted: Distrusted
 ) -> Snapshot | None:
-    """Return the set that a seed holds, as old as it is; ``None`` if it is too old to serve.
+    """Returns the key set of a seed, with its age; ``None`` if it is too old to serve.
 
-    :param distrusted: keys of it that are left out; what the seed itself names is added.
-    :raises ConfigurationError: if it is no seed, or says that it comes from the future.
+    :param distrusted: the keys to leave out; the withdrawn keys that the seed names are added.
+    :raises ConfigurationError: if ``seed`` is not a seed, or its date is in the future.
     """
     _take_over(seed.get("distrusted", {}), distrusted)
     age = _age(seed.get("fetched_at"), clock.now())
     url, document = seed.get("url"), seed.get("document")
     if not isinstance(url, str) or not isinstance(document, str):
-        raise ConfigurationError("seed= lacks url or document: pass what export() returned")
+        raise ConfigurationError("seed= must have url and document: pass what export() returned")
     try:
         body = document.encode("utf-8")
-        # Where all keys were withdrawn, what is left of the document may be nothing.
+        # If all keys were withdrawn, the document in the seed may be empty.
         key_set = read_key_set(body, options.max_keys, may_lack_keys=bool(distrusted))
     except (Rejected, UnicodeEncodeError):
-        raise ConfigurationError("seed= holds no usable key set: fetch one anew") from None
+        raise ConfigurationError("seed= must hold a usable key set: export a new one") from None
     fetched_at = clock.monotonic() - age
     hard_at = fetched_at + options.max_age
     snapshot = Snapshot(
@@ -72,7 +72,7 @@ def _take_over(withdrawn: object, distrusted: Distrusted) -> None:
         distrusted.take_over(kids, keys)
     except (TypeError, ValueError):
         raise ConfigurationError(
-            "seed= has a member 'distrusted' of another form: pass what export() returned"
+            "seed= has a 'distrusted' that must be two lists of text: pass what export() returned"
         ) from None
 
 
@@ -87,11 +87,14 @@ def _texts(withdrawn: object, name: str) -> list[str]:
 
 def _age(fetched_at: object, now: float) -> float:
     if not is_number(fetched_at):
-        raise ConfigurationError(f"seed= has fetched_at={fetched_at!r}: it must be POSIX seconds")
+        raise ConfigurationError(
+            f"seed= has fetched_at={fetched_at!r}, which must be POSIX seconds: pass what export() "
+            "returned"
+        )
     age = now - fetched_at
     if age < -TOLERANCE:
         raise ConfigurationError(
-            f"seed= has fetched_at={fetched_at!r}, which lies in the future: set the clock right, "
-            "or fetch anew"
+            f"seed= has fetched_at={fetched_at!r}, which must not be in the future: set the clock, "
+            "or export a new seed"
         )
     return max(0.0, age)

@@ -1,4 +1,4 @@
-"""An immutable set of verification keys, and how a source of keys stands."""
+"""An immutable set of verification keys, and the health of a key source."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import VerificationKey
 
-# A token without kid, or a kid that several keys share, may cost this many signature checks.
+# The most signature checks for one token without a key id, or with one that several keys share.
 MAX_CANDIDATES = 4
 
 State = Literal["static", "empty", "fresh", "ahead", "expired", "dead", "closed"]
@@ -16,34 +16,34 @@ Keys = tuple[VerificationKey, ...]
 Kidless = Literal["single", "try", "reject"]
 
 CURRENT: frozenset[State] = frozenset({"static", "fresh", "ahead"})
-"""In these states nobody waits for a renewal."""
+"""In these states no request waits for a refresh."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """The keys of one issuer at one time. Replaced by one assignment, never changed."""
+    """The keys of one issuer at one time. It is replaced by one assignment and never changed."""
 
     keys: Keys
     generation: int = 0
-    """The number of the fetch that brought or confirmed it."""
+    """The number of the fetch that brought or confirmed the set."""
     fetched_at: float = -math.inf
-    """The monotonic instant at which that fetch began: nothing in here is younger."""
+    """The monotonic instant at which that fetch began. The age is counted from here."""
     soft_at: float = math.inf
-    """The monotonic instant from which the set wants to be renewed."""
+    """The monotonic instant from which the set is refreshed in the background."""
     hard_at: float = math.inf
-    """From here a request waits for the renewal."""
+    """The monotonic instant from which a request waits for the refresh."""
     dead_at: float = math.inf
-    """From here the set serves nobody."""
+    """The monotonic instant from which the set is not used any more."""
     wall_offset: float = math.inf
-    """POSIX time less monotonic time when it was fetched. A greater one means that the monotonic
-    clock stood still since: the machine was suspended."""
+    """POSIX time minus monotonic time when the set was fetched. If the difference is greater now,
+    the monotonic clock has paused since, because the machine was suspended."""
     url: str = ""
     document: bytes = field(default=b"", repr=False)
-    """What was read, so that an unchanged answer is known for one."""
+    """The body that was parsed. An unchanged response is recognized by it."""
     etag: str | None = None
     last_modified: str | None = None
     imported: Mapping[bytes, VerificationKey] = field(default_factory=dict, repr=False)
-    """Keys by the digest of the member that they were read from."""
+    """The keys by the digest of the member that they were parsed from."""
     soft_until: float = field(init=False, repr=False)
     """``soft_at`` in POSIX time."""
     by_kid: Mapping[str | None, Keys] = field(init=False, repr=False)
@@ -59,19 +59,19 @@ class Snapshot:
 
     @property
     def kids(self) -> frozenset[str]:
-        """The names of its keys."""
+        """The key ids of the set."""
         return frozenset(kid for kid in self.by_kid if kid is not None)
 
     def instant(self, now: float, wall: float) -> float:
-        """Return the monotonic instant that it is, as if the clock had never stood still.
+        """Returns the monotonic time, corrected for the time that the machine was suspended.
 
-        :param now: the monotonic clock.
-        :param wall: POSIX time; what goes back on it makes nothing younger.
+        :param now: the monotonic time.
+        :param wall: the POSIX time; if it goes back, the set does not become younger.
         """
         return max(now, wall - self.wall_offset)
 
     def state(self, now: float, wall: float) -> State:
-        """Return what its age makes of it."""
+        """Returns the state of the set by its age."""
         now = self.instant(now, wall)
         if now < self.soft_at:
             return "fresh"
@@ -80,27 +80,28 @@ class Snapshot:
         return "expired" if now < self.dead_at else "dead"
 
     def holds(self, key: VerificationKey) -> bool:
-        """Return whether this very key object is in the set."""
+        """Returns whether the set holds this key object."""
         return key in self.by_kid.get(key.kid, ())
 
     def named(self, kid: str, algorithm: Algorithm) -> Keys:
-        """Return the keys of exactly this name that may serve; the name is compared as it is."""
+        """Returns the keys with exactly this key id that may serve ``algorithm``."""
         known = self._serving.get((kid, algorithm.name))
         if known is not None:
             return known
         return self._learn(kid, algorithm, self.by_kid.get(kid, ()))
 
     def all_serving(self, algorithm: Algorithm) -> Keys:
-        """Return every key that may serve, whatever its name, up to the number that is tried."""
+        """Returns the keys that may serve ``algorithm``, with any key id; four at the most."""
         known = self._serving.get((None, algorithm.name))
         if known is not None:
             return known
         return self._learn(None, algorithm, self.keys)
 
     def unnamed(self, algorithm: Algorithm, kidless: Kidless) -> Keys:
-        """Return the keys for a token that names none.
+        """Returns the keys for a token without a key id.
 
-        RFC 7515 §4.1.4 leaves kid open; without one, only what leaves no choice is safe to guess.
+        RFC 7515 §4.1.4 makes ``kid`` optional. Without one, only a single fitting key is safe to
+        choose, so that is the default.
         """
         serving = self.all_serving(algorithm)
         if kidless == "reject" or (kidless == "single" and len(serving) > 1):
@@ -111,8 +112,8 @@ class Snapshot:
         self, kid: str | None, algorithm: Algorithm, keys: Iterable[VerificationKey]
     ) -> Keys:
         serving = tuple(key for key in keys if key.may_serve(algorithm))[:MAX_CANDIDATES]
-        # Only hits are remembered, so this holds no more than keys times algorithms. Two threads
-        # may both write it, and both write the same.
+        # Only hits are stored, so _serving holds at most keys times algorithms. Two threads may
+        # write an entry at once, and both write the same value.
         if serving:
             self._serving[kid, algorithm.name] = serving
         return serving
@@ -122,7 +123,7 @@ SnapshotT = TypeVar("SnapshotT", Snapshot, Snapshot | None)
 
 
 class CurrentSet(Generic[SnapshotT]):
-    """What a source holds now: replaced by one assignment, and read without a lock."""
+    """The current key set of a source. It is replaced by one assignment and read without a lock."""
 
     __slots__ = ("snapshot",)
 
@@ -131,13 +132,13 @@ class CurrentSet(Generic[SnapshotT]):
 
 
 def state_of(snapshot: Snapshot | None, now: float, wall: float) -> State:
-    """Return how a set stands, or that there is none."""
+    """Returns the state of a key set; ``empty`` without one."""
     return "empty" if snapshot is None else snapshot.state(now, wall)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyHealth:
-    """How a source of keys stands, told from memory."""
+    """The health of a key source. It is known without a fetch."""
 
     state: State
     """``static``, ``empty``, ``fresh``, ``ahead``, ``expired``, ``dead`` or ``closed``."""
@@ -145,14 +146,14 @@ class KeyHealth:
     """Whether there are keys to verify with."""
     keys: int
     failures: int = 0
-    """Fetches that failed since the last that did not."""
+    """Fetches that failed since the last one that succeeded."""
     last_failure: str | None = None
-    """Why the last of them failed, in a few fixed words."""
+    """Why the last of these fetches failed, in a few fixed words."""
     is_degraded: bool = False
-    """Whether keys serve beyond their time because they cannot be renewed."""
+    """Whether expired keys still serve because they cannot be refreshed."""
     is_fetching: bool = False
     age: float | None = None
-    """Seconds since the keys were published as they are here."""
+    """Seconds since the fetch that brought or confirmed the keys began."""
     generation: int = 0
     last_success_at: float | None = None
     """POSIX time of the last fetch that succeeded."""

@@ -1,4 +1,4 @@
-"""What a source of keys is, as the rooms above see it."""
+"""The protocols of key sources, which the packages for issuers and guards use."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,76 +10,76 @@ from jwt_middleware.keys.snapshot import CurrentSet, KeyHealth, Keys, Snapshot
 
 
 class KeySource(Protocol):
-    """Where one issuer's keys come from: the configuration, or its publisher."""
+    """The source of one issuer's keys: the configuration, or a key set that is fetched."""
 
     @property
     def current(self) -> CurrentSet[Snapshot] | CurrentSet[Snapshot | None]:
-        """What it holds now; the same object for as long as it lives, to be read without a lock."""
+        """The current set, read without a lock. A source keeps one such object all its life."""
         ...
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The set that is held now."""
+        """The current key set."""
         ...
 
     @property
     def distrusted(self) -> Distrusted:
-        """What was withdrawn of it."""
+        """The withdrawn keys of this source."""
         ...
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Waiter:
-        """Return the keys to try, or, where they are fetched, what to wait for first.
+        """Returns the keys to try, or a waiter for the fetch that may bring them.
 
-        :raises KeyUnknown: if none fits.
-        :raises KeysUnavailable: if there is no telling.
+        :raises KeyUnknown: if no key fits.
+        :raises KeysUnavailable: if the keys cannot be fetched at present.
         """
         ...
 
     def distrust(self, kid: str | None = None) -> None:
-        """Stop trusting one key, or all, at once and for good."""
+        """Withdraws one key, or all keys, immediately and permanently."""
         ...
 
     def apply_withdrawals(self) -> None:
-        """Take out of the current set what was withdrawn, here or by another source."""
+        """Removes the withdrawn keys from the current set, also those of another source."""
         ...
 
     def health(self) -> KeyHealth:
-        """Return how it stands, without asking anybody."""
+        """Returns the health of the source, without a fetch."""
         ...
 
 
 @runtime_checkable
 class RemoteKeySource(KeySource, Protocol):
-    """Keys that are fetched: they can be late, grow old, and be replaced."""
+    """A source of keys that are fetched. They can be late, expire and be replaced."""
 
     def has(self, kid: str | None, algorithm: Algorithm) -> bool:
-        """Return whether :meth:`plan` would name keys from memory."""
+        """Returns whether :meth:`plan` would return keys without a wait."""
         ...
 
     def settle(self, kid: str | None, algorithm: Algorithm, waited: Waited) -> Keys:
-        """Return the keys to try after waiting; never asks a second time.
+        """Returns the keys to try after a wait. It never begins another fetch.
 
         :raises KeyUnknown: if the issuer does not publish the key.
-        :raises KeysUnavailable: if there is still no telling.
+        :raises KeysUnavailable: if the keys could not be fetched.
         """
         ...
 
     def signature_failed(self) -> None:
-        """Take note that a signature was not good under a known key."""
+        """Records that a signature did not verify with a known key."""
         ...
 
     def start_warming(self) -> Effect | None:
-        """Begin to fetch; return what to wait for, if there is anything."""
+        """Begins a fetch if one is needed; returns the effect to wait for, or ``None``."""
         ...
 
     def check_warm(self, required: bool) -> None:
-        """Refuse to start without keys; raises ``KeysUnavailable`` where they are ``required``."""
+        """Raises ``KeysUnavailable`` if keys are ``required`` and there are none."""
         ...
 
     def export(self) -> dict[str, Any] | None:
-        """Return the set as JSON can carry it; ``None`` where there is none yet."""
+        """Returns the current set as JSON values; ``None`` if none was fetched yet."""
         ...
 
     def close(self) -> None:
-        """Give up fetches and connections."""
+        """Abandons fetches and closes connections."""
         ...

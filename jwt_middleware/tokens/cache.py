@@ -1,9 +1,9 @@
-"""Tokens verified before.
+"""The cache of verified tokens.
 
 A plain dictionary that is read without a lock, bounded by count and by bytes. When it is full, the
-oldest entry goes, unless it was used since it last stood there (second chance). An entry is never
-trusted for being there: the guard holds it against the clock, the key set and the revocations each
-time, so what is evicted late is not accepted late.
+oldest entry goes, unless it was used since it was last the oldest (second chance). The guard checks
+an entry against the clock, the key set and the revocations each time, so a late eviction does not
+mean a late refusal.
 """
 
 import math
@@ -30,7 +30,7 @@ _NAME_WEIGHT = 130
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A verified token: who it is, and what must still hold for it to stand."""
+    """A verified token: its principal, and the conditions under which it is still valid."""
 
     principal: Principal
     issuer: Any
@@ -40,23 +40,23 @@ class Entry:
     algorithm: Algorithm
     kid: str | None
     snapshot: object
-    """The very key set it was verified with."""
+    """The key set object that it was verified with."""
     soft_at: float
-    """The monotonic instant from which the key set wants to be asked."""
+    """The monotonic instant from which the key set must be consulted."""
     valid_until: float
     """``exp`` and the leeway, in POSIX seconds; infinite for a token without ``exp``."""
     is_shared: bool = True
-    """Whether several requests may see the very principal."""
+    """Whether several requests may share the principal object."""
     was_used: bool = False
     unquestioned_until: float = -math.inf
-    """POSIX time until which nothing need be asked: until it expires, or the key set or the rule
-    that admitted the issuer is to be asked again by a clock that does not stand still."""
+    """POSIX time until which the entry is valid without a look-up: until the token expires, or the
+    key set or the rule that admitted the issuer must be consulted by the wall clock."""
     claims_weight: int = 0
     """What its claims may weigh, in bytes; see :func:`claims_weight`."""
 
 
 class TokenCache:
-    """A bounded memory of verified tokens, keyed by their whole text."""
+    """A bounded cache of verified tokens, keyed by their whole text."""
 
     def __init__(self, max_entries: int, max_bytes: int) -> None:
         self._max_entries = max_entries
@@ -73,11 +73,11 @@ class TokenCache:
 
     @property
     def bytes(self) -> int:
-        """What the entries weigh, estimated."""
+        """The estimated size of the entries."""
         return self._bytes
 
     def put(self, token: str, entry: Entry) -> None:
-        """Remember a token, or replace what is remembered of it."""
+        """Caches a token, or replaces its entry."""
         if not self._max_entries or (weight := _weight(token, entry)) > self._max_bytes:
             return
         with self._lock:
@@ -91,14 +91,14 @@ class TokenCache:
             self._entries[token] = entry
 
     def forget(self, issuer: object) -> None:
-        """Forget every token of an issuer that is no longer in service."""
+        """Forgets every token of an issuer that is not in service any more."""
         with self._lock:
             for token in [text for text, entry in self._entries.items() if entry.issuer is issuer]:
                 self._bytes -= _weight(token, self._entries.pop(token))
             self._queue = deque(text for text in self._queue if text in self._entries)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forgets every token."""
         with self._lock:
             self._entries.clear()
             self._queue.clear()
@@ -130,9 +130,9 @@ def _weight(token: str, entry: Entry) -> int:
 
 
 def claims_weight(payload: bytes, principal: Principal) -> int:
-    """Return what the claims of a token may weigh in memory, in bytes.
+    """Returns an upper bound for the memory of a token's claims, in bytes.
 
-    Whoever knows how a cache counts will send what counts least: many small things in few bytes.
+    An attacker who knows how a cache counts sends what counts least: many small values.
 
     :param payload: the claims as they are signed.
     :param principal: what was read out of them.

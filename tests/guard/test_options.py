@@ -39,7 +39,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown option": ({"isuers": 1}, "did you mean 'issuers'"),
     "an option like none": ({"zzzz": 1}, "known are issuers"),
     "both forms": ({"issuers": Issuer("https://a/", audience="x"), "audience": "x"}, "audience="),
-    "no issuer": ({"issuers": []}, "trusts nobody"),
+    "no issuer": ({"issuers": []}, "must name at least one issuer"),
     "one issuer twice": ({"issuers": [Issuer("https://a/", audience="x")] * 2}, "twice"),
     "a nameless one of two": (
         {

@@ -269,8 +269,8 @@ def test_a_rule_that_is_none_is_refused(options: dict[str, Any], says: str) -> N
 @pytest.mark.parametrize(
     ("issuers", "says"),
     [
-        ([], "nobody"),
-        ([object()], "is no Issuer"),
+        ([], "at least one issuer"),
+        ([object()], r"must be Issuer\("),
         ([Issuer(NAME, audience="a"), Issuer("https://b/", audience="a", aliases=[NAME])], "twice"),
         ([AdmittedIssuers(lambda _: None), Issuer(None, audience="a", jwks_uri=NAME)], "only one"),
     ],

@@ -1,1 +1,1 @@
-"""Key sets that are fetched: when, from where, and what is kept."""
+"""Fetches key sets: when, from where, and what is kept of them."""

@@ -1,7 +1,7 @@
-"""Where a key set is: at a fixed address, or where the issuer's discovery document says.
+"""Finds the address of a key set: a fixed one, or the one in the issuer's discovery document.
 
-OpenID Connect Discovery 1.0 and RFC 8414. The document must name the issuer that was configured,
-byte for byte; otherwise whoever can answer there could stand in for another.
+OpenID Connect Discovery 1.0 and RFC 8414. The document must name the configured issuer, byte for
+byte, because otherwise one issuer could pose as another.
 """
 
 from time import monotonic
@@ -16,15 +16,15 @@ from jwt_middleware.keys.remote.http import Fetcher, FetchRequest, FetchResponse
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.snapshot import Snapshot
 
-# Longer addresses are no addresses: servers and proxies refuse them near here (RFC 9110 §4.1).
+# Longer addresses are refused here, as servers and proxies do near this length (RFC 9110 §4.1).
 MAX_URL_LENGTH = 8_000
 
-# What a server answers when there is nothing at an address, or no longer (RFC 9110 §15.5).
+# The statuses for an address where nothing is found, or not any more (RFC 9110 §15.5).
 _GONE = frozenset({404, 410})
 
 
 class AnsweredBadly(Rejected):
-    """An answer with a status that brings no document; it may say when to come again."""
+    """A response with a status that brings no document. It may have a ``Retry-After``."""
 
     def __init__(self, what: str, response: FetchResponse) -> None:
         super().__init__(f"{what} answered {response.status}")
@@ -32,7 +32,7 @@ class AnsweredBadly(Rejected):
 
 
 class Location:
-    """Asks for a key set, and first for its address where that is not known."""
+    """Fetches a key set, and before it the discovery document if the address is not known."""
 
     def __init__(
         self,
@@ -45,16 +45,19 @@ class Location:
         discovery: str | None = None,
     ) -> None:
         """
-        :param jwks_uri: the fixed address; if left out, it is found by discovery.
-        :param issuer: whom a discovery document must name, and below whose name it is.
-        :param discovery: where the document is, if it is not there.
-        :raises ConfigurationError: for an address that keys must not come from.
+        :param jwks_uri: the fixed address of the key set; if left out, discovery finds it.
+        :param issuer: the issuer that the discovery document must name. The document is below this
+            address.
+        :param discovery: the address of the discovery document, if it is elsewhere.
+        :raises ConfigurationError: for an address that keys must not be fetched from.
         """
         places = {"jwks_uri": jwks_uri, "discovery": discovery, "issuer": issuer}
         name, url = next((row for row in places.items() if row[1] is not None), ("issuer", None))
         check_url(name, url, allow_http=options.allow_http)
         if len(url or "") > MAX_URL_LENGTH:
-            raise ConfigurationError(f"{name}= is longer than {MAX_URL_LENGTH:,} characters")
+            raise ConfigurationError(
+                f"{name}= must not be longer than {MAX_URL_LENGTH:,} characters"
+            )
         self._fixed = jwks_uri
         self._issuer = issuer or ""
         self._base = discovery or self._issuer
@@ -67,31 +70,32 @@ class Location:
         self._rediscover_after = 0.0
 
     def ask_for_keys(self, known: Snapshot | None) -> tuple[str, FetchResponse]:
-        """Return the address and its answer: 200, or 304 if ``known`` still stands.
+        """Returns the address and the response: 200, or 304 if ``known`` is unchanged.
 
-        :raises Rejected: for any other answer.
+        :raises Rejected: for any other response.
         """
-        # Real time, whatever the clock: this is a bound on the network, not an age.
+        # Real time and not self._clock, because this bounds the network and is not an age.
         deadline = monotonic() + self._options.timeout
         address, is_new = self._address(deadline)
         response = self._ask(address, deadline, known)
         if response.status in _GONE and self._fixed is None and not is_new:
-            # The set has moved: look where to.
+            # The key set has moved, so discovery must find its new address.
             self._rediscover_at = 0.0
             address, _ = self._address(deadline)
             response = self._ask(address, deadline, known)
         if response.status == 200:
             return address, response
-        # RFC 9110 §15.4.5: 304 answers a condition, and there was none without a set to compare.
+        # RFC 9110 §15.4.5: a 304 is valid only for a conditional request, which needs a known set.
         if response.status == 304 and known is not None and known.url == address:
             return address, response
         raise AnsweredBadly("the key set", response)
 
     def _address(self, deadline: float) -> tuple[str, bool]:
-        """Return the address, and whether it was looked up just now."""
+        """Returns the address of the key set, and whether discovery found it just now."""
         if self._fixed is not None:
             return self._fixed, False
-        # The greater of both ages counts, as of a key set: it names where keys come from.
+        # The greater of both ages counts, as for a key set, because the address decides which keys
+        # are trusted.
         is_recent = (
             self._clock.monotonic() < self._rediscover_at
             and self._clock.now() < self._rediscover_after
@@ -99,12 +103,12 @@ class Location:
         if self._discovered is not None and is_recent:
             return self._discovered, False
         if self._discovered is not None:
-            # Half of the time, so that a discovery that hangs leaves some for the keys.
+            # Half of the time, so that a discovery that hangs leaves time for the key set.
             deadline = monotonic() + self._options.timeout / 2
         try:
             self._discovered = self._discover(deadline)
         except Exception:
-            # What was found before stays good while the publisher has a bad day.
+            # The address that was found before is used while discovery fails.
             if self._discovered is None:
                 raise
             return self._discovered, False
@@ -144,21 +148,21 @@ class Location:
 
 
 def _checked(response: Any, max_bytes: int) -> FetchResponse:
-    """Return what a fetcher answered; a user's may answer anything.
+    """Checks the response of a fetcher, because the application's own may return anything.
 
-    :raises Rejected: if it is no answer, or more than was asked for.
+    :raises Rejected: if it is not a response, or longer than ``max_bytes``.
     """
     status, fields, body = response.status, dict(response.headers), response.body
     is_answer = type(status) is int and isinstance(body, bytes)
     if not is_answer or not all(isinstance(text, str) for row in fields.items() for text in row):
-        raise Rejected("the fetcher's answer is no FetchResponse of status, headers and body")
+        raise Rejected("the fetcher must return a FetchResponse of status, headers and body")
     if len(body) > max_bytes:
         raise Rejected("too large")
     return FetchResponse(status, fields, body)
 
 
 def discovery_urls(issuer: str) -> tuple[str, str]:
-    """Return where an issuer's discovery document may be.
+    """Returns the addresses at which an issuer's discovery document may be.
 
     OIDC Discovery §4.1 appends the well-known path to the issuer's; RFC 8414 §3.1 inserts it.
     """
@@ -172,11 +176,12 @@ def discovery_urls(issuer: str) -> tuple[str, str]:
 
 
 def read_discovery(body: bytes, issuer: str, base: str, options: ResolverOptions) -> str:
-    """Return the ``jwks_uri`` of a discovery document.
+    """Returns the ``jwks_uri`` of a discovery document.
 
-    :param issuer: whose document it must be, exactly (OIDC Discovery §4.3, RFC 8414 §3.3).
-    :param base: the address that stands for the issuer's own host.
-    :raises Rejected: if it is another's, or its address is missing or none to take keys from.
+    :param issuer: the issuer that the document must name exactly (OIDC Discovery §4.3, RFC 8414
+        §3.3).
+    :param base: the address whose host counts as the issuer's own.
+    :raises Rejected: if it names another issuer, or keys must not be fetched from its ``jwks_uri``.
     """
     metadata = read_json_object(body)
     if metadata.get("issuer") != issuer:
@@ -186,7 +191,7 @@ def read_discovery(body: bytes, issuer: str, base: str, options: ResolverOptions
         raise Rejected("discovery has no jwks_uri")
     leaves_tls = base.startswith("https:") and not uri.startswith("https:")
     if leaves_tls or len(uri) > MAX_URL_LENGTH or url_problem(uri, allow_http=options.allow_http):
-        raise Rejected("the discovered jwks_uri is no address to take keys from")
+        raise Rejected("keys must not be fetched from the discovered jwks_uri")
     if options.same_origin and not has_same_origin(base, uri):
         raise Rejected("the discovered jwks_uri is on another host")
     return uri

@@ -1,6 +1,6 @@
-"""From "we need keys" to an outcome: ask, read, and decide nothing about who is served.
+"""Fetches and parses a key set, and returns the outcome. It does not decide what is served.
 
-Runs on the thread that fetches, without any lock.
+It runs on the thread that fetches, without any lock.
 """
 
 import re
@@ -13,13 +13,13 @@ from jwt_middleware.keys.remote.freshness import retry_after, stated_lifetime
 from jwt_middleware.keys.remote.http import FetchResponse
 from jwt_middleware.keys.snapshot import Snapshot
 
-# Printable ASCII, and no longer than any validator is.
+# Printable ASCII of at most 256 characters; real validators are shorter.
 _VALIDATOR = re.compile(r"[ -~]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A key set that differs from the one that was known."""
+    """A key set that differs from the known one."""
 
     key_set: KeySet
     url: str
@@ -27,16 +27,16 @@ class Arrived:
     etag: str | None
     last_modified: str | None
     asked_at: float
-    """The monotonic instant of the question: the answer is no younger."""
+    """The monotonic instant of the request. The age of the key set is counted from here."""
     wall_offset: float
-    """POSIX time less monotonic time at that instant."""
+    """POSIX time minus monotonic time at that instant."""
     lifetime: float | None
-    """Seconds that the answer says it keeps."""
+    """Seconds for which the response is fresh, as its headers state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The key set is the one that was known."""
+    """The key set equals the known one."""
 
     document: bytes
     asked_at: float
@@ -46,34 +46,34 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """There is no answer, or none that is a key set."""
+    """A fetch without a response, or with a response that is not a key set."""
 
     reason: str
-    """A few words without any text of the answer or of another library."""
+    """A few words that quote neither the response nor another library."""
     retry_after: float | None = None
     is_rejected: bool = False
-    """Whether something was answered, and refused."""
+    """Whether there was a response, which was rejected."""
 
 
 Outcome = Arrived | Unchanged | Failed
 
 
 class Download:
-    """Brings the key set of one issuer, again and again."""
+    """Fetches the key set of one issuer, each time that it is called."""
 
     def __init__(self, location: Location, max_keys: int, clock: Clock) -> None:
         """
-        :param location: asks for the document.
-        :param max_keys: usable keys to keep of it.
+        :param location: fetches the document.
+        :param max_keys: the most usable keys to keep of it.
         """
         self._location = location
         self._max_keys = max_keys
         self._clock = clock
 
     def fetch(self, known: Snapshot | None) -> Outcome:
-        """Ask for the key set and read it; whatever goes wrong is an outcome too.
+        """Fetches and parses the key set. It does not raise: a failure is an outcome too.
 
-        :param known: the set at hand; what has not changed keeps its key objects.
+        :param known: the current set; its unchanged members keep their key objects.
         """
         try:
             return self._fetch(known)
@@ -82,7 +82,7 @@ class Download:
             return Failed(answered.reason, pause, is_rejected=True)
         except Rejected as rejected:
             return Failed(rejected.reason, is_rejected=True)
-        except Exception as foreign:  # noqa: BLE001 - a user's fetcher may raise whatever it likes
+        except Exception as foreign:  # noqa: BLE001 - an application's fetcher may raise anything
             return Failed(f"no answer ({type(foreign).__name__})")
 
     def _fetch(self, known: Snapshot | None) -> Arrived | Unchanged:
@@ -107,9 +107,9 @@ class Download:
 
 
 def _validator(response: FetchResponse, name: str) -> str | None:
-    """Return a validator that can be sent back (RFC 9110 §8.8), or nothing.
+    """Returns a validator to send with the next request (RFC 9110 §8.8), or ``None``.
 
-    It goes into a header of ours, so what could be more than one value there is left out.
+    It becomes a header field of that request, so a text that could inject another is dropped.
     """
     value = response.headers.get(name, "")
     return value if _VALIDATOR.fullmatch(value) else None

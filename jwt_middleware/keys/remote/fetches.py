@@ -1,7 +1,7 @@
-"""The fetches of one key source: one at a time, for everyone who needs it.
+"""The fetches of one key source: one at a time, shared by all callers.
 
-Holds the one lock of the source. It is only ever held for microseconds: nothing is fetched, read or
-told to an observer meanwhile.
+It owns the only lock of the source. The lock is held for microseconds: never during a fetch, a
+parse or a call of an observer.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from jwt_middleware.keys.remote.shared_fetch import (
     in_crowd,
 )
 
-# After this many seconds beyond its time a fetch counts as lost: looking up a host's address has no
-# limit of its own, and must not block a source for minutes.
+# A fetch counts as lost this many seconds after its timeout, because the look-up of a host's
+# address has no timeout of its own and must not block a source for minutes.
 LEASE_GRACE = 1.0
 
 
 class Fetches:
-    """Begins fetches, and lets callers wait for the one under way.
+    """Begins fetches, and returns waiters for the fetch under way.
 
     All but :meth:`is_busy`, :meth:`send_off` and :meth:`abandon` are called with :attr:`lock` held.
     """
@@ -37,9 +37,9 @@ class Fetches:
         seconds: float,
     ) -> None:
         """
-        :param carry_out: fetches and takes in what comes, on whichever thread carries it out.
-        :param share: in how many fetches may be under way at once, over several sources.
-        :param seconds: time that one fetch may take.
+        :param carry_out: performs a fetch and applies its outcome, on any thread.
+        :param share: the share in the limit of simultaneous fetches over several sources.
+        :param seconds: the time that one fetch may take.
         """
         self.lock = TinyLock()
         self.current: SharedFetch | None = None
@@ -51,24 +51,25 @@ class Fetches:
         self._begun = 0
 
     def is_busy(self, now: float) -> bool:
-        """Return whether there is nothing to begin. May be called without the lock, as a guess."""
+        """Returns whether no fetch may begin now. Without the lock the result is a guess."""
         fetch = self.current
         if fetch is not None:
             return now <= fetch.started_at + self._lease
         return not self._limits.may_fetch(now)
 
     def under_way(self, now: float) -> SharedFetch | None:
-        """Return the fetch under way; one that takes too long is left to itself."""
+        """Returns the fetch under way; gives up one that takes too long."""
         fetch = self.current
         if fetch is not None and now > fetch.started_at + self._lease:
             self.free(fetch)
-            # One that nobody has carried out says nothing about the publisher.
+            # A fetch that no thread has claimed says nothing about the issuer, so only a claimed
+            # one counts as a failure.
             if not fetch.claim():
                 self._limits.backoff.failed("took too long", None, now)
         return self.current
 
     def wait(self, now: float, reason: str) -> Waiter | Suppressed | None:
-        """Wait for the fetch under way or a new one; ``None`` while there must be none."""
+        """Returns a waiter for the fetch under way or a new one; ``None`` if none may begin."""
         fetch = self.under_way(now) or self._begin(now, reason)
         if not isinstance(fetch, SharedFetch):
             return fetch
@@ -83,7 +84,7 @@ class Fetches:
         return self._share is None or self._share.may_be_patient()
 
     def wait_for_unknown_kid(self, kid: str | None, now: float) -> Waiter | Suppressed:
-        """Wait for a fetch that may bring a key which a good set has not, or tell why not."""
+        """Returns a waiter for a fetch that may bring an unknown key id, or why there is none."""
         fetch = self.under_way(now)
         if fetch is not None:
             return self._join(fetch, kid, now)
@@ -110,17 +111,17 @@ class Fetches:
             return reason
         begun = self._begin(now, reason, kid)
         if not isinstance(begun, SharedFetch):
-            # Other issuers' fetches take all the places: that is a flood, too.
+            # Other issuers' fetches take all the places, which counts as a flood, too.
             return begun or Suppressed("over budget", FIRST_PAUSE)
         self._limits.spend(kid, now)
         return begun
 
     def in_background(self, now: float) -> SharedFetch | None:
-        """Return a new fetch that nobody waits for; ``None`` if there is one or must not be."""
+        """Returns a new fetch without a waiter; ``None`` if one is under way or none may begin."""
         return None if self.under_way(now) is not None else self._begin_or_none(now, "refresh")
 
     def for_replaced_kid(self, now: float) -> SharedFetch | None:
-        """Return a new fetch after a bad signature of a known kid, where that is wanted."""
+        """Returns a new fetch after a bad signature with a known key id, if it is allowed."""
         if self.under_way(now) is not None or not self._limits.take_replaced_kid(now):
             return None
         return self._begin_or_none(now, "replaced kid")
@@ -132,12 +133,13 @@ class Fetches:
     def _begin(
         self, now: float, reason: str, kid: str | None = None
     ) -> SharedFetch | Suppressed | None:
-        """Begin a fetch, unless it must wait or others take all the places."""
+        """Begins a fetch, unless the backoff or the limit over several sources forbids it."""
         if not self._limits.may_fetch(now):
             return None
         refusal = None if self._share is None else self._share.take(now, self._lease)
         if refusal is not None:
-            # Names can be invented: what they cannot have is no sign that anything is out of order.
+            # Issuer names can be invented, so a refusal of an unproven issuer does not mean that
+            # its keys are unavailable.
             is_proven = refusal.standing == "proven"
             return None if is_proven else Suppressed("over budget", refusal.seconds)
         self._begun += 1
@@ -153,22 +155,22 @@ class Fetches:
         return self.current
 
     def free(self, fetch: SharedFetch) -> None:
-        """Make room for the next fetch; for one that was left to itself already, nothing."""
+        """Makes room for the next fetch. No-op: a fetch that was already given up."""
         if self.current is fetch:
             self.current = None
             if self._share is not None:
                 self._share.give_back()
 
     def send_off(self, fetch: SharedFetch | None, now: float) -> None:
-        """Have a fetch carried out for nobody in particular. Called without the lock."""
+        """Starts a fetch in the background. Called without the lock."""
         if fetch is not None and fetch.claim() and not fetch.fetch_in_background():
-            # No thread to be had. A request that has to wait will fetch by itself; until then, not
-            # every request need try.
+            # No thread can be started. A request that must wait will fetch on its own thread. The
+            # pause prevents that every request tries again until then.
             with self.lock:
                 self._limits.backoff.pause(now)
 
     def close(self) -> SharedFetch | None:
-        """Begin nothing any more; return what was under way, to be finished."""
+        """Forbids further fetches; returns the fetch under way, which the caller must finish."""
         fetch = self.current
         if fetch is not None:
             self.free(fetch)
@@ -176,12 +178,12 @@ class Fetches:
         return fetch
 
     def abandon(self, fetch: SharedFetch) -> None:
-        """Make room, since nobody will carry a fetch out any more."""
+        """Makes room for the next fetch, because no thread will perform this one."""
         with self.lock:
             self.free(fetch)
 
     def after_fork(self) -> None:
-        """Start over in a forked child: the lock and the fetch are another process's."""
+        """Resets the lock and the fetch in a forked child: they belong to the parent process."""
         self.lock = TinyLock()
         self.current = None
         if self._share is not None:

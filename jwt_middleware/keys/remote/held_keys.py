@@ -1,6 +1,6 @@
-"""The set of keys that one source holds, and all that changes it.
+"""The current key set of one source, and everything that changes it.
 
-A late outcome never replaces a newer one, and what was withdrawn never comes back.
+A late outcome never replaces a newer one, and a withdrawn key never comes back.
 """
 
 from dataclasses import replace
@@ -16,13 +16,13 @@ from jwt_middleware.keys.snapshot import CurrentSet, KeyHealth, Snapshot, State,
 
 
 class HeldKeys:
-    """Takes in what fetches bring, and takes out what is withdrawn.
+    """Applies the outcomes of fetches to the key set, and removes withdrawn keys.
 
-    Whatever changes it is called with the lock of the source held.
+    The methods that change it are called with the lock of the source held.
     """
 
     def __init__(self, terms: Terms, limits: FetchLimits, clock: Clock) -> None:
-        """:param limits: told of fetches that succeed and fail."""
+        """:param limits: records the fetches that succeed and fail."""
         self.current: CurrentSet[Snapshot | None] = CurrentSet(None)
         self._terms = terms
         self._limits = limits
@@ -32,13 +32,13 @@ class HeldKeys:
 
     @property
     def state(self) -> State:
-        """How the set stands by its age."""
+        """The state of the set by its age."""
         return state_of(self.current.snapshot, self._clock.monotonic(), self._clock.now())
 
     def take_in(
         self, fetch: SharedFetch, outcome: Outcome, *, is_given_up: bool
     ) -> tuple[str, list[Event]]:
-        """Put what a fetch brought in place; return what came of it, in a word and in events.
+        """Applies the outcome of a fetch; returns the result, as a word and as events.
 
         :param is_given_up: whether the fetch took so long that others may have followed it.
         """
@@ -68,7 +68,7 @@ class HeldKeys:
         return [paused]
 
     def _exchange(self, fetch: SharedFetch, snapshot: Snapshot) -> None:
-        """Put a set in place of the one before. This assignment is what readers see."""
+        """Replaces the current set. Readers see this one assignment."""
         known, self.current.snapshot = self.current.snapshot, snapshot
         before = frozenset[str]() if known is None else known.kids
         self._limits.succeeded(snapshot.kids, before)
@@ -76,20 +76,20 @@ class HeldKeys:
         fetch.succeeded = True
 
     def withdraw(self, kid: str | None) -> None:
-        """Note that a key is withdrawn, or every key there is.
+        """Records that one key is withdrawn, or every key of the current set.
 
-        :raises ConfigurationError: if all are to be withdrawn and none was fetched yet.
+        :raises ConfigurationError: if all keys are to be withdrawn and none was fetched yet.
         """
         known = self.current.snapshot
         if known is None and kid is None:
             raise ConfigurationError(
-                f"distrust({self._terms.name!r}): no keys were fetched yet: name the key with "
-                "kid=, or call warm() first"
+                f"distrust({self._terms.name!r}) cannot withdraw all keys, because no keys were "
+                "fetched yet: name the key with kid=, or call warm() first"
             )
         self._terms.distrusted.add(kid, known.keys if known is not None else ())
 
     def apply_withdrawals(self) -> list[Event]:
-        """Take out of the set what was withdrawn, here or by another source."""
+        """Removes the withdrawn keys from the set, also those that another source withdrew."""
         known = self.current.snapshot
         if known is None:
             return []
@@ -98,7 +98,7 @@ class HeldKeys:
         return list(removals(known, fresh, self._terms.name))
 
     def health(self, *, is_fetching: bool) -> KeyHealth:
-        """Return how it stands."""
+        """Returns the health of the source."""
         snapshot, backoff = self.current.snapshot, self._limits.backoff
         now, wall = self._clock.monotonic(), self._clock.now()
         state = "closed" if self._limits.is_closed else state_of(snapshot, now, wall)

@@ -1,7 +1,7 @@
-"""The only room that asks over the network. It knows nothing of policy.
+"""Fetches documents over HTTP. The only module that uses the network, and without any policy.
 
-One client for each fetch: a set is asked for every few minutes, so there is nothing to gain from an
-open connection, and nothing to lose over a fork, a closed loop or a cookie.
+Each fetch has a client of its own. A key set is fetched every few minutes, so an open connection
+saves nothing, and a fork, a closed event loop or a cookie cannot do harm.
 """
 
 import socket
@@ -20,12 +20,12 @@ from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.document import Rejected
 from jwt_middleware.keys.remote.public_hosts import pinned
 
-# A publisher that takes longer to connect is down; jose and Nimbus are near these.
+# An issuer that takes longer to connect counts as down; jose and Nimbus have similar limits.
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0
 
-# What may be tried once more at once, by the names that httpx and its successor share. A timeout is
-# not among them: the time is gone.
+# The failures after which a fetch is retried once, by the class names that httpx and httpx2 share.
+# A timeout is not among them, because the time is used up.
 _WORTH_A_RETRY = frozenset({"ConnectError", "ReadError", "WriteError", "RemoteProtocolError"})
 
 Headers = Mapping[str, str]
@@ -33,19 +33,19 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """What to ask, and how much of an answer to take."""
+    """What to fetch, and the limits of the response."""
 
     url: str
     seconds: float
-    """Time that it may take in all."""
+    """The total time that the fetch may take."""
     max_bytes: int
-    """Size of the answer, decoded."""
+    """The largest size of the decoded response body."""
     etag: str | None = None
-    """Of the set that is known already (RFC 9110 §13.1.2)."""
+    """The ETag of the current set (RFC 9110 §13.1.2)."""
     last_modified: str | None = None
 
     def headers(self) -> dict[str, str]:
-        """Return the header fields that belong to it."""
+        """Returns the header fields of the request."""
         fields = {
             "Accept": "application/jwk-set+json, application/json;q=0.9",
             "Accept-Encoding": "gzip",
@@ -60,29 +60,29 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FetchResponse:
-    """What came back."""
+    """The response to a :class:`FetchRequest`."""
 
     status: int
     headers: Headers = field(default_factory=dict)
-    """With names in lower case."""
+    """The header fields, with names in lower case."""
     body: bytes = b""
 
 
 class Fetcher(Protocol):
-    """Asks over the network; give your own where :class:`HTTPFetcher` does not fit."""
+    """Fetches over the network. Implement it where :class:`HTTPFetcher` does not fit."""
 
     def fetch(self, request: FetchRequest) -> FetchResponse:
-        """Return the answer, whatever its status; never follow a redirect.
+        """Returns the response, with any status. It must not follow a redirect.
 
-        Called from several threads, each time with its own request.
+        It is called from several threads, each time with another request.
 
-        :raises Exception: anything at all, if there is none.
+        :raises Exception: any exception, for lack of a response.
         """
         ...
 
 
 class HTTPFetcher:
-    """Asks with httpx, which is imported at the first fetch, or with a client of yours."""
+    """Fetches with httpx, which is imported at the first fetch, or with the client given."""
 
     def __init__(
         self,
@@ -95,25 +95,25 @@ class HTTPFetcher:
         public_only: bool = False,
     ) -> None:
         """
-        :param client: an ``httpx.Client`` or ``httpx2.Client`` to ask with; it stays yours to
-            close, and ``verify``, ``proxy`` and ``trust_env`` are its own affair.
-        :param verify: what certificates are held against, as httpx takes it: an ``ssl.SSLContext``.
+        :param client: an ``httpx.Client`` or ``httpx2.Client`` to fetch with. The application must
+            close it, and ``verify``, ``proxy`` and ``trust_env`` are set on it instead of here.
+        :param verify: the ``ssl.SSLContext`` that certificates are checked with, as in httpx.
         :param proxy: the address of a proxy.
-        :param trust_env: whether proxies and authorities of the environment count, as httpx reads
-            them.
-        :param headers: header fields to add, or what yields them at each fetch, such as a token
-            that is read from a file.
-        :param public_only: refuse a host of which any address is not public, and connect to the
-            very address that was checked. Not together with a proxy, which resolves for itself.
+        :param trust_env: whether httpx uses proxies and authorities of the environment.
+        :param headers: header fields to add, or a function that returns them at each fetch, such
+            as a token that is read from a file.
+        :param public_only: whether to refuse a host with an address that is not public, and to
+            connect to the address that was checked. It cannot be combined with a proxy, which
+            resolves names itself.
         :raises ConfigurationError: for a value of another kind.
         """
         check_flag("trust_env", trust_env)
         check_flag("public_only", public_only)
         if client is not None and not callable(getattr(client, "stream", None)):
-            raise ConfigurationError(f"client={client!r} is no client: write httpx.Client(...)")
+            raise ConfigurationError(f"client={client!r} must be a client: write httpx.Client(...)")
         if not isinstance(verify, bool | str | ssl.SSLContext):
             raise ConfigurationError(
-                f"verify={verify!r} must be an ssl.SSLContext, such as ssl.create_default_context()"
+                f"verify={verify!r} must be an ssl.SSLContext: write ssl.create_default_context()"
             )
         if proxy is not None:
             check_text("proxy", proxy, "http://proxy.example:3128")
@@ -134,7 +134,7 @@ class HTTPFetcher:
 
     @property
     def value(self) -> tuple[Hashable, ...]:
-        """What it asks with, to be compared: objects are the same only if they are the very one."""
+        """The settings as one value to compare. Objects in it are compared by identity."""
         headers, verify = self._headers, self._given_verify
         fields: Hashable = id(headers)
         if isinstance(headers, Mapping) and all(isinstance(each, str) for each in headers.values()):
@@ -149,9 +149,9 @@ class HTTPFetcher:
         )
 
     def fetch(self, request: FetchRequest) -> FetchResponse:
-        """Return the answer, whatever its status; a broken connection is tried once more.
+        """Returns the response, with any status. A broken connection is retried once.
 
-        :raises Rejected: if it is too large, too slow, or there is none.
+        :raises Rejected: if the response is too large or too slow, or there is none.
         """
         call = _Call(monotonic() + request.seconds)
         with self._lock:
@@ -169,11 +169,11 @@ class HTTPFetcher:
             reason = self._attempt(request, call)
         if isinstance(reason, FetchResponse):
             return reason
-        # The name of an exception's class says enough; its text may hold addresses and more.
+        # Only the class of an exception is named, because its text may hold addresses and more.
         raise Rejected("took too long" if call.is_over() else f"no answer ({reason})")
 
     def _attempt(self, request: FetchRequest, call: "_Call") -> FetchResponse | str:
-        """Return the answer, or the kind of failure."""
+        """Returns the response, or the class name of the failure."""
         try:
             return self._ask(request, call)
         except Rejected:
@@ -200,7 +200,7 @@ class HTTPFetcher:
             fields = {name.lower(): value for name, value in answer.headers.items()}
             if answer.status_code != 200:
                 # RFC 9110 §15.4.5: a 304 has no content, whatever Content-Encoding it repeats. Of
-                # other answers nothing but the status and the fields is used.
+                # other responses only the status and the fields are used.
                 return FetchResponse(answer.status_code, fields)
             encoding, chunks = _coded(answer)
             body = _body(encoding, call.until_over(chunks), request.max_bytes)
@@ -217,21 +217,21 @@ class HTTPFetcher:
 
         with self._lock:
             if self._settings["verify"] is True:
-                # Reading the bundle of authorities costs milliseconds: once is enough.
+                # Reading the bundle of authorities costs milliseconds, so it is read once.
                 self._settings["verify"] = httpx.create_ssl_context(
                     trust_env=self._settings["trust_env"]
                 )
         return httpx.Client(**self._settings)
 
     def close(self) -> None:
-        """Cut off what is under way; its callers are told that there was no answer."""
+        """Aborts the fetches under way. Their callers get :class:`Rejected`."""
         with self._lock:
             calls = list(self._calls)
         for call in calls:
             call.cut()
 
     def after_fork(self) -> None:
-        """Forget the fetches of the parent process."""
+        """Forgets the fetches of the parent process."""
         self._lock = TinyLock()
         self._calls = set()
 
@@ -248,13 +248,13 @@ class _Call:
         return self._is_cut or monotonic() >= self._deadline
 
     def watched(self, seconds: float) -> "AbstractContextManager[Any]":
-        """Cut the connection when the time is up: httpx only bounds each step, not their sum."""
+        """Cuts the connection at the deadline, because httpx bounds each step but not their sum."""
         timer = threading.Timer(seconds, self.cut)
         timer.daemon = True
         return _Running(timer)
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of the connections that the client opens (an extension of httpcore)."""
+        """Records the connections that the client opens (an extension of httpcore)."""
         stream = info.get("return_value")
         if event.endswith(("connect_tcp.complete", "start_tls.complete")) and stream is not None:
             connection = stream.get_extra_info("socket")
@@ -264,11 +264,12 @@ class _Call:
                 self.cut()
 
     def cut(self) -> None:
-        """Wake whoever reads from the connections."""
+        """Shuts the connections down, which wakes the thread that reads from them."""
         self._is_cut = True
         for connection in self._sockets:
             with suppress(OSError):
-                # Not the method of a TLS socket, which would touch state that its reader uses.
+                # socket.socket.shutdown and not the method of SSLSocket, which would change state
+                # that the reading thread uses.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def until_over(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -279,13 +280,13 @@ class _Call:
 
 
 class _Running:
-    """A timer for as long as a block lasts."""
+    """Runs a timer for the duration of a ``with`` block."""
 
     def __init__(self, timer: threading.Timer) -> None:
         self._timer = timer
 
     def __enter__(self) -> None:
-        # Where there are no threads, the limits of each step are all there is.
+        # If no thread can be started, only the limits of each step apply.
         with suppress(RuntimeError):
             self._timer.start()
 
@@ -294,15 +295,15 @@ class _Running:
 
 
 def _coded(answer: Any) -> tuple[str, Iterator[bytes]]:
-    """Return the encoding of an answer's body, and the body as it comes."""
+    """Returns the encoding of a response body, and the chunks as they are received."""
     if answer.is_stream_consumed:
-        # A transport made for tests hands over a body that was read and decoded before.
+        # A transport made for tests returns a body that is already read and decoded.
         return "identity", iter([answer.content])
     return answer.headers.get("content-encoding", "").strip().lower(), answer.iter_raw()
 
 
 def _body(encoding: str, chunks: Iterator[bytes], max_bytes: int) -> bytes:
-    """Return the decoded body; what is counted is what comes out, not what is announced."""
+    """Returns the decoded body. Its decoded size is limited, whatever ``Content-Length`` says."""
     if encoding in {"gzip", "x-gzip"}:
         chunks = _unzipped(chunks, max_bytes)
     elif encoding not in {"identity", ""}:
@@ -320,20 +321,21 @@ _GZIP_OVERHEAD = 4_096
 
 
 def _unzipped(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
-    """Unfold gzip, never more than one byte beyond what is taken."""
+    """Decompresses gzip, each chunk to at most one byte more than ``max_bytes``."""
     unzip = zlib.decompressobj(wbits=31)
     received = 0
     try:
         for chunk in chunks:
             yield unzip.decompress(chunk, max_bytes + 1)
             received += len(chunk)
-            # Headers and empty blocks unfold to nothing, and may go on for ever.
+            # Headers and empty blocks decompress to nothing and may be endless, so received bytes
+            # are limited as well.
             if unzip.unconsumed_tail or received > max_bytes + _GZIP_OVERHEAD:
                 raise Rejected("too large")
             if unzip.unused_data:
                 raise Rejected("it goes on after its end")
     except zlib.error:
         raise Rejected("no gzip") from None
-    # No bytes at all are an empty body, which the encoding does not change.
+    # Without any bytes the body is empty, with gzip as well.
     if received and not unzip.eof:
         raise Rejected("cut short")

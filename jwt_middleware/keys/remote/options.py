@@ -1,4 +1,4 @@
-"""How a key set is fetched and kept."""
+"""The settings for fetching and keeping a key set."""
 
 import random
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from jwt_middleware.crypto.algorithms import select
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.keys.snapshot import Kidless
 
-# Numbers that may be nothing at all, and what that means stands with the option.
+# Options that may be zero or None. The option's docstring says what that means.
 _MAY_BE_ZERO = frozenset({"stale_if_error", "unknown_kid_burst"})
 _MAY_BE_NONE = frozenset({"trusted_max_age", "replaced_kid_interval"})
 _WHOLE = frozenset({"unknown_kid_burst", "max_bytes", "max_keys"})
@@ -19,43 +19,43 @@ _FLAGS = ("allow_http", "same_origin")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolverOptions:
-    """How a key set is fetched and kept. All times are in seconds.
+    """The settings for fetching and keeping a key set. All times are in seconds.
 
     :raises ConfigurationError: for a value that is out of range or contradicts another, naming the
         option, the value and the fix.
     """
 
     refresh_after: float = 300
-    """Age from which a set is renewed behind the requests; up to ten percent less at random, so
-    that several processes do not ask at once."""
+    """Age from which a set is refreshed in the background. Up to ten percent less at random, so
+    that several processes do not fetch at once."""
     max_age: float = 600
-    """Age from which a request waits for a renewal: the longest that a withdrawn key serves."""
+    """Age from which a request waits for a refresh: the longest that a withdrawn key serves."""
     stale_if_error: float = 3600
-    """How long beyond ``max_age`` a set still serves while its publisher cannot be reached."""
+    """How long beyond ``max_age`` a set still serves while its issuer cannot be reached."""
     unknown_kid_burst: int = 2
-    """Fetches that unknown kids may cause at once, besides the regular ones."""
+    """Fetches that unknown key ids may cause at once, in addition to the regular ones."""
     unknown_kid_interval: float = 10
-    """Time after which they may cause one more."""
+    """Time after which unknown key ids may cause one more fetch."""
     timeout: float = 5
-    """Time that one fetch may take in all, discovery included."""
+    """The total time that one fetch may take, discovery included."""
     max_bytes: int = 262_144
-    """Size of a document, decoded. Entra's, with certificates, is near 20 KB."""
+    """The largest size of a decoded document. Entra's, with certificates, is about 20 KB."""
     max_keys: int = 100
-    """Usable keys that are kept of one set."""
+    """The most usable keys that are kept of one set."""
     max_backoff: float = 60
-    """Longest pause between fetches that fail."""
+    """The longest pause between fetches that fail."""
     discovery_lifetime: float = 43_200
-    """Age from which a discovery document is read again."""
+    """Age from which a discovery document is fetched again."""
     trusted_max_age: float | None = None
     """How far ``Cache-Control: max-age`` may lengthen ``max_age``; by default it only shortens."""
     replaced_kid_interval: float | None = None
-    """Least time between fetches because a known kid came with a bad signature; by default there
-    are none, since anybody can write a bad signature."""
+    """Least time between fetches after a bad signature with a known key id. By default there are
+    no such fetches, because any client can send a bad signature."""
     kidless: Kidless = "single"
-    """A token without kid: needs the only key that fits (``single``), up to four are tried
-    (``try``), or it is refused (``reject``)."""
+    """How to treat a token without a key id. ``single`` accepts it if only one key fits, ``try``
+    tries up to four keys, and ``reject`` refuses it."""
     allow_http: bool = False
-    """Whether keys may be fetched without TLS from elsewhere than this machine."""
+    """Whether keys may be fetched without TLS from other machines."""
     same_origin: bool = False
     """Whether a discovered ``jwks_uri`` must be on the issuer's own host (Google's is not)."""
 
@@ -67,7 +67,7 @@ class ResolverOptions:
                 _check_number(name, getattr(self, name))
         if self.kidless not in ("single", "try", "reject"):
             raise ConfigurationError(
-                f"kidless={self.kidless!r} is not known: write 'single', 'try' or 'reject'"
+                f"kidless={self.kidless!r} must be known: write 'single', 'try' or 'reject'"
             )
         self._check_together()
 
@@ -97,14 +97,14 @@ def _check_number(name: str, value: object) -> None:
 def check_resolver(
     options: object, fetcher: object, clock: Clock, rng: object, seed: object
 ) -> None:
-    """Refuse what is no option of a resolver.
+    """Checks the arguments of a resolver.
 
-    :raises ConfigurationError: naming it.
+    :raises ConfigurationError: naming the argument that is wrong.
     """
     check_kind("options", options, ResolverOptions, "ResolverOptions(timeout=3)")
     check_clock(clock)
     if fetcher is not None and not callable(getattr(fetcher, "fetch", None)):
-        raise ConfigurationError(f"fetcher={fetcher!r} has no fetch(request): write HTTPFetcher()")
+        raise ConfigurationError(f"fetcher={fetcher!r} needs fetch(request): write HTTPFetcher()")
     if rng is not None:
         check_kind("rng", rng, random.Random, "random.Random()")
     if seed is not None:
@@ -112,14 +112,14 @@ def check_resolver(
 
 
 def asymmetric(algorithms: Collection[str]) -> frozenset[str]:
-    """Return the names of algorithms that keys may be used with.
+    """Returns the names of the algorithms that keys may be used with.
 
-    :raises ConfigurationError: for one that shares a secret.
+    :raises ConfigurationError: for an algorithm with a shared secret.
     """
     chosen = select(algorithms)
     if chosen[0].is_symmetric:
         raise ConfigurationError(
-            f"algorithms={[row.name for row in chosen]!r} need a shared secret, and what a key set "
-            "publishes is none"
+            f"algorithms={[row.name for row in chosen]!r} need a shared secret, which must not be "
+            "in a published key set: write algorithms with a public key, such as ['RS256']"
         )
     return frozenset(row.name for row in chosen)

@@ -1,10 +1,10 @@
-"""How many fetches may be under way at once, over the sources of a pool.
+"""Limits how many fetches may be under way at once, over the sources of a pool.
 
-A token can name a source before anything of it is verified. So sources are told apart by what their
-tokens have shown: *proven* ones are in service and have shown a good token, *returning* ones had
-shown one before they lost their place, all others are *new*. Each kind has places of its own. New
-ones share a budget that outlives each of them, and a returning one has a small budget by its name:
-whoever invents names spends what is invented names', not what keeps the proven ones alive.
+A token names its source before it is verified, so sources are distinguished by their tokens. A
+*proven* source is in service and a token of it was verified. A *returning* source was proven before
+it lost its place. All others are *new*. Each kind has places of its own. New sources share one
+budget, which outlives each of them. A returning source has a small budget by its name. So invented
+names only use up the budget of new sources, and proven sources are not affected.
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,20 @@ from typing import Literal
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.remote.rate_limits import FIRST_PAUSE, RateLimit
 
-# Fetches at once over all the issuers of a pool: tokens can name many issuers in one second.
+# The most fetches at once over all issuers of a pool, because tokens can name many in one second.
 MAX_FETCHES = 8
 
-# What tokens of issuers that were never proven may cause together: a deployment that starts with
-# forty tenants fetches all their keys at once, and a flood of invented names one set a second.
+# The budget of all new issuers together. A deployment that starts with forty tenants fetches all
+# their keys at once, and a flood of invented names causes one fetch a second.
 UNPROVEN_BURST = 40
 UNPROVEN_INTERVAL = 1.0
 
-# What tokens of one issuer may cause that was proven once and has no place: its name is known, and
-# anybody can write it.
+# The budget of one returning issuer. Its name is known, so any client can write it into a token.
 RETURNING_BURST = 2
 RETURNING_INTERVAL = 10.0
 
-# Callers who wait as long as a fetch takes, over all issuers that are not proven: names can be
-# invented, and must not hold every worker of a server while publishers are slow.
+# The most callers that wait as long as a fetch takes, over all unproven issuers, because invented
+# names must not block every worker of a server while issuers are slow.
 MAX_PATIENT_WAITERS = 8
 
 Standing = Literal["proven", "returning", "new"]
@@ -35,16 +34,16 @@ Standing = Literal["proven", "returning", "new"]
 
 @dataclass(frozen=True, slots=True)
 class PoolRefusal:
-    """Why a source may not fetch now although nothing is wrong with it."""
+    """The refusal of a fetch because of a limit, although the source is in order."""
 
     standing: Standing
     seconds: float
-    """Time after which it may."""
+    """Seconds after which the source may fetch."""
 
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """A place for one fetch. It ends by itself, whatever becomes of the fetch."""
+    """A place for one fetch. It expires by itself, even if the fetch never ends."""
 
     standing: Standing
     ends_at: float
@@ -52,12 +51,12 @@ class Lease:
 
 
 class PoolLimit:
-    """The places of a pool, and the budget of its new sources."""
+    """The places for fetches of a pool, and the budget of its new sources."""
 
     def __init__(self, most: int = MAX_FETCHES, budget: RateLimit | None = None) -> None:
         """
-        :param most: fetches at once of proven sources, as many of returning ones, and of new ones.
-        :param budget: fetches of new sources; without it they are not counted.
+        :param most: the most fetches at once for each kind: proven, returning and new sources.
+        :param budget: the budget of new sources; without it their fetches are not counted.
         """
         self._most = most
         self._budget = budget
@@ -68,9 +67,9 @@ class PoolLimit:
     def take(
         self, now: float, seconds: float, standing: Standing, own: RateLimit | None
     ) -> Lease | PoolRefusal:
-        """Take a place and spend what it costs, or tell why neither.
+        """Takes a place and charges the budget, or returns why it cannot.
 
-        :param seconds: time after which the place is free again, at the latest.
+        :param seconds: the time after which the place is free again, at the latest.
         :param own: the budget of a returning source.
         """
         budget = {"proven": None, "returning": own, "new": self._budget}[standing]
@@ -78,7 +77,7 @@ class PoolLimit:
             self._leases = [lease for lease in self._leases if now <= lease.ends_at]
             if sum(lease.standing == standing for lease in self._leases) >= self._most:
                 return PoolRefusal(standing, FIRST_PAUSE)
-            # Only now: what finds no place spends nothing.
+            # The budget is charged last, so that a fetch without a place spends nothing.
             if budget is not None and not budget.take(now):
                 return PoolRefusal(standing, budget.seconds_until_next(now))
             lease = Lease(standing, now + seconds)
@@ -86,12 +85,12 @@ class PoolLimit:
             return lease
 
     def give_back(self, lease: Lease) -> None:
-        """Give a place back; one that has ended by itself is gone already."""
+        """Gives a place back. No-op: a place that has expired."""
         with self._lock:
             self._leases = [each for each in self._leases if each is not lease]
 
     def may_be_patient(self, lease: Lease) -> bool:
-        """Return whether one more caller may wait as long as the fetch of a lease takes."""
+        """Returns whether one more caller may wait as long as the fetch of a lease takes."""
         if lease.standing == "proven":
             return True
         with self._lock:
@@ -102,24 +101,24 @@ class PoolLimit:
             return True
 
     def after_fork(self) -> None:
-        """Forget the fetches of the parent process."""
+        """Forgets the fetches of the parent process."""
         self._lock = TinyLock()
         self._leases = []
 
 
 class PoolShare:
-    """One source's part in a limit."""
+    """One source's share in a :class:`PoolLimit`."""
 
     def __init__(self, limit: PoolLimit) -> None:
         self._limit = limit
         self._lease: Lease | None = None
         self.is_proven = False
-        """Whether the source is in service and has served a good token."""
+        """Whether the source is in service and a token of it was verified."""
         self.returning: RateLimit | None = None
         """The budget of a source that was proven before."""
 
     def take(self, now: float, seconds: float) -> PoolRefusal | None:
-        """Take a place for so many seconds; return why there is none."""
+        """Takes a place for at most ``seconds``; returns the refusal if it cannot."""
         standing: Standing = "new" if self.returning is None else "returning"
         if self.is_proven:
             standing = "proven"
@@ -130,15 +129,15 @@ class PoolShare:
         return None
 
     def give_back(self) -> None:
-        """Give back the place that was taken last."""
+        """Gives back the place that was taken last."""
         lease, self._lease = self._lease, None
         if lease is not None:
             self._limit.give_back(lease)
 
     def may_be_patient(self) -> bool:
-        """Return whether one more caller may wait as long as the fetch under way takes."""
+        """Returns whether one more caller may wait as long as the fetch under way takes."""
         return self._lease is None or self._limit.may_be_patient(self._lease)
 
     def after_fork(self) -> None:
-        """Forget the fetch of the parent process."""
+        """Forgets the fetch of the parent process."""
         self._lease = None

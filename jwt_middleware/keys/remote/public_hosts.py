@@ -1,7 +1,7 @@
-"""Which machines may be asked, for services whose issuers are not all their own choice.
+"""Checks that a host is public, for services that do not choose all their issuers themselves.
 
-An address that was checked is the address that is connected to: a name that resolves differently
-the second time (DNS rebinding) gains nothing.
+The address that was checked is the address to connect to, so that a name that resolves differently
+the second time (DNS rebinding) has no effect.
 """
 
 import socket
@@ -16,7 +16,7 @@ _NAT64 = ip_network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address is one of the public internet, and so is any that it carries."""
+    """Returns whether an address is public, and an IPv4 address embedded in it as well."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
@@ -31,14 +31,14 @@ def is_public(address: str) -> bool:
 
 
 def _is_reachable(ip: IPv4Address | IPv6Address) -> bool:
-    """Return what the registries say of an address; without an entry it is an ordinary one."""
+    """Returns whether the registries list an address as reachable. Unlisted ones are reachable."""
     return next((reachable for block, reachable in BLOCKS if ip in block), True)
 
 
 def pinned(url: str) -> tuple[str, str, str]:
-    """Return ``url`` with a checked address for its host, the ``Host`` field, and the host's name.
+    """Returns ``url`` with a checked address for its host, the ``Host`` field, and the host name.
 
-    :raises Rejected: if the host has no address, or one that is not public.
+    :raises Rejected: if the host has no address, or an address that is not public.
     """
     parts = urlsplit(url)
     name = parts.hostname or ""
@@ -48,7 +48,8 @@ def pinned(url: str) -> tuple[str, str, str]:
     except OSError:
         raise Rejected("no answer (the host has no address)") from None
     addresses = [str(row[4][0]) for row in found]
-    # All of them: an attacker who controls the name can list a public address first.
+    # All addresses are checked, because an attacker who controls the name can list a public address
+    # first.
     if not addresses or not all(is_public(address) for address in addresses):
         raise Rejected("the host is not on the public internet")
     literal = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]

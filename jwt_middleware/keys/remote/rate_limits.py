@@ -1,4 +1,4 @@
-"""What failures and unknown kids may cost. Their owner holds the lock."""
+"""Rate limits and the backoff of fetches. Their users hold the lock."""
 
 import random
 from collections.abc import Iterable
@@ -10,26 +10,26 @@ MAX_REMEMBERED = 1_024
 FIRST_RETRY_DELAY = 10.0
 LONGEST_RETRY_DELAY = 60.0
 
-# The first pause after a failure; each further one is twice as long, up to an option.
+# The first pause after a failure. Each further one is twice as long, up to ``max_backoff``.
 FIRST_PAUSE = 1.0
 
 
 class RateLimit:
-    """Fetches that may be spent, refilled one by one as time passes."""
+    """A budget of fetches, refilled one by one as time passes."""
 
     def __init__(self, burst: int, interval: float, now: float) -> None:
         """
-        :param burst: fetches that may be spent at once.
-        :param interval: seconds in which one comes back.
+        :param burst: the fetches that may be spent at once.
+        :param interval: the seconds after which one fetch is refilled.
         """
         self._interval = interval
         self._lead = burst * interval
         self._paid_until = now
 
     def take(self, now: float) -> bool:
-        """Spend one, if there is one."""
-        # Each fetch pays for one interval, and the burst may be paid ahead. Adding up what came
-        # back since the last call would lose a fetch to rounding.
+        """Spends one fetch; returns whether there was one."""
+        # Each fetch pays for one interval, and the burst may be paid ahead, because adding up the
+        # refills since the last call would lose a fetch to rounding.
         paid_until = max(self._paid_until, now) + self._interval
         if paid_until > now + self._lead:
             return False
@@ -37,18 +37,18 @@ class RateLimit:
         return True
 
     def has_one(self, now: float) -> bool:
-        """Return whether there is one to spend."""
+        """Returns whether a fetch may be spent."""
         return self.seconds_until_next(now) <= 0
 
     def seconds_until_next(self, now: float) -> float:
-        """Return after how many seconds there is one to spend."""
+        """Returns after how many seconds a fetch may be spent."""
         return max(0.0, max(self._paid_until, now) + self._interval - now - self._lead)
 
 
 class UnknownKids:
-    """Kids that were asked for in vain: each is left alone for 10, 20, 40, 60 seconds.
+    """Key ids that a fetch did not find. Each is not fetched again for 10, 20, 40, 60 seconds.
 
-    Without it one replayed token would drain the budget that a new key needs.
+    Without these delays one replayed token would use up the budget that a new key needs.
     """
 
     def __init__(self) -> None:
@@ -58,18 +58,18 @@ class UnknownKids:
         return len(self._delays)
 
     def retry_in(self, kid: str | None, now: float) -> float:
-        """Return for how many seconds ``kid`` is to be left alone still."""
+        """Returns the seconds until ``kid`` may be fetched for again."""
         until, _ = self._delays.get(kid, (now, 0.0))
         return max(0.0, until - now)
 
     def add(self, kid: str | None, now: float) -> None:
-        """Remember that a fetch did not bring ``kid``."""
+        """Records that a fetch did not bring ``kid``."""
         _, delay = self._delays.get(kid, (0.0, FIRST_RETRY_DELAY / 2))
         delay = min(delay * 2, LONGEST_RETRY_DELAY)
         self._delays[kid] = (now + delay, delay)
 
     def forget(self, kids: Iterable[str]) -> None:
-        """Forget the misses of kids that are published now."""
+        """Forgets the misses of key ids that are published now."""
         for kid in kids:
             self._delays.pop(kid, None)
 
@@ -79,8 +79,8 @@ class Backoff:
 
     def __init__(self, longest: float, rng: random.Random) -> None:
         """
-        :param longest: seconds of the longest pause that is our own choice.
-        :param rng: spreads several processes over the pause.
+        :param longest: seconds of the longest pause, if the response has no ``Retry-After``.
+        :param rng: chooses the pause at random, so that several processes do not retry at once.
         """
         self._longest = longest
         self._rng = rng
@@ -89,13 +89,13 @@ class Backoff:
         self.ends_at = 0.0
 
     def is_waiting(self, now: float) -> bool:
-        """Return whether nothing may be fetched yet."""
+        """Returns whether the pause still lasts."""
         return now < self.ends_at
 
     def failed(self, reason: str, retry_after: float | None, now: float) -> float:
-        """Begin a pause and return how many seconds it lasts.
+        """Begins a pause and returns how many seconds it lasts.
 
-        :param retry_after: what the publisher asks for (RFC 9110 §10.2.3).
+        :param retry_after: the ``Retry-After`` of the response (RFC 9110 §10.2.3).
         """
         ceiling = min(self._longest, FIRST_PAUSE * 2.0 ** min(self.failures, 30))
         floor = min(FIRST_PAUSE, ceiling)
@@ -106,11 +106,11 @@ class Backoff:
         return pause
 
     def pause(self, now: float) -> None:
-        """Begin the shortest pause, for a reason of our own."""
+        """Begins the shortest pause, for a cause in this process."""
         self.ends_at = max(self.ends_at, now + FIRST_PAUSE)
 
     def succeeded(self) -> None:
-        """End the pause and forget the failures."""
+        """Ends the pause and forgets the failures."""
         self.failures = 0
         self.last_failure = None
         self.ends_at = 0.0

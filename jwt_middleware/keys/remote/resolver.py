@@ -1,20 +1,20 @@
 """The key set of one issuer, as a state machine.
 
 By age a set is *fresh*, then *ahead* (it is refreshed in the background), then *expired* (a request
-waits for the refresh, and is served by the old set if it fails), then *dead*.
+waits for the refresh, and is served by the old set if it fails), then *dead* (not used any more).
 
 ==============  ======  ===========================================================
 set             kid     decision
 ==============  ======  ===========================================================
 fresh, ahead    hit     use; when ahead, begin one refresh in the background
-fresh, ahead    miss    wait for a fetch under way, or ask within budget, or unknown
+fresh, ahead    miss    wait for a fetch under way, or fetch in budget, or unknown
 expired         hit     wait for a refresh; while fetches fail, use
 expired         miss    wait for a refresh; while fetches fail, unavailable
 empty, dead     any     wait for a fetch; while fetches fail, unavailable
 ==============  ======  ===========================================================
 
-``plan`` decides from memory, a fetch reads what is published, ``state.absorb`` tells what becomes
-of the set, and ``settle`` decides for those who waited, without ever asking again. Readers take no
+``plan`` decides from memory. A fetch gets the published set, ``state.absorb`` computes the next
+set, and ``settle`` decides for the callers that waited, without another fetch. Readers take no
 lock: they read one attribute.
 """
 
@@ -83,20 +83,20 @@ class JWKSResolver:
         distrusted: Distrusted | None = None,
     ) -> None:
         """
-        :param jwks_uri: where the set is; found by discovery from ``issuer`` if left out.
-        :param issuer: whose keys they are.
-        :param discovery: where its discovery document is, if that is not below its name.
-        :param options: how the set is fetched and kept.
-        :param fetcher: asks over the network; give one for a proxy, a private CA or a client.
-        :param clock: where time comes from.
-        :param observers: are told what happened, never while a lock is held.
-        :param algorithms: those that keys may be used with; none that shares a secret.
+        :param jwks_uri: the address of the set; if left out, discovery finds it from ``issuer``.
+        :param issuer: the issuer of the keys.
+        :param discovery: the address of the discovery document, if it is not below ``issuer``.
+        :param options: the settings for fetching and keeping the set.
+        :param fetcher: fetches over the network; pass one for a proxy, a private CA or a client.
+        :param clock: the source of time.
+        :param observers: called with each event, never while a lock is held.
+        :param algorithms: the algorithms that keys may be used with, without shared secrets.
         :param seed: what :meth:`export` returned, here or in another process.
-        :param rng: where the random part of intervals comes from.
-        :param share: in how many fetches may be under way at once, over several resolvers.
-        :param distrusted: what was withdrawn of this issuer before.
-        :raises ConfigurationError: for an address that keys must not come from, an algorithm that
-            is no signature with a public key, or a seed that is none.
+        :param rng: the source of the random part of intervals.
+        :param share: the share in the limit of simultaneous fetches over several resolvers.
+        :param distrusted: the keys of this issuer that were withdrawn before.
+        :raises ConfigurationError: for an address that keys must not be fetched from, an algorithm
+            without a public key, or an invalid seed.
         """
         check_resolver(options, fetcher, clock, rng, seed)
         self._name = issuer or jwks_uri or ""
@@ -107,7 +107,7 @@ class JWKSResolver:
         self._observers = listed("observers", observers, "[log_event]")
         self._allowed = asymmetric(algorithms)
         self.distrusted = Distrusted() if distrusted is None else distrusted
-        """What was withdrawn of it."""
+        """The withdrawn keys of the issuer."""
         rng = rng or random.SystemRandom()
         self._own_fetcher = HTTPFetcher()
         location = Location(
@@ -117,7 +117,7 @@ class JWKSResolver:
         self._limits = FetchLimits(options, rng, clock.monotonic())
         self._held = HeldKeys(Terms(self._name, options, rng, self.distrusted), self._limits, clock)
         self.current = self._held.current
-        """The current set; read without a lock."""
+        """The current set, read without a lock."""
         self._fetches = Fetches(self._carry_out, self._limits, share, options.timeout)
         if seed is not None:
             self.current.snapshot = snapshot_from_seed(seed, options, clock, self.distrusted)
@@ -125,20 +125,20 @@ class JWKSResolver:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The set that is held now."""
+        """The current key set."""
         return self.current.snapshot
 
     def after_fork(self) -> None:
-        """Start over in a forked child, with the keys of its parent."""
+        """Resets the fetches in a forked child, which keeps the keys of its parent."""
         self._fetches.after_fork()
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Waiter:
-        """Return the keys to try, or the fetch to wait for. Never waits.
+        """Returns the keys to try, or a waiter for the fetch that may bring them. It never waits.
 
-        :param kid: the name that a token's header gives, if it does.
-        :param algorithm: the one that the header names.
-        :raises KeyUnknown: if no key fits and asking would not help, or must wait.
-        :raises KeysUnavailable: if there is no telling.
+        :param kid: the key id in the token's header, if it has one.
+        :param algorithm: the algorithm that the header names.
+        :raises KeyUnknown: if no key fits, and a fetch would not help or is not allowed yet.
+        :raises KeysUnavailable: if the keys cannot be fetched at present.
         """
         snapshot = self.current.snapshot
         if snapshot is not None:
@@ -149,11 +149,11 @@ class JWKSResolver:
         return self._plan_with_care(snapshot, kid, algorithm)
 
     def has(self, kid: str | None, algorithm: Algorithm) -> bool:
-        """Return whether :meth:`plan` would name keys from memory."""
+        """Returns whether :meth:`plan` would return keys without a wait."""
         return self._held.state in CURRENT and bool(self._find(self.snapshot, kid, algorithm))
 
     def _find(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
-        """Return the keys of a set that a token may be verified with."""
+        """Returns the keys of a set that a token may be verified with."""
         if snapshot is None or algorithm.name not in self._allowed:
             return ()
         if kid is None:
@@ -178,14 +178,14 @@ class JWKSResolver:
             reason = "expired" if state == "expired" else "empty"
             waiter = None if has_news else self._fetches.wait(now, reason)
         if has_news:
-            # A set arrived since we looked; to ask now would be to ask twice.
+            # Another set was installed after it was read above, so a fetch would be the second one.
             return self.plan(kid, algorithm)
         return self._waiting(waiter, keys if may_be_stale else (), now)
 
     def _waiting(
         self, waiter: Waiter | Suppressed | None, old_keys: Keys, now: float
     ) -> Keys | Waiter:
-        """Return what a request waits for; or the old keys, where it must not or need not wait."""
+        """Returns the waiter of a request, or ``old_keys`` if it must not or need not wait."""
         if isinstance(waiter, Waiter) and old_keys:
             waiter = with_old_keys(waiter, now)
         if isinstance(waiter, Waiter):
@@ -195,24 +195,24 @@ class JWKSResolver:
         raise self._unavailable(now) if waiter is None else self._suppressed(waiter, now)
 
     def _check_worth_asking(self, kid: str | None, algorithm: Algorithm) -> None:
-        """Refuse what no fetch could make good."""
+        """Refuses a token that no fetch could help."""
         if algorithm.name not in self._allowed:
-            raise KeyUnknown("no key of this issuer is for that algorithm")
+            raise KeyUnknown("the issuer has no key for that algorithm")
         if kid is None and self._options.kidless == "reject":
-            raise KeyUnknown("the header names no key")
+            raise KeyUnknown("the header must name a key")
         if kid is not None and (len(kid) > MAX_KID_LENGTH or self.distrusted.names(kid)):
-            raise KeyUnknown("the header names a key that is not to be used")
+            raise KeyUnknown("the header names a key that must not be used")
 
     def _plan_for_unknown_kid(
         self, snapshot: Snapshot, kid: str | None, algorithm: Algorithm, now: float
     ) -> Keys | Waiter:
-        """Plan for a token whose key is not in a set that is good."""
+        """Plans for a token whose key is not in the current set."""
         if snapshot.by_kid.get(kid) if kid is not None else snapshot.all_serving(algorithm):
-            raise KeyUnknown("no key fits the header, and one of that name is there")
+            raise KeyUnknown("the keys of that key id do not fit the header")
         with self._fetches.lock:
             current = self.snapshot
-            # A set that arrived since we looked is the answer: to ask again would be a second fetch
-            # for the same question.
+            # If another set was installed after the caller read it, that set decides, because a
+            # second fetch for the same key id would be wasted.
             waiter = self._fetches.wait_for_unknown_kid(kid, now) if current is snapshot else None
         if isinstance(waiter, Suppressed):
             raise self._suppressed(waiter, now)
@@ -222,13 +222,13 @@ class JWKSResolver:
         return found
 
     def _suppressed(self, suppressed: Suppressed, now: float) -> KeyUnknown | KeysUnavailable:
-        """Return the refusal of a token whose kid nobody is asked for."""
+        """Returns the refusal of a token whose key id is not fetched for."""
         self._tell(UnknownKidSuppressed(self._name, suppressed.cause))
         if suppressed.cause == "paused":
-            # Nobody can tell whether the key is there.
+            # Without a fetch it is unknown whether the issuer publishes the key.
             return self._unavailable(now)
-        # No verdict on the token: a flood of invented kids must neither make a balancer believe
-        # that this instance is ill, nor have a good cookie deleted.
+        # Not a verdict on the token, because a flood of invented key ids must neither make a
+        # balancer take this instance out of service nor expire a good cookie.
         return KeyUnknown(f"no key fits the header ({suppressed.cause})", suppressed.seconds)
 
     def _refresh_in_background(self, now: float) -> None:
@@ -239,11 +239,11 @@ class JWKSResolver:
         self._fetches.send_off(fetch, now)
 
     def settle(self, kid: str | None, algorithm: Algorithm, waited: Waited) -> Keys:
-        """Return the keys to try after waiting; never asks for another fetch.
+        """Returns the keys to try after a wait. It never begins another fetch.
 
-        :param waited: what came of the effect that :meth:`plan` asked for.
+        :param waited: the result of the waiter that :meth:`plan` returned.
         :raises KeyUnknown: if the issuer does not publish the key.
-        :raises KeysUnavailable: if there is still no telling.
+        :raises KeysUnavailable: if the keys could not be fetched.
         """
         snapshot, now = self.snapshot, self._monotonic()
         state = state_of(snapshot, now, self._wall())
@@ -254,7 +254,7 @@ class JWKSResolver:
             return keys
         if keys and state == "expired":
             return self._stale(keys)
-        # A set that is dead on arrival, because a clock was set meanwhile, says nothing.
+        # A set that is dead when it arrives, because a clock was set meanwhile, proves nothing.
         if is_over and waiter.fetch.succeeded and state not in {"empty", "dead"}:
             raise self._missed(kid, waiter)
         if waiter.is_in_crowd and not is_over:
@@ -262,17 +262,17 @@ class JWKSResolver:
         raise self._unavailable(now)
 
     def _missed(self, kid: str | None, waiter: Waiter) -> KeyUnknown:
-        """Return the refusal of a kid that a fetch has not brought.
+        """Returns the refusal of a key id that a fetch has not brought.
 
-        Only a fetch that was begun for this very token is a verdict on it: any other may have begun
-        before the key was published. So it counts as a miss once a fetch, too.
+        Only a fetch that was begun for this token is a verdict on it, because any other may have
+        begun before the key was published. So one fetch records at most one miss.
         """
         self._tell(UnknownKidMissed(self._name))
         if not waiter.began_it:
-            return KeyUnknown("the key set that was on its way has no such key", CROWD_PATIENCE)
+            return KeyUnknown("the fetched key set does not have the key", CROWD_PATIENCE)
         with self._fetches.lock:
             self._limits.unknown_kids.add(kid, self._monotonic())
-        return KeyUnknown("the issuer publishes no key that fits the header")
+        return KeyUnknown("the issuer does not publish a key that fits the header")
 
     def _stale(self, keys: Keys) -> Keys:
         self._tell(StaleKeysServed(self._name))
@@ -290,7 +290,10 @@ class JWKSResolver:
             tell(self._observers, event)
 
     def _carry_out(self, fetch: SharedFetch) -> None:
-        """Fetch, take in, wake who waits, and tell: in this order, so that nobody waits for us."""
+        """Fetches, applies the outcome, wakes the waiters, then notifies the observers.
+
+        The observers come last, so that no waiter waits for them.
+        """
         began = self._monotonic()
         self._tell(KeyFetchStarted(self._name, fetch.reason))
         outcome = self._download.fetch(self.current.snapshot)
@@ -304,9 +307,9 @@ class JWKSResolver:
             self._tell(event)
 
     def signature_failed(self) -> None:
-        """Look, in the background, whether a known key was replaced under its name.
+        """Checks in the background whether a known key was replaced under its key id.
 
-        Only where ``ResolverOptions(replaced_kid_interval=...)`` allows it, and only so often.
+        ``ResolverOptions(replaced_kid_interval=...)`` allows this, and limits how often.
         """
         if self._options.replaced_kid_interval is None:
             return
@@ -316,7 +319,7 @@ class JWKSResolver:
         self._fetches.send_off(fetch, now)
 
     def start_warming(self) -> Waiter | None:
-        """Begin to fetch as :meth:`warm` does; return what to wait for, if there is anything."""
+        """Begins a fetch as :meth:`warm` does; returns the waiter for it, or ``None``."""
         with self._fetches.lock:
             self._limits.is_closed = False
         if self._held.state in CURRENT:
@@ -326,16 +329,17 @@ class JWKSResolver:
         if not isinstance(waiter, Waiter):
             return None
         if waiter.fetch.claim():
-            # On a thread even where we may block: a fetch here would not end with the timeout.
+            # On a thread even if the caller may block, because a fetch here would not end with the
+            # timeout of warm().
             waiter.fetch.fetch_on_thread()
         return waiter
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Fetch now unless there are good keys; open again what was closed.
+        """Fetches the keys now, unless they are current. It reopens a closed resolver.
 
-        :param timeout: seconds to wait at the most; the fetch goes on behind.
-        :param required: raise where keys cannot be had, instead of starting without.
-        :raises KeysUnavailable: if ``required`` and there are none.
+        :param timeout: seconds to wait at the most; the fetch continues in the background.
+        :param required: whether to raise if the keys cannot be fetched.
+        :raises KeysUnavailable: if ``required`` and there are no keys.
         :raises ConfigurationError: if it would block a running event loop.
         """
         if self._held.state not in CURRENT:
@@ -344,7 +348,7 @@ class JWKSResolver:
         self.check_warm(required)
 
     async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Do the same by awaiting."""
+        """Async version of :meth:`warm`."""
         await arun(self._warming(), REQUEST_PATIENCE if timeout is None else timeout)
         self.check_warm(required)
 
@@ -354,39 +358,39 @@ class JWKSResolver:
             yield waiter
 
     def check_warm(self, required: bool) -> None:
-        """Refuse to start without keys; raises ``KeysUnavailable`` where they are required."""
+        """Raises ``KeysUnavailable`` if keys are ``required`` and there are none."""
         if required and not self.health().is_ready:
             raise self._unavailable(self._monotonic())
 
     def distrust(self, kid: str | None = None) -> None:
-        """Withdraw a key, or every key there is, now; no renewal brings it back.
+        """Withdraws one key, or every key of the current set. No refresh brings it back.
 
-        :param kid: the name of the key; ``None`` for all that are held. Keys that the issuer
+        :param kid: the key id; ``None`` for all keys of the current set. Keys that the issuer
             publishes afterwards are trusted.
-        :raises ConfigurationError: if all are to be withdrawn and none was fetched yet.
+        :raises ConfigurationError: if all keys are to be withdrawn and none was fetched yet.
         """
         with self._fetches.lock:
             self._held.withdraw(kid)
         self.apply_withdrawals()
 
     def apply_withdrawals(self) -> None:
-        """Take out of the current set what was withdrawn, here or by another source."""
+        """Removes the withdrawn keys from the current set, also those of another source."""
         with self._fetches.lock:
             events = self._held.apply_withdrawals()
         for event in events:
             self._tell(event)
 
     def health(self) -> KeyHealth:
-        """Return how it stands, without asking anybody."""
+        """Returns the health of the resolver, without a fetch."""
         return self._held.health(is_fetching=self._fetches.current is not None)
 
     def export(self) -> dict[str, Any] | None:
-        """Return the set as JSON can carry it, to be a ``seed`` elsewhere; ``None`` without one."""
+        """Returns the set as JSON values, for ``seed``; ``None`` without one."""
         snapshot = self.current.snapshot
         return None if snapshot is None else export(snapshot, self._clock, self.distrusted)
 
     def close(self) -> None:
-        """Forget the keys, wake who waits, give up what is under way. ``warm`` opens it again."""
+        """Forgets the keys, wakes the waiters and abandons the fetch. ``warm`` reopens it."""
         with self._fetches.lock:
             fetch = self._fetches.close()
             self.current.snapshot = None
@@ -395,5 +399,5 @@ class JWKSResolver:
         self._own_fetcher.close()
 
     async def aclose(self) -> None:
-        """Do the same; nothing of it waits."""
+        """Async version of :meth:`close`. It does not wait."""
         self.close()

@@ -1,7 +1,7 @@
-"""One fetch under way, shared by everyone who needs it.
+"""One fetch under way, shared by all callers that need it.
 
-A fetch belongs to nobody: a waiter who gives up takes nothing from the others, and nothing of it is
-bound to an event loop. If the thread that fetches dies, a fresh one takes over.
+A fetch does not belong to one caller: a waiter that gives up does not affect the others, and a
+fetch is not bound to an event loop. If the thread that fetches dies, a new one takes over.
 """
 
 import asyncio
@@ -13,19 +13,19 @@ from concurrent.futures import wait as wait_for_futures
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-# Added to what a fetch may take, so that its own end is what a waiter sees.
+# Added to the timeout of a fetch, so that a waiter sees the end of the fetch and not its own.
 GRACE = 0.5
 
-# Of those who wait for a kid that nobody knows yet, this many wait as long as the fetch takes. Kids
-# can be invented, and must not hold every worker of a server while a publisher is slow.
+# The most callers that wait for an unknown key id as long as the fetch takes, because invented key
+# ids must not block every worker of a server while an issuer is slow.
 MAX_UNKNOWN_KID_WAITERS = 8
 
-# Beyond them, callers with the very kid that is being fetched for wait this many seconds: after a
-# rotation without notice it is everybody's, and a healthy publisher answers sooner.
+# Further callers with the key id that is being fetched for wait this many seconds, because after a
+# rotation without notice all callers have it, and a healthy issuer responds sooner.
 CROWD_PATIENCE = 1.0
 
-# While keys that still serve are there, a request waits this many seconds for their renewal, from
-# the start of the fetch: a publisher that hangs must not hold every worker of a server.
+# While expired keys still serve, a request waits this many seconds for the refresh, from the start
+# of the fetch, because an issuer that hangs must not block every worker of a server.
 STALE_PATIENCE = 1.0
 
 
@@ -44,16 +44,17 @@ class SharedFetch:
         kid: str | None = None,
     ) -> None:
         """
-        :param task: fetches and takes in the outcome; raises only if its thread is to die.
-        :param abandon: told that nobody will carry this out any more.
-        :param number: counts the fetches of one source.
-        :param reason: why it was begun, in a word.
-        :param seconds: time that it may take.
-        :param now: the monotonic time of its beginning.
-        :param kid: the unknown kid that it was begun for.
+        :param task: fetches and applies the outcome; it raises only if its thread must end.
+        :param abandon: called if no thread will perform this fetch.
+        :param number: the number of this fetch among those of the source.
+        :param reason: why the fetch was begun, in a word.
+        :param seconds: the time that the fetch may take.
+        :param now: the monotonic time at which the fetch begins.
+        :param kid: the unknown key id that the fetch was begun for.
         """
         self.future: Future[None] = Future()
-        # A RUNNING future ignores the cancellation that a waiter's wrapper passes on.
+        # The state is set to RUNNING, because such a future ignores the cancellation that
+        # asyncio.wrap_future passes on.
         self.future.set_running_or_notify_cancel()
         self.patience = seconds + GRACE
         self.number = number
@@ -70,21 +71,21 @@ class SharedFetch:
 
     @property
     def is_run_here(self) -> bool:
-        """Whether this thread is the one that fetches, and would wait for itself."""
+        """Whether this thread is the one that fetches, so that a wait would not end."""
         return self._thread == threading.get_ident()
 
     def claim(self) -> bool:
-        """Return ``True`` to exactly one caller: the one who must have it carried out."""
+        """Returns ``True`` to exactly one caller, which must have the fetch performed."""
         return self._claim.acquire(blocking=False)
 
     def fetch_here(self) -> None:
-        """Fetch on this thread, and wake the waiters whatever happens."""
+        """Fetches on this thread, and wakes the waiters in any case."""
         self._thread = threading.get_ident()
         try:
             self._task(self)
         except BaseException:
-            # Not a failed fetch, which the task takes in itself, but the end of this thread: a
-            # worker that is told to exit, a killed greenlet. The others still want the keys.
+            # Not a failed fetch, which the task handles itself, but the end of this thread, such as
+            # a worker that exits or a killed greenlet. The other waiters still need the keys.
             self._hand_over()
             raise
         self.finish()
@@ -96,13 +97,13 @@ class SharedFetch:
             self.give_up()
 
     def fetch_on_thread(self) -> None:
-        """Fetch on a short-lived thread, which does not keep the interpreter from its end."""
+        """Fetches on a short-lived daemon thread, which does not delay the interpreter's exit."""
         if not self._start_thread():
-            # Threads can be forbidden or used up: whoever needs the keys is better slow than wrong.
+            # Threads can be forbidden or used up, so the caller fetches itself, even if it blocks.
             self.fetch_here()
 
     def fetch_in_background(self) -> bool:
-        """Do the same for nobody in particular: without a thread it is given up."""
+        """Fetches on a thread; if none can be started, gives the fetch up and returns ``False``."""
         if self._start_thread():
             return True
         self.give_up()
@@ -118,37 +119,37 @@ class SharedFetch:
         return True
 
     def give_up(self) -> None:
-        """Free the source's slot and wake the waiters with nothing."""
+        """Frees the source for another fetch, and wakes the waiters without a result."""
         self._abandon(self)
         self.finish()
 
     def finish(self) -> None:
-        """Wake the waiters; to finish twice is nothing."""
-        # Two threads may finish it: the one that fetched, and one that closes the source.
+        """Wakes the waiters. No-op: the second call."""
+        # Two threads may call this: the one that fetched, and one that closes the source.
         with suppress(InvalidStateError):
             self.future.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """One caller who waits for a fetch: the effect that a key source asks for."""
+    """The effect of waiting for a fetch, for one caller."""
 
     fetch: SharedFetch
     patience: float
-    """Seconds that it waits at the most, which may be less than the fetch may take."""
+    """The most seconds to wait, which may be less than the fetch takes."""
     began_at: float
-    """The monotonic time of its source's clock when it began to wait."""
+    """The monotonic time of the source's clock when the wait began."""
     began_it: bool = False
-    """Whether the fetch was begun for the very token that waits: only then does what it brings say
-    that the key of this token is not published."""
+    """Whether the fetch was begun for the token of this caller. Only then does its result show that
+    the key of this token is not published."""
     is_in_crowd: bool = False
-    """Whether it waits with many others, for what anybody can invent."""
+    """Whether many callers wait for what a client can invent, so that the wait is short."""
 
     def perform(self, deadline: float) -> "Waited":
-        """Wait by blocking; fetch here if nobody else does."""
+        """Waits by blocking; performs the fetch if no other caller does."""
         if self.fetch.claim():
             if self._seconds_left(deadline) < self.fetch.patience:
-                # The fetch may take longer than this waiter waits.
+                # On a thread, because the fetch may take longer than this waiter waits.
                 self.fetch.fetch_on_thread()
             else:
                 self.fetch.fetch_here()
@@ -156,12 +157,12 @@ class Waiter:
         return Waited(self, self.fetch.future.done())
 
     async def aperform(self, deadline: float) -> "Waited":
-        """Wait by awaiting; have a thread fetch if nobody else does."""
+        """Async version of :meth:`perform`. The fetch is performed on a thread."""
         if self.fetch.claim():
             self.fetch.fetch_on_thread()
         try:
-            # Cancelling the wrapper asks the future to cancel too, which a RUNNING future ignores:
-            # a client that hangs up takes nothing away from the others.
+            # Cancelling the wrapper also cancels its future, which a RUNNING future ignores, so a
+            # client that disconnects does not affect the others.
             async with asyncio.timeout(self._seconds_left(deadline)):
                 await asyncio.wrap_future(self.fetch.future)
         except TimeoutError:
@@ -174,7 +175,7 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """What came of waiting for a fetch."""
+    """The result of waiting for a fetch."""
 
     waiter: Waiter
     is_over: bool
@@ -182,7 +183,7 @@ class Waited:
 
 
 def with_old_keys(waiter: Waiter, now: float) -> Waiter | None:
-    """Return a waiter with old keys; ``None`` where the fetch has taken too long already."""
+    """Returns a waiter with old keys; ``None`` if the fetch has already taken too long."""
     left = STALE_PATIENCE - (now - waiter.fetch.started_at)
     if left <= 0:
         return None
@@ -190,7 +191,7 @@ def with_old_keys(waiter: Waiter, now: float) -> Waiter | None:
 
 
 def in_crowd(waiter: Waiter, now: float) -> Waiter | None:
-    """Return a waiter in a crowd; ``None`` where the fetch has taken too long already."""
+    """Returns a waiter with a short wait; ``None`` if the fetch has already taken too long."""
     left = CROWD_PATIENCE - (now - waiter.fetch.started_at)
     if left <= 0:
         return None

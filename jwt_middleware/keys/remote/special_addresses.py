@@ -1,8 +1,8 @@
-"""Address blocks with a special purpose, and whether they can be reached from everywhere.
+"""Address blocks with a special purpose, and whether they are globally reachable.
 
 From the IANA registries "IPv4 Special-Purpose Address Space" and "IPv6 Special-Purpose Address
-Space" (RFC 6890), as of October 2025. What they call "N/A" or leave blank is not reachable here.
-Not what one version of Python calls global: that changed several times within 3.11 to 3.13.
+Space" (RFC 6890), as of October 2025. Entries with "N/A" or without a value count as not reachable.
+Python's ``is_global`` is not used, because it changed several times within 3.11 to 3.13.
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -76,6 +76,6 @@ BLOCKS: tuple[tuple[Network, bool], ...] = tuple(
 )
 """Each block, and whether it is globally reachable; the most specific first."""
 
-# The only block of IPv6 from which addresses of the public internet are assigned, and the one that
-# carries an IPv4 address of it (IANA, "Internet Protocol Version 6 Address Space").
+# The only IPv6 block from which public addresses are assigned, and the block whose addresses embed
+# an IPv4 address (IANA, "Internet Protocol Version 6 Address Space").
 ASSIGNED_IPV6: tuple[IPv6Network, ...] = (IPv6Network("2000::/3"), IPv6Network("64:ff9b::/96"))

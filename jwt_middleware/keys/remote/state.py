@@ -1,6 +1,6 @@
-"""What the outcome of a fetch makes of a key set: from a snapshot to the next, and nothing else.
+"""Computes the next key set from the current one and the outcome of a fetch.
 
-A failure never touches the set, and an unchanged answer keeps its key objects.
+A failure does not change the set, and an unchanged response keeps its key objects.
 """
 
 import random
@@ -14,26 +14,26 @@ from jwt_middleware.keys.remote.freshness import ages
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.snapshot import Snapshot
 
-# "No keys at all" must be said again after this many seconds to be believed: an issuer's bad minute
-# must not lock everybody out.
+# A set without keys takes effect only if it is still published after this many seconds, because a
+# short fault of an issuer must not lock all callers out.
 EMPTY_CONFIRMED_AFTER = 10.0
 
-# Names of keys are foreign text: shown without control characters, and not endlessly.
+# Key ids are foreign text, so they are shown without control characters and at most this long.
 SHOWN_KID_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class KeySetState:
-    """A key set, and whether its publisher says that there is none."""
+    """A key set, and whether the issuer publishes an empty one."""
 
     snapshot: Snapshot | None = None
     empty_since: float | None = None
-    """The monotonic instant at which it was first said that there are no keys."""
+    """The monotonic instant at which an empty set was first fetched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a set."""
+    """The result of applying an outcome to a key set."""
 
     word: str
     """``changed``, ``unchanged``, ``failed``, ``rejected`` or ``ignored``."""
@@ -44,19 +44,19 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What holds for every set of one source."""
+    """The settings that apply to every set of one source."""
 
     name: str
     options: ResolverOptions
     rng: random.Random
-    """Where the random part of intervals comes from."""
+    """The source of the random part of intervals."""
     distrusted: Distrusted
 
 
 def absorb(state: KeySetState, outcome: Outcome, number: int, terms: Terms, now: float) -> Change:
-    """Return what an outcome makes of a set.
+    """Applies an outcome to a key set and returns the result.
 
-    :param number: counts the fetches of one source.
+    :param number: the number of the fetch among those of the source.
     """
     match outcome:
         case Failed():
@@ -128,12 +128,12 @@ def _changes(
 
 
 def removals(known: Snapshot | None, fresh: Snapshot, name: str) -> Iterator[KeyRemoved]:
-    """Yield an event for each key that is no longer there."""
+    """Yields an event for each key that is not in ``fresh`` any more."""
     for key in known.keys if known is not None else ():
         if not fresh.holds(key):
             yield KeyRemoved(name, shown(key.kid))
 
 
 def shown(kid: str | None) -> str | None:
-    """Return the name of a key as text that can be logged."""
+    """Returns a key id as text that can be logged."""
     return None if kid is None else ascii(kid)[1:-1][:SHOWN_KID_LENGTH]
