@@ -1,7 +1,6 @@
 """Explains the verdict on a sample request, for ``Guard.explain`` and the log."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from jwt_middleware.errors import refusals
 from jwt_middleware.request.view import RequestView, Sent
@@ -33,11 +32,14 @@ class SampleRequest:
     host: str | None = None
     client: str | None = None
     mount_point: str = ""
-    may_tunnel: ClassVar[bool] = False
 
     @property
     def sent(self) -> Sent:
         return self.path, self.mount_point, None
+
+    @property
+    def may_tunnel(self) -> bool:
+        return False
 
     @property
     def is_websocket(self) -> bool:
