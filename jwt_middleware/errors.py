@@ -83,12 +83,7 @@ class Refused(JWTMiddlewareError):
         """
         super().__init__(detail or self.public)
         self.detail = detail
-        if expected is not None:
-            self._expected = expected
-        if found is not None:
-            self._found = found
-        if issuer is not None:
-            self.issuer = issuer
+        self._expected, self._found, self.issuer = expected, found, issuer
 
     @property
     def expected(self) -> str:
@@ -103,10 +98,9 @@ class Refused(JWTMiddlewareError):
     @property
     def evidence(self) -> str:
         """The detail and both values, as one line for the log."""
-        parts = [self.detail or self.public]
-        parts += [f"expected {self.expected}"] if self.expected else []
-        parts += [f"found {self.found}"] if self.found else []
-        return ", ".join(parts)
+        named = (("expected", self.expected), ("found", self.found))
+        parts = [f"{name} {value}" for name, value in named if value]
+        return ", ".join([self.detail or self.public, *parts])
 
     @property
     def is_verdict(self) -> bool:
@@ -394,9 +388,8 @@ class StoreUnavailable(Unavailable):
 def _evidence(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, Collection) and not isinstance(value, str | bytes):
-        value = ", ".join(sorted(map(str, value)))
-    text = str(value)
+    is_list = isinstance(value, Collection) and not isinstance(value, str | bytes)
+    text = ", ".join(sorted(map(str, value))) if is_list else str(value)  # type: ignore[call-overload]
     text = text if text.isprintable() else repr(text)
     return text if len(text) <= MAX_EVIDENCE_LENGTH else f"{text[:MAX_EVIDENCE_LENGTH]}..."
 

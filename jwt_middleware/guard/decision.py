@@ -44,7 +44,8 @@ from jwt_middleware.responses.render import Renderer
 from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.methods import SOCKET, Method
 from jwt_middleware.rules.requirements import Match, Requirement, missing_scopes
-from jwt_middleware.rules.table import RuleTable, Ruling, together
+from jwt_middleware.rules.ruling import Ruling, together
+from jwt_middleware.rules.table import RuleTable
 from jwt_middleware.verdict import Allow, Deny, Headers, Refusal, Reply
 
 _log = logging.getLogger("jwt_middleware")

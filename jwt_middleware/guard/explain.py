@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from jwt_middleware.errors import refusals
 from jwt_middleware.request.view import RequestView, Sent
-from jwt_middleware.rules.table import Ruling
+from jwt_middleware.rules.ruling import Ruling
 from jwt_middleware.verdict import Allow, Deny, Reply
 
 CHECKS = (

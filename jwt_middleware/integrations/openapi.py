@@ -28,7 +28,7 @@ from jwt_middleware.rules.requirements import (
     all_of,
     every_part,
 )
-from jwt_middleware.rules.table import Ruling
+from jwt_middleware.rules.ruling import Ruling
 from jwt_middleware.verdict import ErrorBody
 
 Security = list[dict[str, list[str]]]

@@ -13,7 +13,8 @@ from jwt_middleware.rules.applications import UNKNOWN, Application
 from jwt_middleware.rules.methods import SOCKET, Method, named_method
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.rule import NO_RULE, Rule
-from jwt_middleware.rules.table import RuleTable, Ruling
+from jwt_middleware.rules.ruling import Ruling
+from jwt_middleware.rules.table import RuleTable
 from jwt_middleware.rules.templates import Part, Template, abstract, narrow
 
 _Abstract = tuple[str | None, ...]

@@ -6,7 +6,6 @@ ten.
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from jwt_middleware.errors import ConfigurationError
@@ -29,10 +28,10 @@ from jwt_middleware.rules.requirements import (
     Has,
     Match,
     Not,
-    Requirement,
     every_part,
 )
 from jwt_middleware.rules.rule import NO_RULE, Rule
+from jwt_middleware.rules.ruling import Decider, Ruling, ruling_of
 from jwt_middleware.rules.templates import Part
 from jwt_middleware.rules.tree import PatternTree
 
@@ -54,77 +53,6 @@ class Entry(NamedTuple):
     """The place of the rule in the table, and of the pattern in the rule."""
     rule: Rule
     pattern: Pattern
-
-
-@dataclass(frozen=True, slots=True)
-class Decider:
-    """The rule that decides one reading of a path, and the match."""
-
-    rule: Rule
-    match: Match
-    pattern: str = ""
-    """The pattern that matched; empty if no pattern did."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ruling:
-    """The decision of the rule table on one request: the rules of all readings together."""
-
-    deciders: tuple[Decider, ...]
-    rule: str
-    """The rule of the path as sent, in words."""
-    is_public: bool
-    admits_anonymous: bool
-    forgives_invalid: bool
-    demands: tuple[tuple[Requirement, Match], ...]
-    """The requirements that a principal must meet besides a valid token."""
-    names_options: bool
-    """Whether a deciding rule names the method OPTIONS."""
-
-    @property
-    def pattern(self) -> str:
-        """The pattern that the path as sent matches; empty if no rule decides it."""
-        return self.deciders[0].pattern
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rule of each reading of the path, the path as sent first."""
-        return tuple(decider.rule for decider in self.deciders)
-
-    @property
-    def is_default(self) -> bool:
-        """Whether no rule applies to the request, so that it requires a valid token."""
-        return all(rule is NO_RULE for rule in self.rules)
-
-
-def _ruling(deciders: tuple[Decider, ...]) -> Ruling:
-    is_public = admits_anonymous = forgives_invalid = True
-    names_options = False
-    demands = []
-    for decider in deciders:
-        rule = decider.rule
-        names_options |= rule.methods is not None and "OPTIONS" in rule.methods
-        if rule.access == "public":
-            continue
-        is_public = False
-        admits_anonymous &= rule.access == "optional"
-        forgives_invalid &= rule.on_invalid == "anonymous"
-        if type(rule.requires) is not Authenticated:
-            demands.append((rule.requires, decider.match))
-    return Ruling(
-        deciders,
-        str(deciders[0].rule),
-        is_public,
-        admits_anonymous,
-        forgives_invalid,
-        tuple(demands),
-        names_options,
-    )
-
-
-def together(one: Ruling, other: Ruling) -> Ruling:
-    """Combine two rulings: a request must satisfy both."""
-    return _ruling(tuple(_distinct([*one.deciders, *other.deciders])))
 
 
 _Key = tuple[Method, str, str, bytes | None, Application, str]
@@ -216,7 +144,7 @@ class RuleTable:
         return self._rule_and_keep(key) if known is None else known
 
     def _rule_and_keep(self, key: _Key) -> Ruling:
-        ruling = _ruling(tuple(_distinct(self._deciders(key))))
+        ruling = ruling_of(self._deciders(key))
         method, path, *_, inner_root = key
         letters = max(len(path) + len(inner_root), 0 if method is SOCKET else len(method))
         if letters <= MEMO_PATH_LENGTH:
@@ -355,12 +283,6 @@ def _by_name(
             deciding = _first(tree, method, path)
             if deciding is not None and deciding.pattern.parts[:1] not in {(), (None,)}:
                 yield _decided(deciding, path)
-
-
-def _distinct(found: list[Decider]) -> list[Decider]:
-    if len(found) == 1:
-        return found
-    return [one for place_, one in enumerate(found) if one not in found[:place_]]
 
 
 def _weight(key: _Key, ruling: Ruling) -> int:

@@ -19,6 +19,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "events.py": ("keys/remote/test_operations.py", "values; tested where they are sent"),
     "formats/urls.py": ("keys/remote/test_http.py", "tested by the addresses that keys come from"),
     "guard/decision.py": ("guard/test_guard.py", "the guard is asked, not its part"),
+    "rules/ruling.py": ("rules/test_table.py", "values; tested by the table that returns them"),
     "guard/integration.py": ("guard/test_guard.py", "the guard is asked, not its part"),
     "integrations/django_settings.py": ("integrations/test_django.py", "a part of the middleware"),
     "integrations/django_streams.py": (
@@ -136,3 +137,13 @@ def test_a_row_is_true_and_needed(module: str) -> None:
     assert file in FILES
     assert reason
     assert mirror(module) not in FILES
+
+
+def test_no_module_is_longer_than_a_reader_keeps_in_mind() -> None:
+    """Four hundred lines."""
+    lengths = {
+        path.relative_to(PACKAGE).as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+
+    assert {name: length for name, length in lengths.items() if length > 400} == {}

@@ -91,7 +91,7 @@ class JWKSResolver:
         :param clock: the source of time.
         :param observers: called with each event, never while a lock is held.
         :param algorithms: the algorithms that keys may be used with, without shared secrets.
-        :param seed: what :meth:`export` returned, here or in another process.
+        :param seed: what :meth:`export` returned.
         :param rng: the source of the random part of intervals.
         :param share: the share in the limit of simultaneous fetches over several resolvers.
         :param distrusted: the keys of this issuer that were withdrawn before.
@@ -290,10 +290,7 @@ class JWKSResolver:
             tell(self._observers, event)
 
     def _carry_out(self, fetch: SharedFetch) -> None:
-        """Fetches, applies the outcome, wakes the waiters, then notifies the observers.
-
-        The observers come last, so that no waiter waits for them.
-        """
+        """Fetches, applies the outcome, wakes the waiters, and notifies the observers last."""
         began = self._monotonic()
         self._tell(KeyFetchStarted(self._name, fetch.reason))
         outcome = self._download.fetch(self.current.snapshot)
@@ -329,8 +326,7 @@ class JWKSResolver:
         if not isinstance(waiter, Waiter):
             return None
         if waiter.fetch.claim():
-            # On a thread even if the caller may block, because a fetch here would not end with the
-            # timeout of warm().
+            # On a thread, because a fetch here would not end with the timeout of warm().
             waiter.fetch.fetch_on_thread()
         return waiter
 
@@ -363,10 +359,9 @@ class JWKSResolver:
             raise self._unavailable(self._monotonic())
 
     def distrust(self, kid: str | None = None) -> None:
-        """Withdraws one key, or every key of the current set. No refresh brings it back.
+        """Withdraws keys permanently: no refresh brings them back.
 
-        :param kid: the key id; ``None`` for all keys of the current set. Keys that the issuer
-            publishes afterwards are trusted.
+        :param kid: the key id; ``None`` for all current keys, but not for those published later.
         :raises ConfigurationError: if all keys are to be withdrawn and none was fetched yet.
         """
         with self._fetches.lock:
