@@ -104,7 +104,7 @@ class JWKSResolver:
         self._clock = clock
         self._monotonic = clock.monotonic
         self._wall = clock.now
-        self._observers = listed("observers", observers, "[log_event]")
+        self._observers = listed("observers", observers, "[print]")
         self._allowed = asymmetric(algorithms)
         self.distrusted = Distrusted() if distrusted is None else distrusted
         """The withdrawn keys of the issuer."""
