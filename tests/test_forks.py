@@ -32,6 +32,8 @@ KNOWN = {
     "tokens/cache.py": 2,
     # AdmittedPool.after_fork renews it.
     "issuers/admitted_pool.py": 2,
+    # Withdrawals.after_fork renews it.
+    "issuers/withdrawals.py": 2,
     # Fetches.after_fork renews it, called by its resolver.
     "keys/remote/fetches.py": 2,
     # PoolLimit.after_fork renews it.
@@ -134,6 +136,7 @@ LOCKS = [
     "Fetches.lock",
     "PoolLimit._lock",
     "AdmittedPool._lock",
+    "Withdrawals._lock",
     "HTTPFetcher._lock",
     "SharedFetch._claim",
 ]

@@ -13,13 +13,13 @@ from traceback import extract_tb
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from jwt_middleware.clock import Clock
-from jwt_middleware.errors import ConfigurationError, KeysUnavailable
+from jwt_middleware.errors import KeysUnavailable
 from jwt_middleware.events import Observer
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.trusted import TrustedIssuer, source_of
-from jwt_middleware.keys.distrust import Distrusted
+from jwt_middleware.issuers.withdrawals import Withdrawals
 from jwt_middleware.keys.remote.pool_limits import (
     RETURNING_BURST,
     RETURNING_INTERVAL,
@@ -51,12 +51,17 @@ class AdmittedPool:
         policy: AdmittedIssuers,
         clock: Clock,
         observers: tuple[Observer, ...],
+        withdrawals: Withdrawals,
         forget: Callable[[TrustedIssuer], None],
     ) -> None:
-        """:param forget: called with each issuer that is not in service any more."""
+        """
+        :param withdrawals: the withdrawn keys by issuer, shared by all rules of a guard.
+        :param forget: called with each issuer that is not in service any more.
+        """
         self._policy = policy
         self._clock = clock
         self._observers = observers
+        self._withdrawals = withdrawals
         self._forget = forget
         now = clock.monotonic()
         budget = RateLimit(UNPROVEN_BURST, UNPROVEN_INTERVAL, now)
@@ -68,12 +73,9 @@ class AdmittedPool:
         self._proven: set[str] = set()
         self._returning: OrderedDict[str, RateLimit] = OrderedDict()
         """The budgets of issuers that were proven before and have no place."""
-        self._withdrawn = dict[str, Distrusted]()
-        """The keys that an operator has withdrawn, by the issuer's name, in service or not."""
         # The dictionaries are weak because an issuer may lose its place while requests still wait
-        # for its keys. Its sources stay here until then, and those of one name share a Distrusted.
+        # for its keys. Its sources stay here until then.
         self._sources: WeakValueDictionary[object, KeySource] = WeakValueDictionary()
-        self._distrusted: WeakValueDictionary[str, Distrusted] = WeakValueDictionary()
         self._names: WeakKeyDictionary[KeySource, str] = WeakKeyDictionary()
         self._shares: WeakKeyDictionary[KeySource, PoolShare] = WeakKeyDictionary()
         self._lock = TinyLock()
@@ -131,9 +133,9 @@ class AdmittedPool:
         """Returns the key source of an issuer; simultaneous callers get the same one."""
         with self._lock:
             kept = self._sources.get(settings.key_settings)
-            distrusted = self._distrusted_of(settings.issuer or "")
         if kept is not None:
             return kept
+        distrusted = self._withdrawals.of(settings.issuer or "")
         share = PoolShare(self._limit)
         made = source_of(settings, self._clock, self._observers, share, distrusted)
         with self._lock:
@@ -144,11 +146,6 @@ class AdmittedPool:
             # What was withdrawn while it was made has not reached it.
             made.apply_withdrawals()
         return kept
-
-    def _distrusted_of(self, name: str) -> Distrusted:
-        """Returns the withdrawn keys of an issuer, one object for all sources of that name."""
-        distrusted = self._withdrawn.get(name) or self._distrusted.get(name) or Distrusted()
-        return self._distrusted.setdefault(name, distrusted)
 
     def _register(self, name: str, source: KeySource, share: PoolShare) -> None:
         self._names[source] = name
@@ -251,29 +248,8 @@ class AdmittedPool:
             self._forget(each)
         return True
 
-    def distrust(self, name: str, kid: str | None) -> bool:
-        """Withdraws one key of an issuer, or all keys, whether or not it has a place.
-
-        :return: whether the rule admits the issuer.
-        :raises KeysUnavailable: if the rule fails.
-        :raises ConfigurationError: if there is nothing to withdraw.
-        """
-        issuer = self.get(name)
-        if issuer is None:
-            return False
-        with self._lock:
-            # Stored here so that the withdrawal is permanent, because nothing else references an
-            # issuer without a place.
-            self._withdrawn[name] = issuer.keys.distrusted
-        sources = self._sources_of(name)
-        holders = [each for each in sources if kid is not None or each.snapshot is not None]
-        _withdraw(kid, holders or [issuer.keys])
-        # One that came meanwhile, and one that did not know the key by its name.
-        for source in self._sources_of(name):
-            source.apply_withdrawals()
-        return True
-
-    def _sources_of(self, name: str) -> list[KeySource]:
+    def sources_of(self, name: str) -> list[KeySource]:
+        """Returns every key source of an issuer, in service or waited for."""
         with self._lock:
             return [source for source, owner in self._names.items() if owner == name]
 
@@ -308,21 +284,6 @@ class AdmittedPool:
             place = extract_tb(problem.__traceback__)[-1]
             _log.error("issuer_admission_failed: %s at %s:%s", kind, place.filename, place.lineno)
         return KeysUnavailable(f"the rule for admitted issuers failed ({kind})")
-
-
-def _withdraw(kid: str | None, sources: list[KeySource]) -> None:
-    """Withdraw a key of all sources of one issuer.
-
-    :raises ConfigurationError: if there is nothing to withdraw in any of them.
-    """
-    problems = []
-    for source in sources:
-        try:
-            source.distrust(kid)
-        except ConfigurationError as problem:
-            problems.append(problem)
-    if len(problems) == len(sources):
-        raise problems[-1]
 
 
 def _close(source: KeySource) -> None:

@@ -18,7 +18,9 @@ from jwt_middleware.issuers.admitted_pool import AdmittedPool
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.issuers.trusted import TrustedIssuer, source_of
+from jwt_middleware.issuers.withdrawals import Withdrawals
 from jwt_middleware.keys.snapshot import CURRENT
+from jwt_middleware.keys.source import KeySource
 
 
 class Registry:
@@ -53,7 +55,10 @@ class Registry:
         self._exact = {
             name: issuer for name, issuer in self._by_name.items() if not issuer.issuer.is_template
         }
-        self._pools = [AdmittedPool(rule, clock, observers, forget) for rule in rules]
+        self._withdrawals = Withdrawals()
+        self._pools = [
+            AdmittedPool(rule, clock, observers, self._withdrawals, forget) for rule in rules
+        ]
         self.admits = bool(rules)
         """Whether a rule may admit more issuers."""
         self._unnamed = self._by_name.get(None)
@@ -143,8 +148,22 @@ class Registry:
         fixed = self._by_name.get(name)
         if fixed is not None:
             fixed.keys.distrust(kid)
-        elif name is None or not any(pool.distrust(name, kid) for pool in self._pools):
-            raise KeyError(name)
+        else:
+            self._distrust_admitted(self.named(name), kid)
+
+    def _distrust_admitted(self, issuer: TrustedIssuer, kid: str | None) -> None:
+        """Withdraws keys of an issuer for all rules, whether or not it has a place."""
+        name = issuer.name or ""
+        self._withdrawals.keep(name)
+        sources = self._sources_of(name)
+        holders = [each for each in sources if kid is not None or each.snapshot is not None]
+        _withdraw(kid, holders or [issuer.keys])
+        # One that was added meanwhile, and one without a key of that key id.
+        for source in self._sources_of(name):
+            source.apply_withdrawals()
+
+    def _sources_of(self, name: str) -> list[KeySource]:
+        return [source for pool in self._pools for source in pool.sources_of(name)]
 
     def warm(self, timeout: float | None, required: bool) -> None:
         """Fetches every issuer's keys, all at once.
@@ -180,6 +199,21 @@ class Registry:
                 issuer.remote.close()
         for pool in self._pools:
             pool.close()
+
+
+def _withdraw(kid: str | None, sources: list[KeySource]) -> None:
+    """Withdraw a key of all sources of one issuer.
+
+    :raises ConfigurationError: if there is nothing to withdraw in any of them.
+    """
+    problems = []
+    for source in sources:
+        try:
+            source.distrust(kid)
+        except ConfigurationError as problem:
+            problems.append(problem)
+    if len(problems) == len(sources):
+        raise problems[-1]
 
 
 class _Template:

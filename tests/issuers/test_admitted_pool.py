@@ -75,7 +75,8 @@ def test_a_name_that_is_not_admitted_leaves_nothing_behind(
     assert guard.health() == {}
     assert not pool._issuers
     assert not pool._sources
-    assert not pool._withdrawn
+    assert not pool._withdrawals._kept
+    assert not pool._withdrawals._shared
     assert not pool._proven
 
 

@@ -11,10 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jwt_middleware import (
-    ConfigurationError,
-    Issuer,
-)
+from jwt_middleware import AdmittedIssuers, ConfigurationError, Guard, Issuer
 from jwt_middleware.guard.explain import SampleRequest
 from jwt_middleware.issuers import admitted_pool, trusted
 from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
@@ -277,3 +274,35 @@ def test_a_key_is_withdrawn_though_older_keys_of_its_issuer_do_not_have_it(world
     assert held.keys.distrusted.names("new")
     with pytest.raises(ConfigurationError):
         guard.distrust("https://a.example", "never")
+
+
+def two_rules(world: World) -> tuple[Guard, list[bool]]:
+    """Return a guard with two rules for every issuer; the first admits while its switch is on."""
+    switch = [True]
+    first = AdmittedIssuers(lambda name: world.admit(name) if switch[0] else None)
+    return Guard(issuers=[first, AdmittedIssuers(world.admit)], clock=world.clock), switch
+
+
+@pytest.mark.parametrize("has_served", [False, True])
+def test_what_was_withdrawn_holds_for_every_rule(world: World, has_served: bool) -> None:
+    """The issuer is admitted by one rule today and by another tomorrow."""
+    guard, switch = two_rules(world)
+    name = world.name("moving")
+    if has_served:
+        switch[0] = False
+        assert code_of(guard, world.token(name)) == "passed"
+        switch[0] = True
+        world.clock.tick(301)
+        assert code_of(guard, world.token(name)) == "passed"
+
+    guard.distrust(name, "k")
+    switch[0] = False
+    world.clock.tick(301)
+
+    assert code_of(guard, world.token(name)) == "key_unknown"
+
+
+def test_a_withdrawal_that_cannot_be_recorded_raises(world: World) -> None:
+    """No rule admits the name at the moment, and a mistyped name must not look like success."""
+    with pytest.raises(ConfigurationError, match="configured or admitted issuer"):
+        world.guard().distrust("https://stranger.example", "k")
