@@ -84,3 +84,18 @@ def forged(world: World, name: str) -> str:
     """Return a token that somebody else signed."""
     good = {"iss": name, "aud": "api", "sub": "1", "exp": int(world.clock.now()) + 60}
     return KeyPair.generate("ES256", "k").sign(good)
+
+
+def roles_by(world: World, places: list[str]) -> Callable[[str], Issuer]:
+    """Return a rule whose issuers have roles in the claim that stands last in a list."""
+
+    def rule(asked: str) -> Issuer:
+        return Issuer(
+            asked,
+            audience="api",
+            jwks_uri=f"{asked}/keys",
+            fetcher=world,
+            roles_claim=places[-1],
+        )
+
+    return rule

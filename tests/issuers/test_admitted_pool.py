@@ -29,7 +29,7 @@ from jwt_middleware.keys.remote.pool_limits import (
 )
 from jwt_middleware.testing import Clock, KeyPair
 from tests.faces.calls import InProcess
-from tests.issuers.pool_world import World, code_of, crafted
+from tests.issuers.pool_world import World, code_of, crafted, roles_by
 from tests.keys.publisher import SOON, in_threads, landed
 
 HMAC = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
@@ -404,17 +404,7 @@ def test_known_tokens_are_read_as_the_new_settings_say(world: World) -> None:
     """What a rule moves to another claim is taken from there, not from memory."""
     name = world.name("a")
     places = ["roles"]
-
-    def rule(asked: str) -> Issuer:
-        return Issuer(
-            asked,
-            audience="api",
-            jwks_uri=f"{asked}/keys",
-            fetcher=world,
-            roles_claim=places[-1],
-        )
-
-    guard = world.guard(rule, readmit_after=60, grants=ANY_GRANTS)
+    guard = world.guard(roles_by(world, places), readmit_after=60, grants=ANY_GRANTS)
     known = world.token(name, roles=["admin"], groups=["reader"])
     assert guard.verify(known).roles == {"admin"}
     places.append("groups")

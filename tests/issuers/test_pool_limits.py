@@ -9,7 +9,6 @@ import pytest
 
 from jwt_middleware import (
     ANY_GRANTS,
-    Issuer,
 )
 from jwt_middleware.errors import KeyUnknown
 from jwt_middleware.guard.explain import SampleRequest
@@ -23,7 +22,7 @@ from jwt_middleware.keys.remote.pool_limits import (
 )
 from jwt_middleware.keys.remote.shared_fetch import CROWD_PATIENCE, Waiter
 from jwt_middleware.testing import KeyPair
-from tests.issuers.pool_world import World, code_of, crafted, forged, full
+from tests.issuers.pool_world import World, code_of, crafted, forged, full, roles_by
 from tests.keys.publisher import SOON, landed
 
 
@@ -291,17 +290,7 @@ def test_a_known_token_that_waited_is_held_against_the_issuer_it_waited_for(worl
     """Although another has remembered it by newer settings, which are to be asked for again."""
     name = world.name("a")
     places = ["roles"]
-
-    def rule(asked: str) -> Issuer:
-        return Issuer(
-            asked,
-            audience="api",
-            jwks_uri=f"{asked}/keys",
-            fetcher=world,
-            roles_claim=places[-1],
-        )
-
-    guard = world.guard(rule, readmit_after=60, grants=ANY_GRANTS)
+    guard = world.guard(roles_by(world, places), readmit_after=60, grants=ANY_GRANTS)
     known = world.token(name, roles=["admin"], groups=["reader"])
     guard.verify(known)
     world.clock.tick(700)

@@ -153,6 +153,17 @@ async def aoutcome(source: JWKSResolver, kid: str | None) -> str:
     return "found"
 
 
+def held_up(source: JWKSResolver, publisher: Publisher, kid: str = "a") -> Waiter:
+    """Return a waiter for a fetch on a thread, whose answer the publisher holds back."""
+    publisher.hold()
+    waiter = source.plan(kid, ES256)
+    assert isinstance(waiter, Waiter)
+    assert waiter.fetch.claim()
+    waiter.fetch.fetch_on_thread()
+    assert publisher.arrived.wait(SOON)
+    return waiter
+
+
 def landed() -> None:
     """Wait until no fetch is under way any more, its observers included."""
     for thread in threading.enumerate():

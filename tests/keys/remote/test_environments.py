@@ -25,6 +25,7 @@ from tests.keys.publisher import (
     Publisher,
     Steady,
     aoutcome,
+    held_up,
     in_threads,
     landed,
     outcome,
@@ -95,12 +96,7 @@ def test_a_forked_child_keeps_the_keys_and_not_the_fetch(
     warm: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
     """With a fetch under way and the lock held elsewhere, a child serves and fetches (P51)."""
-    publisher.hold()
-    gap = warm.plan("x", ES256)
-    assert isinstance(gap, Waiter)
-    gap.fetch.claim()
-    gap.fetch.fetch_on_thread()
-    assert publisher.arrived.wait(SOON)
+    held_up(warm, publisher, "x")
     with warm._fetches.lock:
         child = os.fork()
         if child == 0:

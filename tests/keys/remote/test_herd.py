@@ -22,6 +22,7 @@ from tests.keys.publisher import (
     Record,
     aoutcome,
     aresolve,
+    held_up,
     in_threads,
     landed,
     outcome,
@@ -299,13 +300,7 @@ def test_a_fetch_that_never_ends_gives_up_its_place(
     source: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
     """A hung fetch frees the slot after its time; its late result replaces nothing newer (P11)."""
-    publisher.hold()
-    first = source.plan("a", ES256)
-    assert isinstance(first, Waiter)
-    lost = first.fetch
-    assert lost.claim()
-    lost.fetch_on_thread()
-    assert publisher.arrived.wait(SOON)
+    lost = held_up(source, publisher).fetch
     clock.tick(6.5)
     # That it took too long is a failure, so a thread a pause is all that hangs.
     with pytest.raises(KeysUnavailable):
@@ -336,16 +331,11 @@ def test_a_late_result_is_welcome_where_there_is_nothing_newer(
     source: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
     """A result that comes after its time still serves if nothing newer came before it (P11)."""
-    publisher.hold()
-    gap = source.plan("a", ES256)
-    assert isinstance(gap, Waiter)
-    gap.fetch.claim()
-    gap.fetch.fetch_on_thread()
-    assert publisher.arrived.wait(SOON)
+    waiter = held_up(source, publisher)
     clock.tick(6.5)
     assert outcome(source, "a") == "keys_unavailable"
     publisher.gate.set()
-    gap.fetch.future.result(SOON)
+    waiter.fetch.future.result(SOON)
 
     assert resolve(source, "a")[0].kid == "a"
     assert source.health().failures == 0
@@ -355,18 +345,13 @@ def test_a_late_failure_does_not_close_the_gate(
     source: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
     """The failure of a fetch that was given up is nobody's any more (P11)."""
-    publisher.hold()
     publisher.failure = OSError()
-    gap = source.plan("a", ES256)
-    assert isinstance(gap, Waiter)
-    gap.fetch.claim()
-    gap.fetch.fetch_on_thread()
-    assert publisher.arrived.wait(SOON)
+    waiter = held_up(source, publisher)
     clock.tick(6.5)
     assert outcome(source, "a") == "keys_unavailable"
     assert source.health().failures == 1
     publisher.gate.set()
-    gap.fetch.future.result(SOON)
+    waiter.fetch.future.result(SOON)
 
     assert source.health().failures == 1
 

@@ -32,11 +32,11 @@ from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import (
     ES256,
-    SOON,
     URI,
     Publisher,
     Record,
     Steady,
+    held_up,
     landed,
     outcome,
     resolve,
@@ -294,12 +294,7 @@ def test_a_late_outcome_is_told_as_ignored(
     source: JWKSResolver, publisher: Publisher, record: Record
 ) -> None:
     """A fetch whose outcome nobody wants any more still ends with an event (P65)."""
-    publisher.hold()
-    gap = source.plan("a", ES256)
-    assert isinstance(gap, Waiter)
-    gap.fetch.claim()
-    gap.fetch.fetch_on_thread()
-    assert publisher.arrived.wait(SOON)
+    held_up(source, publisher)
     source.close()
     publisher.gate.set()
     landed()

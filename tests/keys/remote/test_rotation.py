@@ -12,7 +12,7 @@ from jwt_middleware.keys import document
 from jwt_middleware.keys.document import without_members
 from jwt_middleware.keys.remote.http import FetchResponse
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
+from jwt_middleware.keys.remote.shared_fetch import Waited
 from jwt_middleware.testing.clock import Clock
 from tests.keys.publisher import (
     ES256,
@@ -20,6 +20,7 @@ from tests.keys.publisher import (
     URI,
     Publisher,
     Record,
+    held_up,
     landed,
     outcome,
     pair,
@@ -50,12 +51,7 @@ def test_the_age_counts_from_the_question(
     source: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
     """An answer is as old as its question, however long it took to come (P28)."""
-    publisher.hold()
-    gap = source.plan("a", ES256)
-    assert isinstance(gap, Waiter)
-    gap.fetch.claim()
-    gap.fetch.fetch_on_thread()
-    assert publisher.arrived.wait(SOON)
+    held_up(source, publisher)
     clock.tick(4)
     publisher.gate.set()
     landed()

@@ -19,6 +19,7 @@ from tests.keys.publisher import (
     SOON,
     Publisher,
     Record,
+    held_up,
     in_threads,
     landed,
     outcome,
@@ -142,12 +143,7 @@ def test_a_set_that_is_dead_on_arrival_is_no_verdict(
     source: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
     """The wall clock is set a day ahead during the first fetch: the key is there, and too old."""
-    publisher.hold()
-    waiter = source.plan("a", ES256)
-    assert isinstance(waiter, Waiter)
-    waiter.fetch.claim()
-    waiter.fetch.fetch_on_thread()
-    assert publisher.arrived.wait(SOON)
+    waiter = held_up(source, publisher)
     clock.jump(86_400)
     publisher.gate.set()
     landed()
