@@ -31,7 +31,7 @@ class Effect(Protocol):
     """
 
     def perform(self, deadline: float) -> object:
-        """Gets the answer by blocking."""
+        """Get the answer by blocking."""
         ...
 
     async def aperform(self, deadline: float) -> object:
@@ -58,11 +58,11 @@ class Answers:
         self._by_slot: dict[Slot[Any], object] = {}
 
     def get(self, slot: Slot[T]) -> T | None:
-        """Returns the answer in a slot; ``None`` if its effect was not performed yet."""
+        """Return the answer in a slot; ``None`` if its effect was not performed yet."""
         return cast("T | None", self._by_slot.get(slot))
 
     def put(self, slot: Slot[T], answer: T) -> None:
-        """Stores the answer of a slot."""
+        """Store the answer of a slot."""
         self._by_slot[slot] = answer
 
 
@@ -85,7 +85,7 @@ Steps = Generator[Effect, object, Outcome]
 
 
 def ask(judge: Callable[[Answers], Outcome | Gap], gap: Outcome | Gap) -> Steps[Outcome]:
-    """Fills each gap and calls ``judge`` again. It decides nothing itself.
+    """Fill each gap and call ``judge`` again. It decides nothing itself.
 
     :param gap: what ``judge`` returned without any answers.
     """
@@ -135,7 +135,7 @@ def _check_asyncio() -> None:
 
 
 def loop_is_running() -> bool:
-    """Returns whether the current thread runs an event loop."""
+    """Return whether the current thread runs an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -144,7 +144,7 @@ def loop_is_running() -> bool:
 
 
 def refuse_to_block(call: str, instead: str) -> None:
-    """Raises if the current thread runs an event loop, which ``call`` would block.
+    """Raise if the current thread runs an event loop, which ``call`` would block.
 
     :raises ConfigurationError: naming the awaitable twin to use.
     """

@@ -95,6 +95,10 @@ class Refused(JWTMiddlewareError):
         """The value in the token, cut and escaped, or an empty text."""
         return _evidence(self._found)
 
+    def note(self, found: object) -> None:
+        """Record what the token says, for an error that was raised without it."""
+        self._found = found
+
     @property
     def evidence(self) -> str:
         """The detail and both values, as one line for the log."""
@@ -155,7 +159,7 @@ class TokenError(Refused):
 
     @property
     def condemns_token(self) -> bool:
-        return True
+        return self.is_verdict
 
 
 class TokenMissing(TokenError):
@@ -221,10 +225,6 @@ class KeyUnknown(TokenError):
     @property
     def is_verdict(self) -> bool:
         return self.retry_after is None
-
-    @property
-    def condemns_token(self) -> bool:
-        return self.is_verdict
 
 
 class SignatureInvalid(TokenError):

@@ -14,7 +14,7 @@ class Forkable(Protocol):
     """Something with a lock, or with work under way."""
 
     def after_fork(self) -> None:
-        """Resets locks and work under way in a forked child."""
+        """Reset locks and work under way in a forked child."""
         ...
 
 

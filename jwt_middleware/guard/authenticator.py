@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.effects import Answers, Gap, Slot, refuse_to_block
-from jwt_middleware.errors import AlgorithmNotAllowed, SignatureInvalid, TokenExpired
+from jwt_middleware.errors import AlgorithmNotAllowed, KeyUnknown, SignatureInvalid, TokenExpired
 from jwt_middleware.issuers.registry import Registry
 from jwt_middleware.issuers.trusted import TrustedIssuer
 from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
@@ -41,7 +41,7 @@ class AwaitKeys:
     waiter: Waiter
 
     def perform(self, deadline: float) -> AwaitedKeys:
-        """Waits by blocking."""
+        """Wait by blocking."""
         return AwaitedKeys(self.issuer, self.waiter.perform(deadline))
 
     async def aperform(self, deadline: float) -> AwaitedKeys:
@@ -80,7 +80,7 @@ class Authenticator:
         self._headers = KnownHeaders()
 
     def find(self, token: str, answers: Answers) -> Principal | Gap:
-        """Returns the principal of a token, or the gap that must be filled first.
+        """Return the principal of a token, or the gap that must be filled first.
 
         :raises TokenError: if the token cannot be trusted.
         :raises KeysUnavailable: if the keys cannot be fetched at present.
@@ -101,7 +101,7 @@ class Authenticator:
         return self._renewed(token, entry, answers)
 
     def _renewed(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
-        """Looks the key of a cached token up again; the same key object needs no second check."""
+        """Look the key of a cached token up again; the same key object needs no second check."""
         issuer: TrustedIssuer = entry.issuer
         awaited = answers.get(KEYS)
         if awaited is None and not self._issuers.still_trusts(issuer):
@@ -125,14 +125,18 @@ class Authenticator:
         compact = parse(token, self._max_token_size, self._headers)
         header = compact.header
         if header.alg not in self._issuers.algorithms:
-            raise AlgorithmNotAllowed("no issuer signs with it")
+            raise AlgorithmNotAllowed("alg", expected=self._issuers.algorithms, found=header.alg)
         claims = compact.claims()
         awaited = answers.get(KEYS)
         issuer = self._issuers.choose(claims) if awaited is None else awaited.issuer
         algorithm = issuer.check_header(header)
         issuer.check(claims, self._clock.now())
         snapshot = issuer.current.snapshot
-        keys = self._keys(issuer, header.kid, algorithm, answers)
+        try:
+            keys = self._keys(issuer, header.kid, algorithm, answers)
+        except KeyUnknown as problem:
+            problem.note(found=header.kid)
+            raise
         if isinstance(keys, Gap):
             return keys
         if issuer.has_tenants:
@@ -159,7 +163,7 @@ class Authenticator:
     def _keys(
         self, issuer: TrustedIssuer, kid: str | None, algorithm: Algorithm, answers: Answers
     ) -> Keys | Gap:
-        """Returns the keys to try, or the gap to fill first; there is one wait for each token."""
+        """Return the keys to try, or the gap to fill first; there is one wait for each token."""
         remote = issuer.remote
         if remote is not None:
             awaited = answers.get(KEYS)
@@ -172,7 +176,7 @@ class Authenticator:
         return Gap(KEYS, AwaitKeys(issuer, plan)) if isinstance(plan, Waiter) else plan
 
     def seconds_left(self, principal: Principal) -> float:
-        """Returns how long the token of a principal is still valid, leeway included.
+        """Return how long the token of a principal is still valid, leeway included.
 
         :raises KeysUnavailable: if the rule that admitted its issuer fails.
         """
@@ -180,11 +184,11 @@ class Authenticator:
         return max(0.0, policy.valid_until(principal) - self._clock.now())
 
     def forget(self) -> None:
-        """Forgets every cached token."""
+        """Forget every cached token."""
         self._tokens.clear()
 
 
 def _fresh(entry: Entry) -> Principal:
-    """Returns the principal for one request, which may change its typed claims."""
+    """Return the principal for one request, which may change its typed claims."""
     issuer: TrustedIssuer = entry.issuer
     return issuer.with_own_claims(entry.principal)

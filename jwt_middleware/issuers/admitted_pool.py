@@ -82,12 +82,12 @@ class AdmittedPool:
         renew_after_fork(self)
 
     def in_service(self) -> list[TrustedIssuer]:
-        """Returns the issuers in service."""
+        """Return the issuers in service."""
         with self._lock:
             return list(self._issuers.values())
 
     def get(self, name: str) -> TrustedIssuer | None:
-        """Returns the issuer of that name; ``None`` if the rule does not admit it.
+        """Return the issuer of that name; ``None`` if the rule does not admit it.
 
         :raises KeysUnavailable: if the rule fails, or the pool is closed.
         """
@@ -130,7 +130,7 @@ class AdmittedPool:
         return known
 
     def _source(self, settings: Issuer) -> KeySource:
-        """Returns the key source of an issuer; simultaneous callers get the same one."""
+        """Return the key source of an issuer; simultaneous callers get the same one."""
         with self._lock:
             kept = self._sources.get(settings.key_settings)
         if kept is not None:
@@ -158,7 +158,7 @@ class AdmittedPool:
     def _exchange(
         self, name: str, known: TrustedIssuer | None, made: TrustedIssuer | None
     ) -> TrustedIssuer | None:
-        """Replaces the known issuer by the rule's result, unless another thread was faster."""
+        """Replace the known issuer by the rule's result, unless another thread was faster."""
         gone: list[TrustedIssuer] = []
         with self._lock:
             current = self._issuers.get(name)
@@ -182,7 +182,7 @@ class AdmittedPool:
     def _put(
         self, name: str, current: TrustedIssuer | None, made: TrustedIssuer
     ) -> list[TrustedIssuer]:
-        """Puts an issuer into service; returns the issuers whose cached tokens must go."""
+        """Put an issuer into service; return the issuers whose cached tokens must go."""
         made.admitted_until = self._clock.monotonic() + self._policy.readmit_after
         made.admitted_before = self._clock.now() + self._policy.readmit_after
         self._issuers[name] = made
@@ -198,7 +198,7 @@ class AdmittedPool:
         return self._retire(self._unproven_and_idle(newest) or newest)
 
     def _unproven_and_idle(self, keep: str) -> str | None:
-        """Returns an issuer to drop first: any client can write a name, but not a valid token."""
+        """Return an issuer to drop first: any client can write a name, but not a valid token."""
         for name, issuer in self._issuers.items():
             if name == keep or name in self._proven or issuer.keys.health().is_fetching:
                 continue
@@ -206,7 +206,7 @@ class AdmittedPool:
         return None
 
     def _retire(self, name: str) -> list[TrustedIssuer]:
-        """Takes an issuer out of service; returns it if there may be cached tokens of it."""
+        """Take an issuer out of service; return it if there may be cached tokens of it."""
         issuer = self._issuers.pop(name)
         if name not in self._proven:
             # No token of it was verified, so a search of the cache would only delay a request.
@@ -216,7 +216,7 @@ class AdmittedPool:
         return [issuer]
 
     def _remember(self, name: str, share: PoolShare | None) -> None:
-        """Records that an issuer was proven, with a budget that outlives its keys."""
+        """Record that an issuer was proven, with a budget that outlives its keys."""
         now = self._clock.monotonic()
         limit = self._returning.get(name) or RateLimit(RETURNING_BURST, RETURNING_INTERVAL, now)
         if share is not None:
@@ -229,7 +229,7 @@ class AdmittedPool:
             self._returning.popitem(last=False)
 
     def proved(self, issuer: TrustedIssuer) -> bool:
-        """Records a verified token: its issuer is now the last to lose its place.
+        """Record a verified token: its issuer is now the last to lose its place.
 
         :return: whether the issuer is in service.
         """
@@ -249,16 +249,16 @@ class AdmittedPool:
         return True
 
     def sources_of(self, name: str) -> list[KeySource]:
-        """Returns every key source of an issuer, in service or waited for."""
+        """Return every key source of an issuer, in service or waited for."""
         with self._lock:
             return [source for source, owner in self._names.items() if owner == name]
 
     def open(self) -> None:
-        """Admits issuers again, after :meth:`close`."""
+        """Admit issuers again, after :meth:`close`."""
         self._is_closed = False
 
     def close(self) -> None:
-        """Stops admitting issuers, and closes the sources in service or waited for."""
+        """Stop admitting issuers, and close the sources in service or waited for."""
         with self._lock:
             self._is_closed = True
             sources = list(self._names)
@@ -269,11 +269,11 @@ class AdmittedPool:
             _close(source)
 
     def after_fork(self) -> None:
-        """Creates a new lock in a forked child, which keeps the keys of its parent."""
+        """Create a new lock in a forked child, which keeps the keys of its parent."""
         self._lock = TinyLock()
 
     def _undecided(self, problem: Exception) -> KeysUnavailable:
-        """Returns the refusal for a rule that failed, and logs the place at a limited rate.
+        """Return the refusal for a rule that failed, and logs the place at a limited rate.
 
         The message of the exception is not logged, because it may quote the name in a token.
         """

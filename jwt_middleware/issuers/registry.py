@@ -74,7 +74,7 @@ class Registry:
             yield from pool.in_service()
 
     def named(self, name: str | None) -> TrustedIssuer:
-        """Returns the issuer of that name.
+        """Return the issuer of that name.
 
         :raises KeyError: if the guard has no such issuer.
         :raises KeysUnavailable: if the rule that may admit it fails.
@@ -87,7 +87,7 @@ class Registry:
         return issuer
 
     def choose(self, claims: Mapping[str, Any]) -> TrustedIssuer:
-        """Returns the issuer that a token names in ``iss``; the match is exact.
+        """Return the issuer that a token names in ``iss``; the match is exact.
 
         :raises ClaimMissing: if ``iss`` is missing.
         :raises ClaimInvalid: if ``iss`` is not text.
@@ -104,7 +104,7 @@ class Registry:
             raise ClaimMissing("iss")
         issuer = self._find(name)
         if issuer is None:
-            raise IssuerUntrusted
+            raise IssuerUntrusted("iss", found=name)
         return issuer
 
     def _find(self, name: str) -> TrustedIssuer | None:
@@ -124,7 +124,7 @@ class Registry:
         return None
 
     def still_trusts(self, issuer: TrustedIssuer) -> bool:
-        """Returns whether an issuer is still in service, unchanged.
+        """Return whether an issuer is still in service, unchanged.
 
         :raises KeysUnavailable: if the rule that admitted it fails.
         """
@@ -133,13 +133,13 @@ class Registry:
         return self._admitted(issuer.name or "") is issuer
 
     def proved(self, issuer: TrustedIssuer) -> bool:
-        """Records that a token of this issuer was verified; returns whether it is in service."""
+        """Record that a token of this issuer was verified; return whether it is in service."""
         if issuer in self._fixed:
             return True
         return any(pool.proved(issuer) for pool in self._pools)
 
     def distrust(self, name: str | None, kid: str | None) -> None:
-        """Withdraws one key of an issuer, or all keys, permanently.
+        """Withdraw one key of an issuer, or all keys, permanently.
 
         :raises KeyError: if the guard has no issuer of that name.
         :raises KeysUnavailable: if the rule that may admit it fails.
@@ -152,7 +152,7 @@ class Registry:
             self._distrust_admitted(self.named(name), kid)
 
     def _distrust_admitted(self, issuer: TrustedIssuer, kid: str | None) -> None:
-        """Withdraws keys of an issuer for all rules, whether or not it has a place."""
+        """Withdraw keys of an issuer for all rules, whether or not it has a place."""
         name = issuer.name or ""
         self._withdrawals.keep(name)
         sources = self._sources_of(name)
@@ -166,7 +166,7 @@ class Registry:
         return [source for pool in self._pools for source in pool.sources_of(name)]
 
     def warm(self, timeout: float | None, required: bool) -> None:
-        """Fetches every issuer's keys, all at once.
+        """Fetch every issuer's keys, all at once.
 
         :param timeout: the total seconds to wait at the most.
         :param required: whether to raise if keys cannot be fetched, after all were tried.
@@ -181,7 +181,7 @@ class Registry:
         await arun(self._warming(required), REQUEST_PATIENCE if timeout is None else timeout)
 
     def _warming(self, required: bool) -> Steps[None]:
-        """Starts the fetches of all issuers at once, then waits for each in turn."""
+        """Start the fetches of all issuers at once, then wait for each in turn."""
         for pool in self._pools:
             pool.open()
         sources = [issuer.remote for issuer in self if issuer.remote is not None]
@@ -193,7 +193,7 @@ class Registry:
             source.check_warm(required)
 
     def close(self) -> None:
-        """Abandons fetches, closes connections and stops admitting issuers."""
+        """Abandon fetches, close connections and stop admitting issuers."""
         for issuer in self._fixed:
             if issuer.remote is not None:
                 issuer.remote.close()
@@ -225,7 +225,7 @@ class _Template:
         self._tenants = issuer.issuer.tenants
 
     def covers(self, issuer: str) -> bool:
-        """Returns whether a name is that of a trusted tenant."""
+        """Return whether a name is that of a trusted tenant."""
         if not issuer.startswith(self._before) or not issuer.endswith(self._after):
             return False
         tenant = issuer[len(self._before) : len(issuer) - len(self._after)]

@@ -56,16 +56,16 @@ class TrustedIssuer:
         """The same in POSIX time; what is reached first counts."""
 
     def check_header(self, header: Header) -> Algorithm:
-        """Returns the algorithm that the header names.
+        """Return the algorithm that the header names.
 
         :raises AlgorithmNotAllowed: if the issuer does not allow it (RFC 8725 §3.1).
         :raises TypeNotAllowed: if the issuer does not allow ``typ`` (RFC 8725 §3.11).
         """
         algorithm = self.algorithms.get(header.alg)
         if algorithm is None:
-            raise AlgorithmNotAllowed(f"alg must be one of {sorted(self.algorithms)}")
+            raise AlgorithmNotAllowed("alg", expected=self.algorithms, found=header.alg)
         if header.typ not in self.issuer.token_types:
-            raise TypeNotAllowed("typ must be one of those configured")
+            raise TypeNotAllowed("typ", expected=self.issuer.token_types, found=header.typ)
         return algorithm
 
     def _check_all(self, claims: Mapping[str, Any], now: float) -> None:
@@ -92,7 +92,7 @@ class TrustedIssuer:
     def serving(
         self, keys: tuple[VerificationKey, ...], claims: Mapping[str, Any]
     ) -> tuple[VerificationKey, ...]:
-        """Returns those of ``keys`` that may verify a token with the checked claims.
+        """Return those of ``keys`` that may verify a token with the checked claims.
 
         One key set of Entra ID serves many issuers, and names the issuer of each key.
 
@@ -115,7 +115,7 @@ class TrustedIssuer:
         *,
         is_one_of_several: bool,
     ) -> Principal:
-        """Returns the principal for checked claims.
+        """Return the principal for checked claims.
 
         :param expand_roles: adds the roles that a role includes.
         :param is_one_of_several: whether a subject alone may mean two callers.
@@ -129,7 +129,7 @@ class TrustedIssuer:
         return principal if self._typed is None else self.with_own_claims(principal)
 
     def with_own_claims(self, principal: Principal) -> Principal:
-        """Returns the principal with typed claims of its own, not shared with other requests.
+        """Return the principal with typed claims of its own, not shared with other requests.
 
         :raises ClaimsTypeMismatch: if they do not fit the type.
         """
@@ -145,7 +145,7 @@ class TrustedIssuer:
         kid: str | None,
         snapshot: Snapshot,
     ) -> Entry:
-        """Returns the cache entry of a token that ``key`` of ``snapshot`` verified."""
+        """Return the cache entry of a token that ``key`` of ``snapshot`` verified."""
         valid_until = self.policy.valid_until(principal)
         return Entry(
             principal,
@@ -162,7 +162,7 @@ class TrustedIssuer:
 
 
 def tenant_of(claims: Mapping[str, Any]) -> str:
-    """Returns the tenant that a token names.
+    """Return the tenant that a token names.
 
     :raises ClaimMissing: if it does not name one.
     :raises ClaimInvalid: if it is not a tenant's id, or a second claim differs from ``tid`` by case
@@ -189,7 +189,7 @@ def source_of(
     share: PoolShare | None = None,
     distrusted: Distrusted | None = None,
 ) -> KeySource:
-    """Returns the key source of an issuer, ready to use.
+    """Return the key source of an issuer, ready to use.
 
     :param share: the share in the limit of simultaneous fetches over several issuers.
     :param distrusted: the keys of this issuer that were withdrawn before.

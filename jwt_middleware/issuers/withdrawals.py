@@ -22,15 +22,15 @@ class Withdrawals:
         renew_after_fork(self)
 
     def of(self, name: str) -> Distrusted:
-        """Returns the withdrawn keys of an issuer, the same object for as long as it is used."""
+        """Return the withdrawn keys of an issuer, the same object for as long as it is used."""
         with self._lock:
             return self._shared.setdefault(name, Distrusted())
 
     def keep(self, name: str) -> None:
-        """Keeps the withdrawn keys of an issuer permanently, also those that come later."""
+        """Keep the withdrawn keys of an issuer permanently, also those that come later."""
         with self._lock:
             self._kept[name] = self._shared.setdefault(name, Distrusted())
 
     def after_fork(self) -> None:
-        """Creates a new lock in a forked child."""
+        """Create a new lock in a forked child."""
         self._lock = TinyLock()

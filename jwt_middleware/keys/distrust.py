@@ -27,11 +27,11 @@ class Distrusted:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Creates a new lock in a forked child."""
+        """Create a new lock in a forked child."""
         self._lock = TinyLock()
 
     def add(self, kid: str | None, held: Keys) -> None:
-        """Withdraws the key of that key id, or every key in ``held``.
+        """Withdraw the key of that key id, or every key in ``held``.
 
         :param held: the keys of the current set; those with that key id are also withdrawn by
             their material.
@@ -49,14 +49,14 @@ class Distrusted:
         return bool(self._kids or self._materials)
 
     def as_json(self) -> dict[str, list[str]]:
-        """Returns what was withdrawn as JSON values: key ids, and digests of keys."""
+        """Return what was withdrawn as JSON values: key ids, and digests of keys."""
         return {
             "kids": sorted(self._kids),
             "keys": sorted(digest.hex() for digest in self._materials),
         }
 
     def take_over(self, kids: Iterable[str], keys: Iterable[str]) -> None:
-        """Withdraws what :meth:`as_json` returned in another process.
+        """Withdraw what :meth:`as_json` returned in another process.
 
         :raises ValueError: if a text in ``keys`` is not a SHA-256 digest.
         """
@@ -66,15 +66,15 @@ class Distrusted:
         self._withdraw(kids, materials)
 
     def withdraws(self, key: VerificationKey) -> bool:
-        """Returns whether a key was withdrawn, by its key id or by its material."""
+        """Return whether a key was withdrawn, by its key id or by its material."""
         return key.kid in self._kids or _material(key) in self._materials
 
     def names(self, kid: str | None) -> bool:
-        """Returns whether the key of that key id was withdrawn."""
+        """Return whether the key of that key id was withdrawn."""
         return kid in self._kids
 
     def without(self, keys: Keys) -> Keys:
-        """Returns the keys that may still verify tokens.
+        """Return the keys that may still verify tokens.
 
         A key may have been withdrawn by its key id alone, before it was fetched. Its material is
         withdrawn here as well, because the issuer may also publish it under another key id.

@@ -57,7 +57,7 @@ def read_key_set(
     *,
     may_lack_keys: bool = False,
 ) -> KeySet:
-    """Parses a JWK Set (RFC 7517 §5) or a map from key id to certificate.
+    """Parse a JWK Set (RFC 7517 §5) or a map from key id to certificate.
 
     A bad member does not affect the others (RFC 7517 §5: unknown members are ignored).
 
@@ -83,7 +83,7 @@ def read_key_set(
 
 
 def without_members(body: bytes, is_unwanted: Callable[[VerificationKey], bool]) -> bytes:
-    """Returns a key set without the members whose key ``is_unwanted``.
+    """Return a key set without the members whose key ``is_unwanted``.
 
     :raises Rejected: if ``body`` is not a key set.
     """
@@ -152,7 +152,7 @@ def _is_certificate(value: object) -> bool:
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:
-    """Parses a body as a JSON object. A leading byte order mark is ignored.
+    """Parse a body as a JSON object. A leading byte order mark is ignored.
 
     :raises Rejected: if the body is anything else.
     """
@@ -173,7 +173,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _pruned(text: str) -> str:
-    """Returns the text with ``null`` in place of each value that is nested too deeply."""
+    """Return the text with ``null`` in place of each value that is nested too deeply."""
     kept: list[str] = []
     depth = end = 0
     for mark in _MARK.finditer(text):

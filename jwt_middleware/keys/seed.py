@@ -16,7 +16,7 @@ TOLERANCE = 60.0
 
 
 def export(snapshot: Snapshot, clock: Clock, distrusted: Distrusted) -> dict[str, Any]:
-    """Returns a seed for :func:`snapshot_from_seed` as JSON values. It holds public keys only.
+    """Return a seed for :func:`snapshot_from_seed` as JSON values. It holds public keys only.
 
     :param distrusted: the withdrawn keys. The document omits them, and the seed names them, so that
         they stay withdrawn where the seed is used and the issuer still publishes them.
@@ -34,7 +34,7 @@ def export(snapshot: Snapshot, clock: Clock, distrusted: Distrusted) -> dict[str
 def snapshot_from_seed(
     seed: Mapping[str, Any], options: ResolverOptions, clock: Clock, distrusted: Distrusted
 ) -> Snapshot | None:
-    """Returns the key set of a seed, with its age; ``None`` if it is too old to serve.
+    """Return the key set of a seed, with its age; ``None`` if it is too old to serve.
 
     :param distrusted: the keys to leave out; the withdrawn keys that the seed names are added.
     :raises ConfigurationError: if ``seed`` is not a seed, or its date is in the future.

@@ -63,7 +63,7 @@ class Snapshot:
         return frozenset(kid for kid in self.by_kid if kid is not None)
 
     def instant(self, now: float, wall: float) -> float:
-        """Returns the monotonic time, corrected for the time that the machine was suspended.
+        """Return the monotonic time, corrected for the time that the machine was suspended.
 
         :param now: the monotonic time.
         :param wall: the POSIX time; if it goes back, the set does not become younger.
@@ -71,7 +71,7 @@ class Snapshot:
         return max(now, wall - self.wall_offset)
 
     def state(self, now: float, wall: float) -> State:
-        """Returns the state of the set by its age."""
+        """Return the state of the set by its age."""
         now = self.instant(now, wall)
         if now < self.soft_at:
             return "fresh"
@@ -80,25 +80,25 @@ class Snapshot:
         return "expired" if now < self.dead_at else "dead"
 
     def holds(self, key: VerificationKey) -> bool:
-        """Returns whether the set holds this key object."""
+        """Return whether the set holds this key object."""
         return key in self.by_kid.get(key.kid, ())
 
     def named(self, kid: str, algorithm: Algorithm) -> Keys:
-        """Returns the keys with exactly this key id that may serve ``algorithm``."""
+        """Return the keys with exactly this key id that may serve ``algorithm``."""
         known = self._serving.get((kid, algorithm.name))
         if known is not None:
             return known
         return self._learn(kid, algorithm, self.by_kid.get(kid, ()))
 
     def all_serving(self, algorithm: Algorithm) -> Keys:
-        """Returns the keys that may serve ``algorithm``, with any key id; four at the most."""
+        """Return the keys that may serve ``algorithm``, with any key id; four at the most."""
         known = self._serving.get((None, algorithm.name))
         if known is not None:
             return known
         return self._learn(None, algorithm, self.keys)
 
     def unnamed(self, algorithm: Algorithm, kidless: Kidless) -> Keys:
-        """Returns the keys for a token without a key id.
+        """Return the keys for a token without a key id.
 
         RFC 7515 §4.1.4 makes ``kid`` optional. Without one, only a single fitting key is safe to
         choose, so that is the default.
@@ -132,7 +132,7 @@ class CurrentSet(Generic[SnapshotT]):
 
 
 def state_of(snapshot: Snapshot | None, now: float, wall: float) -> State:
-    """Returns the state of a key set; ``empty`` without one."""
+    """Return the state of a key set; ``empty`` without one."""
     return "empty" if snapshot is None else snapshot.state(now, wall)
 
 

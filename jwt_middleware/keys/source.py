@@ -28,7 +28,7 @@ class KeySource(Protocol):
         ...
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Waiter:
-        """Returns the keys to try, or a waiter for the fetch that may bring them.
+        """Return the keys to try, or a waiter for the fetch that may bring them.
 
         :raises KeyUnknown: if no key fits.
         :raises KeysUnavailable: if the keys cannot be fetched at present.
@@ -36,15 +36,15 @@ class KeySource(Protocol):
         ...
 
     def distrust(self, kid: str | None = None) -> None:
-        """Withdraws one key, or all keys, immediately and permanently."""
+        """Withdraw one key, or all keys, immediately and permanently."""
         ...
 
     def apply_withdrawals(self) -> None:
-        """Removes the withdrawn keys from the current set, also those of another source."""
+        """Remove the withdrawn keys from the current set, also those of another source."""
         ...
 
     def health(self) -> KeyHealth:
-        """Returns the health of the source, without a fetch."""
+        """Return the health of the source, without a fetch."""
         ...
 
 
@@ -53,11 +53,11 @@ class RemoteKeySource(KeySource, Protocol):
     """A source of keys that are fetched. They can be late, expire and be replaced."""
 
     def has(self, kid: str | None, algorithm: Algorithm) -> bool:
-        """Returns whether :meth:`plan` would return keys without a wait."""
+        """Return whether :meth:`plan` would return keys without a wait."""
         ...
 
     def settle(self, kid: str | None, algorithm: Algorithm, waited: Waited) -> Keys:
-        """Returns the keys to try after a wait. It never begins another fetch.
+        """Return the keys to try after a wait. It never begins another fetch.
 
         :raises KeyUnknown: if the issuer does not publish the key.
         :raises KeysUnavailable: if the keys could not be fetched.
@@ -65,21 +65,21 @@ class RemoteKeySource(KeySource, Protocol):
         ...
 
     def signature_failed(self) -> None:
-        """Records that a signature did not verify with a known key."""
+        """Record that a signature did not verify with a known key."""
         ...
 
     def start_warming(self) -> Effect | None:
-        """Begins a fetch if one is needed; returns the effect to wait for, or ``None``."""
+        """Begin a fetch if one is needed; return the effect to wait for, or ``None``."""
         ...
 
     def check_warm(self, required: bool) -> None:
-        """Raises ``KeysUnavailable`` if keys are ``required`` and there are none."""
+        """Raise ``KeysUnavailable`` if keys are ``required`` and there are none."""
         ...
 
     def export(self) -> dict[str, Any] | None:
-        """Returns the current set as JSON values; ``None`` if none was fetched yet."""
+        """Return the current set as JSON values; ``None`` if none was fetched yet."""
         ...
 
     def close(self) -> None:
-        """Abandons fetches and closes connections."""
+        """Abandon fetches and close connections."""
         ...

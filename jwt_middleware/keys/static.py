@@ -31,7 +31,7 @@ class StaticKeys:
         return self.current.snapshot
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys:
-        """Returns the keys to try.
+        """Return the keys to try.
 
         :raises KeyUnknown: if no key fits the token's header.
         """
@@ -47,7 +47,7 @@ class StaticKeys:
         return found[:MAX_CANDIDATES]
 
     def distrust(self, kid: str | None = None) -> None:
-        """Withdraws one key, or all keys, permanently.
+        """Withdraw one key, or all keys, permanently.
 
         :raises ConfigurationError: if no configured key has that key id, because the key that was
             meant would continue to serve.
@@ -63,7 +63,7 @@ class StaticKeys:
         self.apply_withdrawals()
 
     def apply_withdrawals(self) -> None:
-        """Removes the withdrawn keys from the set, also those that another source withdrew."""
+        """Remove the withdrawn keys from the set, also those that another source withdrew."""
         # The lock is held because two withdrawals at once must not undo each other.
         with self._lock:
             held = self.snapshot
@@ -71,10 +71,10 @@ class StaticKeys:
             self.current.snapshot = Snapshot(kept, generation=held.generation + 1)
 
     def after_fork(self) -> None:
-        """Creates a new lock in a forked child."""
+        """Create a new lock in a forked child."""
         self._lock = TinyLock()
 
     def health(self) -> KeyHealth:
-        """Returns the health of the source, with the number of its keys."""
+        """Return the health of the source, with the number of its keys."""
         keys = len(self.snapshot.keys)
         return KeyHealth("static", is_ready=keys > 0, keys=keys)

@@ -77,7 +77,7 @@ class TokenCache:
         return self._bytes
 
     def put(self, token: str, entry: Entry) -> None:
-        """Caches a token, or replaces its entry."""
+        """Cache a token, or replaces its entry."""
         if not self._max_entries or (weight := _weight(token, entry)) > self._max_bytes:
             return
         with self._lock:
@@ -91,14 +91,14 @@ class TokenCache:
             self._entries[token] = entry
 
     def forget(self, issuer: object) -> None:
-        """Forgets every token of an issuer that is not in service any more."""
+        """Forget every token of an issuer that is not in service any more."""
         with self._lock:
             for token in [text for text, entry in self._entries.items() if entry.issuer is issuer]:
                 self._bytes -= _weight(token, self._entries.pop(token))
             self._queue = deque(text for text in self._queue if text in self._entries)
 
     def clear(self) -> None:
-        """Forgets every token."""
+        """Forget every token."""
         with self._lock:
             self._entries.clear()
             self._queue.clear()
@@ -130,7 +130,7 @@ def _weight(token: str, entry: Entry) -> int:
 
 
 def claims_weight(payload: bytes, principal: Principal) -> int:
-    """Returns an upper bound for the memory of a token's claims, in bytes.
+    """Return an upper bound for the memory of a token's claims, in bytes.
 
     An attacker who knows how a cache counts sends what counts least: many small values.
 

@@ -42,7 +42,7 @@ def verify_jws(
     compact = parse(token, MAX_TOKEN_SIZE, KnownHeaders())
     algorithm = allowed.get(compact.header.alg)
     if algorithm is None:
-        raise AlgorithmNotAllowed(f"alg must be one of {sorted(allowed)}")
+        raise AlgorithmNotAllowed("alg", expected=allowed, found=compact.header.alg)
     keys = _fitting(jwks, compact.header.kid, algorithm, published)
     check_signature(compact, keys, algorithm)
     return compact.payload

@@ -264,7 +264,7 @@ def test_an_algorithm_of_nobody_is_refused_before_anything_is_read(clock: Clock)
     guard = Guard(issuers=Issuer("https://a/", audience="o"), clock=clock)
 
     for payload in ({"iss": "https://nobody/"}, {}, {"iss": 1}):
-        with pytest.raises(AlgorithmNotAllowed, match="no issuer signs with it"):
+        with pytest.raises(AlgorithmNotAllowed, match="alg"):
             guard.verify(HMAC.sign(payload))
 
 

@@ -449,6 +449,40 @@ def test_a_refusal_says_what_was_expected_and_found(
     assert found not in verdict.body.decode() + str(verdict.headers)
 
 
+def test_what_a_header_says_is_evidence_too(clock: Clock) -> None:
+    """Algorithm, type, issuer and key id, as the configuration names them."""
+    seen: list[Any] = []
+    issuer = Issuer(
+        "https://a/",
+        audience=None,
+        keys=KeyPair.generate("ES256", "known").jwk,
+        algorithms=["ES256"],
+        token_types=["at+jwt"],
+    )
+    other = Issuer("https://b/", audience=None, keys=SECRET, algorithms=["HS256"])
+    guard = Guard(issuers=[issuer, other], clock=clock, observers=[seen.append])
+    pair = KeyPair.generate("ES256", "un\nknown")
+    claims = {"iss": "https://a/", "sub": "alice", "exp": clock.now() + 600}
+
+    def said(text: str) -> tuple[str, str, str]:
+        guard.decide(SampleRequest("GET", "/", text))
+        event = seen.pop()
+        return event.code, event.expected, event.found
+
+    assert said(token(clock)) == ("algorithm_not_allowed", "ES256", "HS256")
+    assert said(pair.sign(claims, {"typ": "dpop+jwt"})) == (
+        "type_not_allowed",
+        "at+jwt",
+        "dpop+jwt",
+    )
+    assert said(pair.sign(claims, {"typ": "at+jwt"})) == ("key_unknown", "", "'un\\nknown'")
+    assert said(pair.sign({**claims, "iss": "https://c/"})) == (
+        "issuer_untrusted",
+        "",
+        "https://c/",
+    )
+
+
 @pytest.mark.parametrize("face", FACES)
 async def test_what_passes_is_told_too(face: str, clock: Clock) -> None:
     """By method, pattern, issuer and a digest that is the same for the same token."""

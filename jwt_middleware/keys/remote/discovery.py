@@ -70,7 +70,7 @@ class Location:
         self._rediscover_after = 0.0
 
     def ask_for_keys(self, known: Snapshot | None) -> tuple[str, FetchResponse]:
-        """Returns the address and the response: 200, or 304 if ``known`` is unchanged.
+        """Return the address and the response: 200, or 304 if ``known`` is unchanged.
 
         :raises Rejected: for any other response.
         """
@@ -91,7 +91,7 @@ class Location:
         raise AnsweredBadly("the key set", response)
 
     def _address(self, deadline: float) -> tuple[str, bool]:
-        """Returns the address of the key set, and whether discovery found it just now."""
+        """Return the address of the key set, and whether discovery found it just now."""
         if self._fixed is not None:
             return self._fixed, False
         # The greater of both ages counts, as for a key set, because the address decides which keys
@@ -148,7 +148,7 @@ class Location:
 
 
 def _checked(response: Any, max_bytes: int) -> FetchResponse:
-    """Checks the response of a fetcher, because the application's own may return anything.
+    """Check the response of a fetcher, because the application's own may return anything.
 
     :raises Rejected: if it is not a response, or longer than ``max_bytes``.
     """
@@ -162,7 +162,7 @@ def _checked(response: Any, max_bytes: int) -> FetchResponse:
 
 
 def discovery_urls(issuer: str) -> tuple[str, str]:
-    """Returns the addresses at which an issuer's discovery document may be.
+    """Return the addresses at which an issuer's discovery document may be.
 
     OIDC Discovery §4.1 appends the well-known path to the issuer's; RFC 8414 §3.1 inserts it.
     """
@@ -176,7 +176,7 @@ def discovery_urls(issuer: str) -> tuple[str, str]:
 
 
 def read_discovery(body: bytes, issuer: str, base: str, options: ResolverOptions) -> str:
-    """Returns the ``jwks_uri`` of a discovery document.
+    """Return the ``jwks_uri`` of a discovery document.
 
     :param issuer: the issuer that the document must name exactly (OIDC Discovery §4.3, RFC 8414
         §3.3).

@@ -71,7 +71,7 @@ class Download:
         self._clock = clock
 
     def fetch(self, known: Snapshot | None) -> Outcome:
-        """Fetches and parses the key set. It does not raise: a failure is an outcome too.
+        """Fetch and parse the key set. It does not raise: a failure is an outcome too.
 
         :param known: the current set; its unchanged members keep their key objects.
         """
@@ -107,7 +107,7 @@ class Download:
 
 
 def _validator(response: FetchResponse, name: str) -> str | None:
-    """Returns a validator to send with the next request (RFC 9110 §8.8), or ``None``.
+    """Return a validator to send with the next request (RFC 9110 §8.8), or ``None``.
 
     It becomes a header field of that request, so a text that could inject another is dropped.
     """

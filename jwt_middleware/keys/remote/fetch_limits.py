@@ -42,11 +42,11 @@ class FetchLimits:
         self._replaced = None if interval is None else RateLimit(1, interval, now)
 
     def may_fetch(self, now: float) -> bool:
-        """Returns whether a fetch is allowed now."""
+        """Return whether a fetch is allowed now."""
         return not self.is_closed and not self.backoff.is_waiting(now)
 
     def reason_for(self, kid: str | None, now: float) -> UnknownKidReason | Suppressed:
-        """Returns the reason for which an unknown key id may be fetched, or why it must not be.
+        """Return the reason for which an unknown key id may be fetched, or why it must not be.
 
         It spends nothing of a budget.
         """
@@ -63,21 +63,21 @@ class FetchLimits:
         return "unknown kid"
 
     def spend(self, kid: str | None, now: float) -> None:
-        """Charges the budget for a fetch that :meth:`reason_for` allowed."""
+        """Charge the budget for a fetch that :meth:`reason_for` allowed."""
         if kid is not None and kid in self.removed_kids:
             del self.removed_kids[kid]
         else:
             self._budget.take(now)
 
     def take_replaced_kid(self, now: float) -> bool:
-        """Charges for a fetch that checks whether a known key was replaced.
+        """Charge for a fetch that checks whether a known key was replaced.
 
         :return: whether options, backoff and budget allow that fetch.
         """
         return self._replaced is not None and self.may_fetch(now) and self._replaced.take(now)
 
     def succeeded(self, kids: frozenset[str], before: frozenset[str]) -> None:
-        """Records a fetch that brought a set.
+        """Record a fetch that brought a set.
 
         :param kids: the key ids of the set.
         :param before: the key ids of the previous set.

@@ -51,14 +51,14 @@ class Fetches:
         self._begun = 0
 
     def is_busy(self, now: float) -> bool:
-        """Returns whether no fetch may begin now. Without the lock the result is a guess."""
+        """Return whether no fetch may begin now. Without the lock the result is a guess."""
         fetch = self.current
         if fetch is not None:
             return now <= fetch.started_at + self._lease
         return not self._limits.may_fetch(now)
 
     def under_way(self, now: float) -> SharedFetch | None:
-        """Returns the fetch under way; gives up one that takes too long."""
+        """Return the fetch under way; give up one that takes too long."""
         fetch = self.current
         if fetch is not None and now > fetch.started_at + self._lease:
             self.free(fetch)
@@ -69,7 +69,7 @@ class Fetches:
         return self.current
 
     def wait(self, now: float, reason: str) -> Waiter | Suppressed | None:
-        """Returns a waiter for the fetch under way or a new one; ``None`` if none may begin."""
+        """Return a waiter for the fetch under way or a new one; ``None`` if none may begin."""
         fetch = self.under_way(now) or self._begin(now, reason)
         if not isinstance(fetch, SharedFetch):
             return fetch
@@ -84,7 +84,7 @@ class Fetches:
         return self._share is None or self._share.may_be_patient()
 
     def wait_for_unknown_kid(self, kid: str | None, now: float) -> Waiter | Suppressed:
-        """Returns a waiter for a fetch that may bring an unknown key id, or why there is none."""
+        """Return a waiter for a fetch that may bring an unknown key id, or why there is none."""
         fetch = self.under_way(now)
         if fetch is not None:
             return self._join(fetch, kid, now)
@@ -117,11 +117,11 @@ class Fetches:
         return begun
 
     def in_background(self, now: float) -> SharedFetch | None:
-        """Returns a new fetch without a waiter; ``None`` if one is under way or none may begin."""
+        """Return a new fetch without a waiter; ``None`` if one is under way or none may begin."""
         return None if self.under_way(now) is not None else self._begin_or_none(now, "refresh")
 
     def for_replaced_kid(self, now: float) -> SharedFetch | None:
-        """Returns a new fetch after a bad signature with a known key id, if it is allowed."""
+        """Return a new fetch after a bad signature with a known key id, if it is allowed."""
         if self.under_way(now) is not None or not self._limits.take_replaced_kid(now):
             return None
         return self._begin_or_none(now, "replaced kid")
@@ -133,7 +133,7 @@ class Fetches:
     def _begin(
         self, now: float, reason: str, kid: str | None = None
     ) -> SharedFetch | Suppressed | None:
-        """Begins a fetch, unless the backoff or the limit over several sources forbids it."""
+        """Begin a fetch, unless the backoff or the limit over several sources forbids it."""
         if not self._limits.may_fetch(now):
             return None
         refusal = None if self._share is None else self._share.take(now, self._lease)
@@ -155,14 +155,14 @@ class Fetches:
         return self.current
 
     def free(self, fetch: SharedFetch) -> None:
-        """Makes room for the next fetch. No-op: a fetch that was already given up."""
+        """Make room for the next fetch. No-op: a fetch that was already given up."""
         if self.current is fetch:
             self.current = None
             if self._share is not None:
                 self._share.give_back()
 
     def send_off(self, fetch: SharedFetch | None, now: float) -> None:
-        """Starts a fetch in the background. Called without the lock."""
+        """Start a fetch in the background. Called without the lock."""
         if fetch is not None and fetch.claim() and not fetch.fetch_in_background():
             # No thread can be started. A request that must wait will fetch on its own thread. The
             # pause prevents that every request tries again until then.
@@ -170,7 +170,7 @@ class Fetches:
                 self._limits.backoff.pause(now)
 
     def close(self) -> SharedFetch | None:
-        """Forbids further fetches; returns the fetch under way, which the caller must finish."""
+        """Forbid further fetches; return the fetch under way, which the caller must finish."""
         fetch = self.current
         if fetch is not None:
             self.free(fetch)
@@ -178,12 +178,12 @@ class Fetches:
         return fetch
 
     def abandon(self, fetch: SharedFetch) -> None:
-        """Makes room for the next fetch, because no thread will perform this one."""
+        """Make room for the next fetch, because no thread will perform this one."""
         with self.lock:
             self.free(fetch)
 
     def after_fork(self) -> None:
-        """Resets the lock and the fetch in a forked child: they belong to the parent process."""
+        """Reset the lock and the fetch in a forked child: they belong to the parent process."""
         self.lock = TinyLock()
         self.current = None
         if self._share is not None:

@@ -28,7 +28,7 @@ LONGEST_RETRY_AFTER = 300.0
 def ages(
     options: ResolverOptions, lifetime: float | None, rng: random.Random
 ) -> tuple[float, float]:
-    """Returns the ages from which a set is refreshed in the background, and is expired.
+    """Return the ages from which a set is refreshed in the background, and is expired.
 
     A stated lifetime shortens both. It lengthens them only up to ``trusted_max_age``: Keycloak
     23.0.0 stated thirty days, during which a withdrawn key would have served.
@@ -47,7 +47,7 @@ def ages(
 
 
 def stated_lifetime(headers: Mapping[str, str], now: float) -> float | None:
-    """Returns how many more seconds a response is fresh; ``None`` if its headers do not say.
+    """Return how many more seconds a response is fresh; ``None`` if its headers do not say.
 
     A response with an invalid statement is stale (RFC 9111 §4.2.1).
 
@@ -69,7 +69,7 @@ def stated_lifetime(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Returns the seconds of ``Retry-After``, five minutes at the most (RFC 9110 §10.2.3)."""
+    """Return the seconds of ``Retry-After``, five minutes at the most (RFC 9110 §10.2.3)."""
     stated = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(stated):
         return min(float(stated), LONGEST_RETRY_AFTER)

@@ -38,7 +38,7 @@ class HeldKeys:
     def take_in(
         self, fetch: SharedFetch, outcome: Outcome, *, is_given_up: bool
     ) -> tuple[str, list[Event]]:
-        """Applies the outcome of a fetch; returns the result, as a word and as events.
+        """Apply the outcome of a fetch; return the result, as a word and as events.
 
         :param is_given_up: whether the fetch took so long that others may have followed it.
         """
@@ -68,7 +68,7 @@ class HeldKeys:
         return [paused]
 
     def _exchange(self, fetch: SharedFetch, snapshot: Snapshot) -> None:
-        """Replaces the current set. Readers see this one assignment."""
+        """Replace the current set. Readers see this one assignment."""
         known, self.current.snapshot = self.current.snapshot, snapshot
         before = frozenset[str]() if known is None else known.kids
         self._limits.succeeded(snapshot.kids, before)
@@ -76,7 +76,7 @@ class HeldKeys:
         fetch.succeeded = True
 
     def withdraw(self, kid: str | None) -> None:
-        """Records that one key is withdrawn, or every key of the current set.
+        """Record that one key is withdrawn, or every key of the current set.
 
         :raises ConfigurationError: if all keys are to be withdrawn and none was fetched yet.
         """
@@ -89,7 +89,7 @@ class HeldKeys:
         self._terms.distrusted.add(kid, known.keys if known is not None else ())
 
     def apply_withdrawals(self) -> list[Event]:
-        """Removes the withdrawn keys from the set, also those that another source withdrew."""
+        """Remove the withdrawn keys from the set, also those that another source withdrew."""
         known = self.current.snapshot
         if known is None:
             return []
@@ -98,7 +98,7 @@ class HeldKeys:
         return list(removals(known, fresh, self._terms.name))
 
     def health(self, *, is_fetching: bool) -> KeyHealth:
-        """Returns the health of the source."""
+        """Return the health of the source."""
         snapshot, backoff = self.current.snapshot, self._limits.backoff
         now, wall = self._clock.monotonic(), self._clock.now()
         state = "closed" if self._limits.is_closed else state_of(snapshot, now, wall)

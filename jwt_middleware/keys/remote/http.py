@@ -45,7 +45,7 @@ class FetchRequest:
     last_modified: str | None = None
 
     def headers(self) -> dict[str, str]:
-        """Returns the header fields of the request."""
+        """Return the header fields of the request."""
         fields = {
             "Accept": "application/jwk-set+json, application/json;q=0.9",
             "Accept-Encoding": "gzip",
@@ -72,7 +72,7 @@ class Fetcher(Protocol):
     """Fetches over the network. Implement it where :class:`HTTPFetcher` does not fit."""
 
     def fetch(self, request: FetchRequest) -> FetchResponse:
-        """Returns the response, with any status. It must not follow a redirect.
+        """Return the response, with any status. It must not follow a redirect.
 
         It is called from several threads, each time with another request.
 
@@ -149,7 +149,7 @@ class HTTPFetcher:
         )
 
     def fetch(self, request: FetchRequest) -> FetchResponse:
-        """Returns the response, with any status. A broken connection is retried once.
+        """Return the response, with any status. A broken connection is retried once.
 
         :raises Rejected: if the response is too large or too slow, or there is none.
         """
@@ -173,7 +173,7 @@ class HTTPFetcher:
         raise Rejected("took too long" if call.is_over() else f"no answer ({reason})")
 
     def _attempt(self, request: FetchRequest, call: "_Call") -> FetchResponse | str:
-        """Returns the response, or the class name of the failure."""
+        """Return the response, or the class name of the failure."""
         try:
             return self._ask(request, call)
         except Rejected:
@@ -224,14 +224,14 @@ class HTTPFetcher:
         return httpx.Client(**self._settings)
 
     def close(self) -> None:
-        """Aborts the fetches under way. Their callers get :class:`Rejected`."""
+        """Abort the fetches under way. Their callers get :class:`Rejected`."""
         with self._lock:
             calls = list(self._calls)
         for call in calls:
             call.cut()
 
     def after_fork(self) -> None:
-        """Forgets the fetches of the parent process."""
+        """Forget the fetches of the parent process."""
         self._lock = TinyLock()
         self._calls = set()
 
@@ -248,13 +248,13 @@ class _Call:
         return self._is_cut or monotonic() >= self._deadline
 
     def watched(self, seconds: float) -> "AbstractContextManager[Any]":
-        """Cuts the connection at the deadline, because httpx bounds each step but not their sum."""
+        """Cut the connection at the deadline, because httpx bounds each step but not their sum."""
         timer = threading.Timer(seconds, self.cut)
         timer.daemon = True
         return _Running(timer)
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Records the connections that the client opens (an extension of httpcore)."""
+        """Record the connections that the client opens (an extension of httpcore)."""
         stream = info.get("return_value")
         if event.endswith(("connect_tcp.complete", "start_tls.complete")) and stream is not None:
             connection = stream.get_extra_info("socket")
@@ -264,7 +264,7 @@ class _Call:
                 self.cut()
 
     def cut(self) -> None:
-        """Shuts the connections down, which wakes the thread that reads from them."""
+        """Shut the connections down, which wakes the thread that reads from them."""
         self._is_cut = True
         for connection in self._sockets:
             with suppress(OSError):
@@ -295,7 +295,7 @@ class _Running:
 
 
 def _coded(answer: Any) -> tuple[str, Iterator[bytes]]:
-    """Returns the encoding of a response body, and the chunks as they are received."""
+    """Return the encoding of a response body, and the chunks as they are received."""
     if answer.is_stream_consumed:
         # A transport made for tests returns a body that is already read and decoded.
         return "identity", iter([answer.content])
@@ -303,7 +303,7 @@ def _coded(answer: Any) -> tuple[str, Iterator[bytes]]:
 
 
 def _body(encoding: str, chunks: Iterator[bytes], max_bytes: int) -> bytes:
-    """Returns the decoded body. Its decoded size is limited, whatever ``Content-Length`` says."""
+    """Return the decoded body. Its decoded size is limited, whatever ``Content-Length`` says."""
     if encoding in {"gzip", "x-gzip"}:
         chunks = _unzipped(chunks, max_bytes)
     elif encoding not in {"identity", ""}:
@@ -321,7 +321,7 @@ _GZIP_OVERHEAD = 4_096
 
 
 def _unzipped(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
-    """Decompresses gzip, each chunk to at most one byte more than ``max_bytes``."""
+    """Decompress gzip, each chunk to at most one byte more than ``max_bytes``."""
     unzip = zlib.decompressobj(wbits=31)
     received = 0
     try:

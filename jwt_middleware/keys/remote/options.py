@@ -97,7 +97,7 @@ def _check_number(name: str, value: object) -> None:
 def check_resolver(
     options: object, fetcher: object, clock: Clock, rng: object, seed: object
 ) -> None:
-    """Checks the arguments of a resolver.
+    """Check the arguments of a resolver.
 
     :raises ConfigurationError: naming the argument that is wrong.
     """
@@ -112,7 +112,7 @@ def check_resolver(
 
 
 def asymmetric(algorithms: Collection[str]) -> frozenset[str]:
-    """Returns the names of the algorithms that keys may be used with.
+    """Return the names of the algorithms that keys may be used with.
 
     :raises ConfigurationError: for an algorithm with a shared secret.
     """

@@ -67,7 +67,7 @@ class PoolLimit:
     def take(
         self, now: float, seconds: float, standing: Standing, own: RateLimit | None
     ) -> Lease | PoolRefusal:
-        """Takes a place and charges the budget, or returns why it cannot.
+        """Take a place and charge the budget, or return why it cannot.
 
         :param seconds: the time after which the place is free again, at the latest.
         :param own: the budget of a returning source.
@@ -85,12 +85,12 @@ class PoolLimit:
             return lease
 
     def give_back(self, lease: Lease) -> None:
-        """Gives a place back. No-op: a place that has expired."""
+        """Give a place back. No-op: a place that has expired."""
         with self._lock:
             self._leases = [each for each in self._leases if each is not lease]
 
     def may_be_patient(self, lease: Lease) -> bool:
-        """Returns whether one more caller may wait as long as the fetch of a lease takes."""
+        """Return whether one more caller may wait as long as the fetch of a lease takes."""
         if lease.standing == "proven":
             return True
         with self._lock:
@@ -101,7 +101,7 @@ class PoolLimit:
             return True
 
     def after_fork(self) -> None:
-        """Forgets the fetches of the parent process."""
+        """Forget the fetches of the parent process."""
         self._lock = TinyLock()
         self._leases = []
 
@@ -118,7 +118,7 @@ class PoolShare:
         """The budget of a source that was proven before."""
 
     def take(self, now: float, seconds: float) -> PoolRefusal | None:
-        """Takes a place for at most ``seconds``; returns the refusal if it cannot."""
+        """Take a place for at most ``seconds``; return the refusal if it cannot."""
         standing: Standing = "new" if self.returning is None else "returning"
         if self.is_proven:
             standing = "proven"
@@ -129,15 +129,15 @@ class PoolShare:
         return None
 
     def give_back(self) -> None:
-        """Gives back the place that was taken last."""
+        """Give back the place that was taken last."""
         lease, self._lease = self._lease, None
         if lease is not None:
             self._limit.give_back(lease)
 
     def may_be_patient(self) -> bool:
-        """Returns whether one more caller may wait as long as the fetch under way takes."""
+        """Return whether one more caller may wait as long as the fetch under way takes."""
         return self._lease is None or self._limit.may_be_patient(self._lease)
 
     def after_fork(self) -> None:
-        """Forgets the fetch of the parent process."""
+        """Forget the fetch of the parent process."""
         self._lease = None

@@ -16,7 +16,7 @@ _NAT64 = ip_network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Returns whether an address is public, and an IPv4 address embedded in it as well."""
+    """Return whether an address is public, and an IPv4 address embedded in it as well."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
@@ -31,12 +31,12 @@ def is_public(address: str) -> bool:
 
 
 def _is_reachable(ip: IPv4Address | IPv6Address) -> bool:
-    """Returns whether the registries list an address as reachable. Unlisted ones are reachable."""
+    """Return whether the registries list an address as reachable. Unlisted ones are reachable."""
     return next((reachable for block, reachable in BLOCKS if ip in block), True)
 
 
 def pinned(url: str) -> tuple[str, str, str]:
-    """Returns ``url`` with a checked address for its host, the ``Host`` field, and the host name.
+    """Return ``url`` with a checked address for its host, the ``Host`` field, and the host name.
 
     :raises Rejected: if the host has no address, or an address that is not public.
     """

@@ -27,7 +27,7 @@ class RateLimit:
         self._paid_until = now
 
     def take(self, now: float) -> bool:
-        """Spends one fetch; returns whether there was one."""
+        """Spend one fetch; return whether there was one."""
         # Each fetch pays for one interval, and the burst may be paid ahead, because adding up the
         # refills since the last call would lose a fetch to rounding.
         paid_until = max(self._paid_until, now) + self._interval
@@ -37,11 +37,11 @@ class RateLimit:
         return True
 
     def has_one(self, now: float) -> bool:
-        """Returns whether a fetch may be spent."""
+        """Return whether a fetch may be spent."""
         return self.seconds_until_next(now) <= 0
 
     def seconds_until_next(self, now: float) -> float:
-        """Returns after how many seconds a fetch may be spent."""
+        """Return after how many seconds a fetch may be spent."""
         return max(0.0, max(self._paid_until, now) + self._interval - now - self._lead)
 
 
@@ -58,18 +58,18 @@ class UnknownKids:
         return len(self._delays)
 
     def retry_in(self, kid: str | None, now: float) -> float:
-        """Returns the seconds until ``kid`` may be fetched for again."""
+        """Return the seconds until ``kid`` may be fetched for again."""
         until, _ = self._delays.get(kid, (now, 0.0))
         return max(0.0, until - now)
 
     def add(self, kid: str | None, now: float) -> None:
-        """Records that a fetch did not bring ``kid``."""
+        """Record that a fetch did not bring ``kid``."""
         _, delay = self._delays.get(kid, (0.0, FIRST_RETRY_DELAY / 2))
         delay = min(delay * 2, LONGEST_RETRY_DELAY)
         self._delays[kid] = (now + delay, delay)
 
     def forget(self, kids: Iterable[str]) -> None:
-        """Forgets the misses of key ids that are published now."""
+        """Forget the misses of key ids that are published now."""
         for kid in kids:
             self._delays.pop(kid, None)
 
@@ -89,11 +89,11 @@ class Backoff:
         self.ends_at = 0.0
 
     def is_waiting(self, now: float) -> bool:
-        """Returns whether the pause still lasts."""
+        """Return whether the pause still lasts."""
         return now < self.ends_at
 
     def failed(self, reason: str, retry_after: float | None, now: float) -> float:
-        """Begins a pause and returns how many seconds it lasts.
+        """Begin a pause and return how many seconds it lasts.
 
         :param retry_after: the ``Retry-After`` of the response (RFC 9110 §10.2.3).
         """
@@ -106,11 +106,11 @@ class Backoff:
         return pause
 
     def pause(self, now: float) -> None:
-        """Begins the shortest pause, for a cause in this process."""
+        """Begin the shortest pause, for a cause in this process."""
         self.ends_at = max(self.ends_at, now + FIRST_PAUSE)
 
     def succeeded(self) -> None:
-        """Ends the pause and forgets the failures."""
+        """End the pause and forget the failures."""
         self.failures = 0
         self.last_failure = None
         self.ends_at = 0.0

@@ -129,11 +129,11 @@ class JWKSResolver:
         return self.current.snapshot
 
     def after_fork(self) -> None:
-        """Resets the fetches in a forked child, which keeps the keys of its parent."""
+        """Reset the fetches in a forked child, which keeps the keys of its parent."""
         self._fetches.after_fork()
 
     def plan(self, kid: str | None, algorithm: Algorithm) -> Keys | Waiter:
-        """Returns the keys to try, or a waiter for the fetch that may bring them. It never waits.
+        """Return the keys to try, or a waiter for the fetch that may bring them. It never waits.
 
         :param kid: the key id in the token's header, if it has one.
         :param algorithm: the algorithm that the header names.
@@ -149,11 +149,11 @@ class JWKSResolver:
         return self._plan_with_care(snapshot, kid, algorithm)
 
     def has(self, kid: str | None, algorithm: Algorithm) -> bool:
-        """Returns whether :meth:`plan` would return keys without a wait."""
+        """Return whether :meth:`plan` would return keys without a wait."""
         return self._held.state in CURRENT and bool(self._find(self.snapshot, kid, algorithm))
 
     def _find(self, snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm) -> Keys:
-        """Returns the keys of a set that a token may be verified with."""
+        """Return the keys of a set that a token may be verified with."""
         if snapshot is None or algorithm.name not in self._allowed:
             return ()
         if kid is None:
@@ -185,7 +185,7 @@ class JWKSResolver:
     def _waiting(
         self, waiter: Waiter | Suppressed | None, old_keys: Keys, now: float
     ) -> Keys | Waiter:
-        """Returns the waiter of a request, or ``old_keys`` if it must not or need not wait."""
+        """Return the waiter of a request, or ``old_keys`` if it must not or need not wait."""
         if isinstance(waiter, Waiter) and old_keys:
             waiter = with_old_keys(waiter, now)
         if isinstance(waiter, Waiter):
@@ -195,7 +195,7 @@ class JWKSResolver:
         raise self._unavailable(now) if waiter is None else self._suppressed(waiter, now)
 
     def _check_worth_asking(self, kid: str | None, algorithm: Algorithm) -> None:
-        """Refuses a token that no fetch could help."""
+        """Refuse a token that no fetch could help."""
         if algorithm.name not in self._allowed:
             raise KeyUnknown("the issuer has no key for that algorithm")
         if kid is None and self._options.kidless == "reject":
@@ -206,7 +206,7 @@ class JWKSResolver:
     def _plan_for_unknown_kid(
         self, snapshot: Snapshot, kid: str | None, algorithm: Algorithm, now: float
     ) -> Keys | Waiter:
-        """Plans for a token whose key is not in the current set."""
+        """Plan for a token whose key is not in the current set."""
         if snapshot.by_kid.get(kid) if kid is not None else snapshot.all_serving(algorithm):
             raise KeyUnknown("the keys of that key id do not fit the header")
         with self._fetches.lock:
@@ -222,7 +222,7 @@ class JWKSResolver:
         return found
 
     def _suppressed(self, suppressed: Suppressed, now: float) -> KeyUnknown | KeysUnavailable:
-        """Returns the refusal of a token whose key id is not fetched for."""
+        """Return the refusal of a token whose key id is not fetched for."""
         self._tell(UnknownKidSuppressed(self._name, suppressed.cause))
         if suppressed.cause == "paused":
             # Without a fetch it is unknown whether the issuer publishes the key.
@@ -239,7 +239,7 @@ class JWKSResolver:
         self._fetches.send_off(fetch, now)
 
     def settle(self, kid: str | None, algorithm: Algorithm, waited: Waited) -> Keys:
-        """Returns the keys to try after a wait. It never begins another fetch.
+        """Return the keys to try after a wait. It never begins another fetch.
 
         :param waited: the result of the waiter that :meth:`plan` returned.
         :raises KeyUnknown: if the issuer does not publish the key.
@@ -262,7 +262,7 @@ class JWKSResolver:
         raise self._unavailable(now)
 
     def _missed(self, kid: str | None, waiter: Waiter) -> KeyUnknown:
-        """Returns the refusal of a key id that a fetch has not brought.
+        """Return the refusal of a key id that a fetch has not brought.
 
         Only a fetch that was begun for this token is a verdict on it, because any other may have
         begun before the key was published. So one fetch records at most one miss.
@@ -290,7 +290,7 @@ class JWKSResolver:
             tell(self._observers, event)
 
     def _carry_out(self, fetch: SharedFetch) -> None:
-        """Fetches, applies the outcome, wakes the waiters, and notifies the observers last."""
+        """Fetch, apply the outcome, wake the waiters, and notify the observers last."""
         began = self._monotonic()
         self._tell(KeyFetchStarted(self._name, fetch.reason))
         outcome = self._download.fetch(self.current.snapshot)
@@ -304,7 +304,7 @@ class JWKSResolver:
             self._tell(event)
 
     def signature_failed(self) -> None:
-        """Checks in the background whether a known key was replaced under its key id.
+        """Check in the background whether a known key was replaced under its key id.
 
         ``ResolverOptions(replaced_kid_interval=...)`` allows this, and limits how often.
         """
@@ -316,7 +316,7 @@ class JWKSResolver:
         self._fetches.send_off(fetch, now)
 
     def start_warming(self) -> Waiter | None:
-        """Begins a fetch as :meth:`warm` does; returns the waiter for it, or ``None``."""
+        """Begin a fetch as :meth:`warm` does; return the waiter for it, or ``None``."""
         with self._fetches.lock:
             self._limits.is_closed = False
         if self._held.state in CURRENT:
@@ -331,7 +331,7 @@ class JWKSResolver:
         return waiter
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
-        """Fetches the keys now, unless they are current. It reopens a closed resolver.
+        """Fetch the keys now, unless they are current. It reopens a closed resolver.
 
         :param timeout: seconds to wait at the most; the fetch continues in the background.
         :param required: whether to raise if the keys cannot be fetched.
@@ -354,12 +354,12 @@ class JWKSResolver:
             yield waiter
 
     def check_warm(self, required: bool) -> None:
-        """Raises ``KeysUnavailable`` if keys are ``required`` and there are none."""
+        """Raise ``KeysUnavailable`` if keys are ``required`` and there are none."""
         if required and not self.health().is_ready:
             raise self._unavailable(self._monotonic())
 
     def distrust(self, kid: str | None = None) -> None:
-        """Withdraws keys permanently: no refresh brings them back.
+        """Withdraw keys permanently: no refresh brings them back.
 
         :param kid: the key id; ``None`` for all current keys, but not for those published later.
         :raises ConfigurationError: if all keys are to be withdrawn and none was fetched yet.
@@ -369,23 +369,23 @@ class JWKSResolver:
         self.apply_withdrawals()
 
     def apply_withdrawals(self) -> None:
-        """Removes the withdrawn keys from the current set, also those of another source."""
+        """Remove the withdrawn keys from the current set, also those of another source."""
         with self._fetches.lock:
             events = self._held.apply_withdrawals()
         for event in events:
             self._tell(event)
 
     def health(self) -> KeyHealth:
-        """Returns the health of the resolver, without a fetch."""
+        """Return the health of the resolver, without a fetch."""
         return self._held.health(is_fetching=self._fetches.current is not None)
 
     def export(self) -> dict[str, Any] | None:
-        """Returns the set as JSON values, for ``seed``; ``None`` without one."""
+        """Return the set as JSON values, for ``seed``; ``None`` without one."""
         snapshot = self.current.snapshot
         return None if snapshot is None else export(snapshot, self._clock, self.distrusted)
 
     def close(self) -> None:
-        """Forgets the keys, wakes the waiters and abandons the fetch. ``warm`` reopens it."""
+        """Forget the keys, wake the waiters and abandon the fetch. ``warm`` reopens it."""
         with self._fetches.lock:
             fetch = self._fetches.close()
             self.current.snapshot = None

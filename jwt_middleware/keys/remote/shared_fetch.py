@@ -75,11 +75,11 @@ class SharedFetch:
         return self._thread == threading.get_ident()
 
     def claim(self) -> bool:
-        """Returns ``True`` to exactly one caller, which must have the fetch performed."""
+        """Return ``True`` to exactly one caller, which must have the fetch performed."""
         return self._claim.acquire(blocking=False)
 
     def fetch_here(self) -> None:
-        """Fetches on this thread, and wakes the waiters in any case."""
+        """Fetch on this thread, and wake the waiters in any case."""
         self._thread = threading.get_ident()
         try:
             self._task(self)
@@ -97,13 +97,13 @@ class SharedFetch:
             self.give_up()
 
     def fetch_on_thread(self) -> None:
-        """Fetches on a short-lived daemon thread, which does not delay the interpreter's exit."""
+        """Fetch on a short-lived daemon thread, which does not delay the interpreter's exit."""
         if not self._start_thread():
             # Threads can be forbidden or used up, so the caller fetches itself, even if it blocks.
             self.fetch_here()
 
     def fetch_in_background(self) -> bool:
-        """Fetches on a thread; if none can be started, gives the fetch up and returns ``False``."""
+        """Fetch on a thread; if none can be started, give the fetch up and return ``False``."""
         if self._start_thread():
             return True
         self.give_up()
@@ -119,12 +119,12 @@ class SharedFetch:
         return True
 
     def give_up(self) -> None:
-        """Frees the source for another fetch, and wakes the waiters without a result."""
+        """Free the source for another fetch, and wake the waiters without a result."""
         self._abandon(self)
         self.finish()
 
     def finish(self) -> None:
-        """Wakes the waiters. No-op: the second call."""
+        """Wake the waiters. No-op: the second call."""
         # Two threads may call this: the one that fetched, and one that closes the source.
         with suppress(InvalidStateError):
             self.future.set_result(None)
@@ -146,7 +146,7 @@ class Waiter:
     """Whether many callers wait for what a client can invent, so that the wait is short."""
 
     def perform(self, deadline: float) -> "Waited":
-        """Waits by blocking; performs the fetch if no other caller does."""
+        """Wait by blocking; performs the fetch if no other caller does."""
         if self.fetch.claim():
             if self._seconds_left(deadline) < self.fetch.patience:
                 # On a thread, because the fetch may take longer than this waiter waits.
@@ -183,7 +183,7 @@ class Waited:
 
 
 def with_old_keys(waiter: Waiter, now: float) -> Waiter | None:
-    """Returns a waiter with old keys; ``None`` if the fetch has already taken too long."""
+    """Return a waiter with old keys; ``None`` if the fetch has already taken too long."""
     left = STALE_PATIENCE - (now - waiter.fetch.started_at)
     if left <= 0:
         return None
@@ -191,7 +191,7 @@ def with_old_keys(waiter: Waiter, now: float) -> Waiter | None:
 
 
 def in_crowd(waiter: Waiter, now: float) -> Waiter | None:
-    """Returns a waiter with a short wait; ``None`` if the fetch has already taken too long."""
+    """Return a waiter with a short wait; ``None`` if the fetch has already taken too long."""
     left = CROWD_PATIENCE - (now - waiter.fetch.started_at)
     if left <= 0:
         return None

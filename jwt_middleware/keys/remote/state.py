@@ -54,7 +54,7 @@ class Terms:
 
 
 def absorb(state: KeySetState, outcome: Outcome, number: int, terms: Terms, now: float) -> Change:
-    """Applies an outcome to a key set and returns the result.
+    """Apply an outcome to a key set and return the result.
 
     :param number: the number of the fetch among those of the source.
     """
@@ -128,12 +128,12 @@ def _changes(
 
 
 def removals(known: Snapshot | None, fresh: Snapshot, name: str) -> Iterator[KeyRemoved]:
-    """Yields an event for each key that is not in ``fresh`` any more."""
+    """Yield an event for each key that is not in ``fresh`` any more."""
     for key in known.keys if known is not None else ():
         if not fresh.holds(key):
             yield KeyRemoved(name, shown(key.kid))
 
 
 def shown(kid: str | None) -> str | None:
-    """Returns a key id as text that can be logged."""
+    """Return a key id as text that can be logged."""
     return None if kid is None else ascii(kid)[1:-1][:SHOWN_KID_LENGTH]
