@@ -45,9 +45,6 @@ class Slot(Generic[T]):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __repr__(self) -> str:
-        return f"Slot({self.name!r})"
-
 
 class Answers:
     """The answers of effects so far, by slot."""

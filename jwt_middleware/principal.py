@@ -227,8 +227,8 @@ def filled_principal(  # noqa: PLR0917 - the fields, in their order
 ) -> Principal:
     """Return a principal with these values.
 
-    The constructor of a frozen dataclass is six times as slow, a tenth of the cost of a new token.
-    So a draft is filled, and its class is then changed to ``Principal``.
+    The constructor of a frozen dataclass is four times as slow, which is a twentieth of the cost of
+    a new token. So a draft is filled, and its class is then changed to ``Principal``.
     """
     draft = _Draft(
         subject,

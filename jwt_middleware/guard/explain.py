@@ -101,6 +101,10 @@ def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Reply
     )
 
 
+# A guard has no revocation yet, and must not say that a token was compared with any.
+_NOTHING_REVOKES = {("revocation", "holds"): "not configured"}
+
+
 def _course(verdict: Allow | Reply) -> list[tuple[str, str]]:
     """Return each check and its outcome."""
     if isinstance(verdict, Deny):
@@ -116,4 +120,5 @@ def _course(verdict: Allow | Reply) -> list[tuple[str, str]]:
         refusal = verdict.principal.refusal
         outcomes = ["holds", "not asked for" if refusal is None else f"forgiven: {refusal}"]
         outcomes += ["not reached"] * (len(CHECKS) - len(outcomes))
-    return list(zip(CHECKS, outcomes, strict=True))
+    named = zip(CHECKS, outcomes, strict=True)
+    return [(check, _NOTHING_REVOKES.get((check, said), said)) for check, said in named]

@@ -212,15 +212,14 @@ class AdmittedPool:
             # No token of it was verified, so a search of the cache would only delay a request.
             return []
         self._proven.discard(name)
-        self._remember(name, self._shares.get(issuer.keys))
+        self._remember(name, self._shares[issuer.keys])
         return [issuer]
 
-    def _remember(self, name: str, share: PoolShare | None) -> None:
+    def _remember(self, name: str, share: PoolShare) -> None:
         """Record that an issuer was proven, with a budget that outlives its keys."""
         now = self._clock.monotonic()
         limit = self._returning.get(name) or RateLimit(RETURNING_BURST, RETURNING_INTERVAL, now)
-        if share is not None:
-            share.is_proven, share.returning = False, limit
+        share.is_proven, share.returning = False, limit
         if len(name) > MAX_NAME_LENGTH:
             return
         self._returning[name] = limit

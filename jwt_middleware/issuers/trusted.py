@@ -16,7 +16,7 @@ from jwt_middleware.errors import (
     TypeNotAllowed,
 )
 from jwt_middleware.events import Observer
-from jwt_middleware.issuers.issuer import ClaimValue, Issuer
+from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.remote.pool_limits import PoolShare
@@ -25,6 +25,7 @@ from jwt_middleware.keys.snapshot import Snapshot
 from jwt_middleware.keys.source import KeySource, RemoteKeySource
 from jwt_middleware.keys.static import StaticKeys
 from jwt_middleware.principal import ABSENT, Principal, claim_at
+from jwt_middleware.rules.requirements import json_equal
 from jwt_middleware.tokens.cache import Entry
 from jwt_middleware.tokens.compact import Header
 
@@ -74,7 +75,7 @@ class TrustedIssuer:
             value = claim_at(claims, path)
             if value is ABSENT:
                 raise ClaimMissing(".".join(path))
-            if not any(_is_same(value, each) for each in allowed):
+            if not any(json_equal(value, each) for each in allowed):
                 raise ClaimInvalid(".".join(path))
         if self.has_tenants:
             self._check_tenant(claims)
@@ -126,7 +127,7 @@ class TrustedIssuer:
             expand_roles,
             is_one_of_several=is_one_of_several,
         )
-        return principal if self._typed is None else self.with_own_claims(principal)
+        return self.with_own_claims(principal)
 
     def with_own_claims(self, principal: Principal) -> Principal:
         """Return the principal with typed claims of its own, not shared with other requests.
@@ -175,11 +176,6 @@ def tenant_of(claims: Mapping[str, Any]) -> str:
     if len(named) > 1 or not isinstance(tenant, str) or not TENANT_ID.fullmatch(tenant):
         raise ClaimInvalid("tid")
     return tenant
-
-
-def _is_same(value: Any, wanted: ClaimValue) -> bool:
-    # As JSON compares: true is not 1.
-    return type(value) is type(wanted) and bool(value == wanted)
 
 
 def source_of(

@@ -717,3 +717,17 @@ def test_a_rule_is_asked_again_after_a_sleep(world: World) -> None:
     world.clock.suspend(61)
 
     assert code_of(guard, known) == "issuer_untrusted"
+
+
+def test_issuers_whose_keys_are_configured_have_nothing_to_close() -> None:
+    """And are admitted again once the guard is opened."""
+    pair = KeyPair.generate("ES256", "k")
+    rule = AdmittedIssuers(lambda name: Issuer(name, audience=None, keys=pair.jwk))
+    clock = Clock()
+    guard = Guard(issuers=rule, clock=clock)
+    text = pair.sign({"iss": "https://a.example", "sub": "1", "exp": clock.now() + 60})
+    guard.verify(text)
+
+    guard.close()
+
+    assert code_of(guard, text) == "passed"

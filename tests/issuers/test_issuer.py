@@ -35,6 +35,7 @@ from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.keys.publisher import Publisher, landed
 from tests.keys.web import NAME, web_of
 from tests.support.short_form import SECRET
+from tests.support.short_form import token as signed
 
 TENANT = "8a2e1b70-4c1d-4f7e-9a55-0d1f2c3b4a59"
 
@@ -475,3 +476,26 @@ def test_rules_that_no_admitted_issuer_can_meet_are_a_warning(
 
     assert len(found) == (0 if words is None else 1)
     assert words is None or (words in found[0] and "grants=" in found[0])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said", "is_met"),
+    [(1, 1, True), (1, 1.0, True), (1, True, False), (True, 1, False), ("1", 1, False)],
+)
+def test_a_required_value_is_compared_as_json(wanted: Any, said: Any, is_met: bool) -> None:
+    """As ``has_claim`` does: one is 1.0, and neither is true."""
+    issuer = Issuer(
+        "https://a/",
+        audience=None,
+        keys=SECRET,
+        algorithms=["HS256"],
+        required_values={"tier": wanted},
+    )
+    guard = Guard(issuers=issuer, clock=Clock())
+    text = signed(Clock(), tier=said)
+
+    if is_met:
+        assert guard.verify(text).claims["tier"] == said
+    else:
+        with pytest.raises(TokenError):
+            guard.verify(text)

@@ -19,6 +19,9 @@ from jwt_middleware.keys.remote.pool_limits import (
     RETURNING_BURST,
     RETURNING_INTERVAL,
     UNPROVEN_BURST,
+    PoolLimit,
+    PoolRefusal,
+    PoolShare,
 )
 from jwt_middleware.keys.remote.shared_fetch import CROWD_PATIENCE, Waiter
 from jwt_middleware.testing import KeyPair
@@ -338,3 +341,16 @@ def test_an_unknown_kid_that_finds_no_place_keeps_its_budget(world: World) -> No
     for number in range(3):
         code_of(guard, with_kid(f"free-{number}"))
     assert len(world.web.asked) == asked + 2
+
+
+def test_a_place_is_given_back_once() -> None:
+    """A second time changes nothing for whoever has the place by then."""
+    limit = PoolLimit(most=1)
+    one, other = PoolShare(limit), PoolShare(limit)
+    assert one.take(0.0, 5.0) is None
+    one.give_back()
+    assert other.take(0.0, 5.0) is None
+
+    one.give_back()
+
+    assert isinstance(one.take(0.0, 5.0), PoolRefusal)

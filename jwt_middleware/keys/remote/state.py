@@ -58,13 +58,11 @@ def absorb(state: KeySetState, outcome: Outcome, number: int, terms: Terms, now:
 
     :param number: the number of the fetch among those of the source.
     """
-    match outcome:
-        case Failed():
-            return _failed(state, outcome)
-        case Unchanged():
-            return _unchanged(state, outcome, number, terms)
-        case Arrived():
-            return _arrived(state, outcome, number, terms, now)
+    if isinstance(outcome, Failed):
+        return _failed(state, outcome)
+    if isinstance(outcome, Unchanged):
+        return _unchanged(state, outcome, number, terms)
+    return _arrived(state, outcome, number, terms, now)
 
 
 def _failed(state: KeySetState, failure: Failed) -> Change:

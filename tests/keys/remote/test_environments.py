@@ -90,6 +90,18 @@ async def test_a_blocking_call_beside_a_running_loop_says_so(source: JWKSResolve
     source.warm(required=True)
 
 
+def test_what_a_child_does_after_a_fork_keeps_the_keys_and_frees_the_fetch(
+    warm: JWKSResolver, publisher: Publisher
+) -> None:
+    """The fetch is the parent's, and no thread of the child carries it out."""
+    held_up(warm, publisher, "x")
+
+    warm.after_fork()
+
+    assert not warm.health().is_fetching
+    assert outcome(warm, "a") == "found"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_keeps_the_keys_and_not_the_fetch(

@@ -582,6 +582,19 @@ def test_a_connection_that_opens_after_the_end_is_cut(issuer: FakeIssuer) -> Non
     assert call.is_over()
 
 
+def test_a_connection_that_shows_no_socket_is_left_alone() -> None:
+    """A transport of one's own may have none."""
+    call = _Call(time.monotonic() + 5)
+
+    class Stream:
+        def get_extra_info(self, name: str) -> None:
+            return None
+
+    call.trace("connection.connect_tcp.complete", {"return_value": Stream()})
+
+    assert call._sockets == []
+
+
 def test_a_body_is_not_read_beyond_the_time(issuer: FakeIssuer) -> None:
     """Whatever comes after the time is up is not taken (P44)."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=b"{}"))
