@@ -12,17 +12,22 @@ from functools import partial
 from inspect import iscoroutinefunction as is_plain_coroutine_function
 from typing import Any
 
-from asgiref.sync import (
-    async_to_sync,
-    iscoroutinefunction,
-    markcoroutinefunction,
-    sync_to_async,
-)
-from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import Resolver404, resolve
-from django.utils.cache import patch_cache_control, patch_vary_headers
-from django.utils.functional import SimpleLazyObject
+try:
+    from asgiref.sync import (
+        async_to_sync,
+        iscoroutinefunction,
+        markcoroutinefunction,
+        sync_to_async,
+    )
+    from django.contrib.auth.models import AnonymousUser
+    from django.http import HttpRequest, HttpResponse, HttpResponseBase
+    from django.urls import Resolver404, resolve
+    from django.utils.cache import patch_cache_control, patch_vary_headers
+    from django.utils.functional import SimpleLazyObject
+except ImportError:
+    raise ImportError(
+        "jwt_middleware.integrations.django needs Django: pip install 'asgi-wsgi-jwt[django]'"
+    ) from None
 
 from jwt_middleware.effects import arun, loop_is_running, run
 from jwt_middleware.guard.guard import Guard

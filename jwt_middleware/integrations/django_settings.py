@@ -6,22 +6,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, cast
 
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
 from jwt_middleware.errors import ConfigurationError, JWTMiddlewareError
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Principal
-
-try:
-    from django.apps import AppConfig
-    from django.conf import settings
-    from django.core.checks import CheckMessage, Error, Tags, register
-    from django.core.checks import Warning as CheckWarning
-    from django.core.signals import setting_changed
-    from django.utils.module_loading import import_string
-except ImportError:
-    raise ImportError(
-        "jwt_middleware.integrations.django needs Django: pip install 'asgi-wsgi-jwt[django]'"
-    ) from None
 
 SETTING = "JWT_MIDDLEWARE"
 MIDDLEWARE = "jwt_middleware.integrations.django.JWTMiddleware"

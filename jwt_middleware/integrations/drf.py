@@ -6,14 +6,6 @@ as authentication and permission classes of the framework.
 
 from typing import Any
 
-from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.integrations.django import principal_of
-from jwt_middleware.integrations.django_settings import MIDDLEWARE, configured
-from jwt_middleware.principal import Principal
-from jwt_middleware.rules.requirements import Requirement, has_scope
-from jwt_middleware.verdict import Deny
-from jwt_middleware.wsgi import PRINCIPAL_KEY
-
 try:
     from rest_framework.authentication import BaseAuthentication
     from rest_framework.exceptions import APIException
@@ -23,6 +15,14 @@ except ImportError:
         "jwt_middleware.integrations.drf needs Django REST framework: "
         "pip install djangorestframework"
     ) from None
+
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.integrations.django import principal_of
+from jwt_middleware.integrations.django_settings import MIDDLEWARE, configured
+from jwt_middleware.principal import Principal
+from jwt_middleware.rules.requirements import Requirement, has_scope
+from jwt_middleware.verdict import Deny
+from jwt_middleware.wsgi import PRINCIPAL_KEY
 
 
 class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
