@@ -2,8 +2,10 @@
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import bottle
@@ -386,6 +388,47 @@ def below_blacksheep(app: Any) -> Any:
     return outer
 
 
+def in_its_class(attribute: Any) -> Any:
+    """Return an application that finds the one inside in an attribute of its class."""
+
+    class Wrapper:
+        what_comes_next = attribute
+
+        def __call__(self, *args: Any) -> Any:
+            return self.what_comes_next(*args)
+
+    return Wrapper()
+
+
+def in_a_class_that_a_function_names(app: Any) -> Any:
+    class Settings:
+        what_comes_next = app
+
+    def wrapper(*args: Any) -> Any:
+        return Settings.what_comes_next(*args)
+
+    return wrapper
+
+
+def in_a_module_that_a_function_names(app: Any) -> Any:
+    outer, inner = ModuleType("outer"), ModuleType("inner")
+    outer.below, inner.served = inner, app  # type: ignore[attr-defined]
+
+    def wrapper(*args: Any) -> Any:
+        return outer.below.served(*args)
+
+    return wrapper
+
+
+def in_a_namespace(app: Any) -> Any:
+    apps = SimpleNamespace(old=app)
+
+    def wrapper(*args: Any) -> Any:
+        return apps.old(*args)
+
+    return wrapper
+
+
 WRAPPERS: dict[str, Any] = {
     "a closure": by_closure,
     "a closure of an inner function": by_inner_function,
@@ -406,6 +449,16 @@ WRAPPERS: dict[str, Any] = {
     "a mount of Litestar": below_litestar,
     "a mount of BlackSheep": below_blacksheep,
     "a bridge": WsgiToAsgi,
+    "an attribute of its class": in_its_class,
+    "a table of its class": lambda app: in_its_class({"/old": app}),
+    "a static method": lambda app: in_its_class(staticmethod(by_closure(app))),
+    "a class method": lambda app: in_its_class(classmethod(by_closure(app))),
+    "a property": lambda app: in_its_class(property(by_closure(app))),
+    "a cached property": lambda app: in_its_class(cached_property(by_closure(app))),
+    "a class that a function names": in_a_class_that_a_function_names,
+    "a module that a function names": in_a_module_that_a_function_names,
+    "a namespace": in_a_namespace,
+    "a queue": lambda app: Keeping(deque([app])),
 }
 
 
