@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from jwt_middleware import (
     ConfigurationError,
@@ -304,6 +305,24 @@ def test_an_expression_that_takes_a_slash_somewhere_counts_as_any_path(group: st
 @pytest.mark.parametrize("group", ["[^/]+", "[-a-zA-Z0-9_]+", "[a-z][^/]*", r"\d+\.\d+"])
 def test_an_expression_that_takes_no_slash_is_one_segment(group: str) -> None:
     assert not hole_of(group).spans
+
+
+@pytest.mark.parametrize("place", ["in front", "inside"])
+def test_what_a_dispatcher_mounts_beside_flask_is_a_route(place: str) -> None:
+    """It may be anything, so that it is public where some path below it is."""
+    app: Any = Flask("x")
+    mounts: Any = {"/assets/old": Flask("old"), "/gone": Flask("old")}
+    if place == "inside":
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)
+    else:
+        app = DispatcherMiddleware(app, mounts)
+    found = told(JWTWSGIMiddleware(app, guard=guard()))
+
+    every = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+    assert found[f"{every} /assets/old/**"] == ["public('/assets/**')"]
+    assert found[f"{every} /gone/**"] == ["protect('/gone/**', requires role ghost)"]
+    with pytest.raises(AssertionError, match="/assets/old/"):
+        assert_no_public_routes_except(coverage(guard(), app), "/static/<path:filename>")
 
 
 def litestar_app() -> Litestar:
