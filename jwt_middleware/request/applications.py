@@ -6,6 +6,7 @@ class, closures, mappings, lists, and what a function names, also in a module or
 router without effect may be found, but an effective one is not missed.
 """
 
+import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,12 +49,15 @@ _MOUNTED = (
     "mounted_apps",
 )
 
-# An application has dozens of layers and mounts, and a module a few hundred names. The search ends
-# at this number of objects, because a longer one would delay the start of a server by seconds.
-_MOST = 5_000
+# An application has dozens of layers and mounts, a few objects for each of its routes, and a module
+# a few hundred names. The search ends at this number of objects, which takes about a second.
+_MOST = 20_000
 
-# The limit for one list or mapping, because longer ones contain data instead of applications.
+# The limit for one list or mapping that is not the routes of a framework, because longer ones
+# contain data instead of applications.
 _MOST_OF_ONE = 1_000
+
+_log = logging.getLogger("jwt_middleware")
 
 
 def described(app: Any, *, paths_are_whole: bool) -> Application:
@@ -62,6 +66,12 @@ def described(app: Any, *, paths_are_whole: bool) -> Application:
     :param paths_are_whole: whether the server's path includes the mount point, as in ASGI.
     """
     reached = _found(app, _reached)
+    if len(reached) >= _MOST:
+        _log.warning(
+            "%s is too large to be searched completely for routers that read a path otherwise: if "
+            "it mounts one, describe it with readings= and prefixes=",
+            type(app).__qualname__,
+        )
     return Application(
         (package for each in reached for package in _packages(each)),
         _mount_points(wrapped(app)),
@@ -82,7 +92,7 @@ def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
     waiting = [app]
     place = 0
     while place < len(waiting) and len(found) < _MOST:
-        for each in _unless_it_fails(partial(below, waiting[place])):
+        for each in _unless_it_fails(partial(below, waiting[place]), _MOST):
             if each is not None and id(each) not in found:
                 found[id(each)] = each
                 waiting.append(each)
@@ -213,11 +223,11 @@ def _is_known(thing: Any) -> bool:
     return _package(type(thing).__module__) in MEASURED
 
 
-def _unless_it_fails(read: Callable[[], Iterable[Any]]) -> list[Any]:
+def _unless_it_fails(read: Callable[[], Iterable[Any]], most: int = _MOST_OF_ONE) -> list[Any]:
     """Return the items read before an error, so that no object can stop the server's start."""
     found: list[Any] = []
     with suppress(Exception):
-        found.extend(islice(read(), _MOST_OF_ONE))
+        found.extend(islice(read(), most))
     return found
 
 

@@ -25,7 +25,7 @@ from pyramid.config import Configurator
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -127,7 +127,7 @@ def test_applications_that_wrap_each_other_end_the_search() -> None:
 
     shown: Any = Shown()
     JWTWSGIMiddleware(shown, guard=short_guard())
-    assert len(wrapped(Endless())) <= 6_000
+    assert len(wrapped(Endless())) <= 21_000
     assert len(wrapped(Shy())) == 1
     assert not described(Endless(), paths_are_whole=True).is_measured
     assert not described(plain, paths_are_whole=True).is_measured
@@ -553,3 +553,20 @@ def test_flask_has_a_folder_and_no_mount_point() -> None:
 
     assert described(app, paths_are_whole=False).prefixes == ()
     assert through_wsgi(guarded, {**asked, "SCRIPT_NAME": "/m"}).status == 200
+
+
+@pytest.mark.parametrize("routes", [1_500, 7_000])
+def test_what_is_mounted_behind_many_routes_is_found_or_its_absence_is_told(
+    routes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def endpoint_of(number: int) -> Any:
+        async def endpoint(request: Any) -> Any: ...
+
+        return partial(endpoint, number)
+
+    every: list[Any] = [Route(f"/{each}", endpoint_of(each)) for each in range(routes)]
+    app = Starlette(routes=[*every, Mount("/old", app=WsgiToAsgi(pyramid()))])
+
+    found = described(app, paths_are_whole=True).root_headers == ("x-vhm-root",)
+    was_told = "too large to be searched" in caplog.text
+    assert (found, was_told) == ((True, False) if routes == 1_500 else (False, True))
