@@ -90,10 +90,10 @@ class JWTWSGIMiddleware:
         )
 
 
-def judged(environ: Environ) -> tuple[str, str] | None:
-    """Return the method and the whole path that a guard judged; ``None`` without a guard."""
+def judged(environ: Environ) -> tuple[str, str, str] | None:
+    """Return the method, mount point and path that a guard judged; ``None`` without a guard."""
     met = environ.get(_VERDICT_KEY)
-    return None if met is None else (met[4], f"{met[3]}{met[2]}")
+    return None if met is None else (met[4], met[3], met[2] or "")
 
 
 def guard_of(environ: Environ) -> Guard | None:

@@ -266,7 +266,8 @@ class Guard:
             self._issuers.distrust(issuer, kid)
         except KeyError:
             raise ConfigurationError(
-                f"distrust({issuer!r}) must name a configured or admitted issuer: write its iss"
+                f"distrust({issuer!r}) must name a configured or admitted issuer: write its iss, "
+                "and for one of several tenants the configured name"
             ) from None
         self._authenticator.forget()
 

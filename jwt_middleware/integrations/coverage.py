@@ -3,7 +3,7 @@
 An application calls it in its own tests, so that a new route cannot be public by mistake.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -12,8 +12,8 @@ from typing import Any
 from jwt_middleware.asgi.middleware import JWTMiddleware
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
-from jwt_middleware.integrations.routes.route import Route
-from jwt_middleware.request.applications import described
+from jwt_middleware.integrations.routes.route import ANY_METHOD, EVERYTHING, Route, template_of
+from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.rules.analysis import RouteAnalysis
 from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
@@ -75,7 +75,7 @@ def coverage(guard: Guard, app: Any) -> Coverage:
         handlers or URL configurations. It may be wrapped in the middleware.
     :raises ConfigurationError: if its routes cannot be read.
     """
-    routes = list(routes_of(app))
+    routes = [*routes_of(app), *_mounted(app)]
     analysis = RouteAnalysis(guard.integration.rule_table, _application(app))
     covered = [line for route in routes for line in _covered(analysis, route)]
     used = {rule for line in covered for rule in line.rules}
@@ -122,6 +122,16 @@ def routes_of(app: Any) -> Iterable[Route]:
         f"coverage cannot read the routes of {type(app).__module__}.{type(app).__qualname__}: give "
         "it the application itself, of Starlette, FastAPI, Flask, Quart, Django or Litestar"
     )
+
+
+def _mounted(app: Any) -> Iterator[Route]:
+    """Yield a route for what Werkzeug's dispatchers in front of an application mount elsewhere."""
+    for each in wrapped(app):
+        mounts = getattr(each, "mounts", None)
+        for mount_point in mounts if isinstance(mounts, Mapping) else ():
+            # What is mounted may be anything, also the same application once more.
+            template = template_of(f"{mount_point}/**", [mount_point, "/", EVERYTHING])
+            yield Route(template, ANY_METHOD, each)
 
 
 _READERS = {

@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutinefunction as is_plain_coroutine_function
@@ -153,6 +154,11 @@ class _Passage:
     """Whether the response is private to the caller."""
 
 
+# The decision that was made again, for the response: a later middleware may have handed on another
+# request than it was given. A list, because Django runs parts of an async request on threads.
+_latest: ContextVar[list[_Passage]] = ContextVar("jwt_latest_passage")
+
+
 class JWTMiddleware:
     """Protects a project's views with the guard of ``settings.JWT_MIDDLEWARE``."""
 
@@ -177,12 +183,13 @@ class JWTMiddleware:
         passage = _passage(request, verdict)
         if isinstance(passage, Reply):
             return _as_response(request, passage)
-        token = _attach(request, settings, passage)
+        token, mark = _attach(request, settings, passage), _latest.set([])
         try:
             response: HttpResponseBase = self._get_response(request)
+            return _finished(request, response, settings.guard)
         finally:
             reset_current(token)
-        return _finished(request, response, settings.guard)
+            _latest.reset(mark)
 
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any
@@ -213,12 +220,13 @@ class JWTMiddleware:
         passage = _passage(request, verdict)
         if isinstance(passage, Reply):
             return _as_response(request, passage)
-        token = _attach(request, settings, passage)
+        token, mark = _attach(request, settings, passage), _latest.set([])
         try:
             response: HttpResponseBase = await self._get_response(request)
+            return _finished(request, response, settings.guard)
         finally:
             reset_current(token)
-        return _finished(request, response, settings.guard)
+            _latest.reset(mark)
 
 
 def principal_of(request: HttpRequest) -> Principal:
@@ -256,6 +264,7 @@ def _judge_again(
     if isinstance(passage, Reply):
         return passage
     _attach(request, settings, passage)
+    _latest.get([])[:] = [passage]
     return None
 
 
@@ -329,14 +338,15 @@ def _as_response(request: HttpRequest, reply: Reply) -> HttpResponse:
 
 def _finished(request: Any, response: HttpResponseBase, guard: Guard) -> HttpResponseBase:
     passage: _Passage = getattr(request, _PASSAGE)
-    if passage.is_guarded:
+    again = _latest.get()
+    if passage.is_guarded or any(each.is_guarded for each in again):
         if "no-store" not in response.get("Cache-Control", "").lower():
             # Added to what the view or ``cache_page`` has set, because the response is private to
             # this caller.
             patch_cache_control(response, private=True)
         if names := guard.integration.varies_with:
             patch_vary_headers(response, names)
-    principal = passage.allow.principal
+    principal = (again or [passage])[-1].allow.principal
     if principal is not ANONYMOUS and getattr(response, "streaming", False):
         stream_as(response, principal)
     return response

@@ -25,6 +25,7 @@ from jwt_middleware.integrations.flask_caches import keep_apart
 from jwt_middleware.principal import current_principal, set_current
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
+from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.requirements import Requirement, authenticated
 from jwt_middleware.verdict import (
     Allow,
@@ -47,6 +48,9 @@ PREFIX = "JWT_"
 EXTENSION = "jwt_middleware"
 
 View = Callable[..., Any]
+
+# What routes the request once a middleware has cut a mount point off its path.
+_FLASK = Application(("flask",), paths_are_whole=False)
 
 # The settings of Flask-JWT-Extended, each with the setting that replaces it here, so that the error
 # of an application that migrates names the new setting.
@@ -97,25 +101,30 @@ class JWT:
         )
         app.extensions[EXTENSION] = self
         # First, so that the guard decides before the application's ``before_request`` functions.
-        app.before_request_funcs.setdefault(None, []).insert(0, self._before_request)
+        app.before_request_funcs.setdefault(None, []).insert(0, partial(_decide_again, self.guard))
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
-    def _before_request(self) -> Response | None:
-        """Decide again if an inner middleware has changed the method or the path of the request."""
-        if request.endpoint is not None:
-            keep_apart(current_app.view_functions[request.endpoint])
-        before = judged(request.environ)
-        path = f"{request.environ.get('SCRIPT_NAME', '')}{request.environ.get('PATH_INFO', '')}"
-        if before is None or before == (request.environ["REQUEST_METHOD"], path):
-            return None
-        step = self.guard.decide(WSGIView(request.environ))
-        verdict = step if isinstance(step, (Allow, Reply)) else run(step)
-        if isinstance(verdict, Reply):
-            return Response(verdict.body, verdict.status, dict(verdict.headers))
-        attach(request.environ, verdict.principal)
-        set_current(verdict.principal)
-        after_this_request(partial(_with_headers, verdict.response_headers))
+
+def _decide_again(guard: Guard) -> Response | None:
+    """Decide again if an inner middleware has changed the method or the path of the request.
+
+    A path of which it has cut a mount point off is another one: Flask routes by the rest.
+    """
+    if request.endpoint is not None:
+        keep_apart(current_app.view_functions[request.endpoint])
+    environ = request.environ
+    before = judged(environ)
+    place = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
+    if before is None or before == (environ["REQUEST_METHOD"], *place):
         return None
+    step = guard.decide(WSGIView(environ), _FLASK)
+    verdict = step if isinstance(step, (Allow, Reply)) else run(step)
+    if isinstance(verdict, Reply):
+        return Response(verdict.body, verdict.status, dict(verdict.headers))
+    attach(request.environ, verdict.principal)
+    set_current(verdict.principal)
+    after_this_request(partial(_with_headers, verdict.response_headers))
+    return None
 
 
 def _with_headers(wanted: Headers, response: Response) -> Response:

@@ -111,10 +111,11 @@ class Registry:
         if name in self._by_name:
             # The name of a template itself, which is not a valid ``iss``.
             return None
-        for template in self._templates:
-            if template.covers(name):
-                return template.issuer
-        return self._admitted(name)
+        return self._tenants_issuer(name) or self._admitted(name)
+
+    def _tenants_issuer(self, name: str) -> TrustedIssuer | None:
+        covering = (each.issuer for each in self._templates if each.covers(name))
+        return next(covering, None)
 
     def _admitted(self, name: str) -> TrustedIssuer | None:
         for pool in self._pools:
@@ -148,6 +149,9 @@ class Registry:
         fixed = self._by_name.get(name)
         if fixed is not None:
             fixed.keys.distrust(kid)
+        elif name is not None and self._tenants_issuer(name) is not None:
+            # The keys are those of all tenants, so they are withdrawn by the name of the template.
+            raise KeyError(name)
         else:
             self._distrust_admitted(self.named(name), kid)
 

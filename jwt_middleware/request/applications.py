@@ -1,16 +1,19 @@
 """Inspects an application: the frameworks inside it, and their mount points.
 
 A wrapper may keep the wrapped application anywhere. Objects of known frameworks are read by
-attribute name. All other objects are searched completely: attributes, closures, names in functions,
-mappings and lists. So a router without effect may be found, but an effective one is not missed.
+attribute name. All other objects are searched completely: attributes of the object and of its
+class, closures, mappings, lists, and what a function names, also in a module or a class. So a
+router without effect may be found, but an effective one is not missed.
 """
 
+import logging
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice, permutations
-from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, ModuleType, SimpleNamespace
 from typing import Any
 
 from jwt_middleware.rules.applications import MEASURED, Application, Front
@@ -46,12 +49,15 @@ _MOUNTED = (
     "mounted_apps",
 )
 
-# An application has dozens of layers and mounts, and a module a few hundred names. The search ends
-# at this number of objects, because a longer one would delay the start of a server by seconds.
-_MOST = 5_000
+# An application has dozens of layers and mounts, a few objects for each of its routes, and a module
+# a few hundred names. The search ends at this number of objects, which takes about a second.
+_MOST = 20_000
 
-# The limit for one list or mapping, because longer ones contain data instead of applications.
+# The limit for one list or mapping that is not the routes of a framework, because longer ones
+# contain data instead of applications.
 _MOST_OF_ONE = 1_000
+
+_log = logging.getLogger("jwt_middleware")
 
 
 def described(app: Any, *, paths_are_whole: bool) -> Application:
@@ -60,6 +66,12 @@ def described(app: Any, *, paths_are_whole: bool) -> Application:
     :param paths_are_whole: whether the server's path includes the mount point, as in ASGI.
     """
     reached = _found(app, _reached)
+    if len(reached) >= _MOST:
+        _log.warning(
+            "%s is too large to be searched completely for routers that read a path otherwise: if "
+            "it mounts one, describe it with readings= and prefixes=",
+            type(app).__qualname__,
+        )
     return Application(
         (package for each in reached for package in _packages(each)),
         _mount_points(wrapped(app)),
@@ -80,7 +92,7 @@ def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
     waiting = [app]
     place = 0
     while place < len(waiting) and len(found) < _MOST:
-        for each in _unless_it_fails(partial(below, waiting[place])):
+        for each in _unless_it_fails(partial(below, waiting[place]), _MOST):
             if each is not None and id(each) not in found:
                 found[id(each)] = each
                 waiting.append(each)
@@ -119,12 +131,12 @@ def _is(thing: Any, kinds: type | tuple[type, ...]) -> bool:
 def _may_hold(thing: Any) -> bool:
     if _is(thing, (type, ModuleType)):
         return False
-    if callable(thing) or _is(thing, _CONTAINERS):
+    if callable(thing) or _is(thing, (*_CONTAINERS, SimpleNamespace)):
         return True
     return _package(type(thing).__module__) not in sys.stdlib_module_names
 
 
-_CONTAINERS = (Mapping, list, tuple, set, frozenset)
+_CONTAINERS = (Mapping, list, tuple, set, frozenset, deque)
 
 
 def _held(thing: Any) -> Iterable[Any]:
@@ -140,16 +152,42 @@ def _held(thing: Any) -> Iterable[Any]:
 
 
 def _of_function(function: FunctionType) -> Iterable[Any]:
-    """Return the objects in a function's closure, its defaults and the globals it names."""
+    """Return the objects in a function's closure, its defaults and the globals it names.
+
+    Of a module and a class only what the function names is read.
+    """
     if function.__module__ and _package(function.__module__) in _LEFT_ALONE:
-        names: Iterable[str] = ()
+        names: list[str] = []
     else:
-        names = _names(function.__code__)
+        names = list(dict.fromkeys(_names(function.__code__)))
     # Reading an empty cell raises an error, so the cells are read by _shown().
     cells = (_shown(cell, "cell_contents") for cell in function.__closure__ or ())
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
-    named = (function.__globals__.get(name) for name in names)
-    return (*cells, *defaults, *named)
+    found = [*cells, *defaults, *(function.__globals__.get(name) for name in names)]
+    for owner in found:
+        # The list grows meanwhile: a module may be named within a module.
+        if _is(owner, (type, ModuleType)) and len(found) < _MOST_OF_ONE:
+            found += _named_in(owner, names, found)
+    return found
+
+
+def _named_in(owner: Any, names: list[str], known: list[Any]) -> list[Any]:
+    """Return what a module or a class has under one of the names, without what is known."""
+    package = _shown(owner, "__name__" if _is(owner, ModuleType) else "__module__")
+    if _package(package) in _LEFT_ALONE:
+        return []
+    own = _unless_it_fails(lambda: [vars(owner)])
+    found = [_behind(space[name]) for space in own for name in names if name in space]
+    return [each for each in found if not any(each is other for other in known)]
+
+
+def _behind(attribute: Any) -> Any:
+    """Return the function that a descriptor of a class calls; other attributes as they are."""
+    if _is(attribute, (staticmethod, classmethod)):
+        return attribute.__func__
+    if _is(attribute, property):
+        return attribute.fget
+    return attribute.func if _is(attribute, cached_property) else attribute
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -160,16 +198,14 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _of_object(thing: Any) -> Iterator[Any]:
-    """Yield the attributes of an object, and the methods of its class."""
+    """Yield the attributes of an object, and those of its class."""
     yield from _unless_it_fails(lambda: vars(thing).values())
     for base in type(thing).__mro__:
         if _package(base.__module__) not in _LEFT_ALONE:
             for name, each in vars(base).items():
-                if _is(each, FunctionType):
-                    yield each
-                elif _is(each, MemberDescriptorType):
-                    # A slot is read by its descriptor, so that no code of the class runs.
-                    yield _slot(thing, base, name)
+                # A slot is read by its descriptor, so that no code of the class runs.
+                is_slot = _is(each, MemberDescriptorType)
+                yield _slot(thing, base, name) if is_slot else _behind(each)
 
 
 def _slot(thing: Any, base: type, name: str) -> Any:
@@ -187,11 +223,11 @@ def _is_known(thing: Any) -> bool:
     return _package(type(thing).__module__) in MEASURED
 
 
-def _unless_it_fails(read: Callable[[], Iterable[Any]]) -> list[Any]:
+def _unless_it_fails(read: Callable[[], Iterable[Any]], most: int = _MOST_OF_ONE) -> list[Any]:
     """Return the items read before an error, so that no object can stop the server's start."""
     found: list[Any] = []
     with suppress(Exception):
-        found.extend(islice(read(), _MOST_OF_ONE))
+        found.extend(islice(read(), most))
     return found
 
 

@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from jwt_middleware import (
     ConfigurationError,
@@ -40,6 +41,7 @@ from jwt_middleware import (
 )
 from jwt_middleware.integrations import coverage
 from jwt_middleware.integrations.coverage import assert_no_public_routes_except
+from jwt_middleware.integrations.routes.route import hole_of
 
 RULES = [
     public("/health"),
@@ -284,6 +286,43 @@ def test_django_is_read_with_view_sets_and_odd_expressions() -> None:
     assert anywhere == [*map(str, RULES), "no rule: a valid token"]
     assert "public('/health')" in found.pop("OPTIONS /^health$|^feed$")
     assert found == {f"GET, HEAD, OPTIONS /{each}": ["public('/assets/**')"] for each in odd}
+
+
+@pytest.mark.parametrize("group", ["[^/].*", "[^/]+/?[^/]*", "[!-~]+", "[+-9]+", r"[\x20-\x7e]+"])
+def test_an_expression_that_takes_a_slash_somewhere_counts_as_any_path(group: str) -> None:
+    """Though a part of it takes none, or its range only surrounds the slash."""
+    module = ModuleType("addresses_of_a_third_test")
+    module.urlpatterns = [  # type: ignore[attr-defined]
+        re_path(f"^users/({group})$", ClassView.as_view())
+    ]
+
+    assert "public('/users/me', methods=['GET'])" in told(module)[f"GET, HEAD /^users/({group})$"]
+    assert (
+        "protect('/users/**', requires role admin)" in told(module)[f"GET, HEAD /^users/({group})$"]
+    )
+
+
+@pytest.mark.parametrize("group", ["[^/]+", "[-a-zA-Z0-9_]+", "[a-z][^/]*", r"\d+\.\d+"])
+def test_an_expression_that_takes_no_slash_is_one_segment(group: str) -> None:
+    assert not hole_of(group).spans
+
+
+@pytest.mark.parametrize("place", ["in front", "inside"])
+def test_what_a_dispatcher_mounts_beside_flask_is_a_route(place: str) -> None:
+    """It may be anything, so that it is public where some path below it is."""
+    app: Any = Flask("x")
+    mounts: Any = {"/assets/old": Flask("old"), "/gone": Flask("old")}
+    if place == "inside":
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)
+    else:
+        app = DispatcherMiddleware(app, mounts)
+    found = told(JWTWSGIMiddleware(app, guard=guard()))
+
+    every = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+    assert found[f"{every} /assets/old/**"] == ["public('/assets/**')"]
+    assert found[f"{every} /gone/**"] == ["protect('/gone/**', requires role ghost)"]
+    with pytest.raises(AssertionError, match="/assets/old/"):
+        assert_no_public_routes_except(coverage(guard(), app), "/static/<path:filename>")
 
 
 def litestar_app() -> Litestar:

@@ -401,3 +401,30 @@ async def test_an_async_view_has_nobody_where_the_mapping_has(found: Any) -> Non
     for each in (mapping, lambda principal: value):
         with override_settings(JWT_MIDDLEWARE={"GUARD": guard, "USER": each}):
             assert (await AsyncClient().get("/told", headers=bearer())).json() == {"for": ""}
+
+
+class Replacing(Overriding):
+    """Builds another request for the page of a header."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        other = RequestFactory().get(request.headers["X-Path"], headers=dict(request.headers))
+        return self.get_response(other)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("middleware", ["Copying", "Replacing"])
+def test_an_answer_to_another_request_than_was_given_is_its_callers_own(
+    middleware: str, is_async: bool
+) -> None:
+    """The first request was public, so its own answer might be kept for everybody."""
+    headers = {**bearer(), "X-Path": "/streaming"}
+    with override_settings(MIDDLEWARE=[MIDDLEWARE, f"{__name__}.{middleware}"]):
+        if is_async:
+            answer: Any = async_to_sync(AsyncClient().get)("/open", headers=headers)
+        else:
+            answer = Client().get("/open", headers=headers)
+
+    assert answer.status_code == 200
+    assert (answer["Cache-Control"], answer["Vary"]) == ("private", "Authorization")
+    if not is_async:
+        assert answer.getvalue() == b"alicealice"

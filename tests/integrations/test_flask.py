@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import pytest
 from flask import Blueprint, Flask
 from flask.views import MethodView
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from jwt_middleware import (
     ConfigurationError,
@@ -177,13 +178,13 @@ class Rewriting:
         return self.app(environ, start_response)
 
 
-def rewriting() -> Flask:
+def rewriting(**settings: Any) -> Flask:
     app = Flask(__name__)
     rules = [
         protect("/things", requires=has_role("admin"), methods=["DELETE"]),
         public("/things", "/moved/things", methods=["GET"]),
     ]
-    app.config.update(NAMED, JWT_RULES=rules)
+    app.config.update(NAMED, JWT_RULES=rules, **settings)
     app.wsgi_app = Rewriting(app.wsgi_app)  # type: ignore[method-assign]
     JWT(app)
     for path in ("/things", "/secret"):
@@ -206,8 +207,7 @@ def test_what_flask_goes_by_is_what_was_judged(elsewhere: dict[str, str]) -> Non
     assert current_principal().subject is None
 
 
-def test_a_mount_point_that_is_taken_off_inside_is_not_another_path() -> None:
-    """The whole path is the one that was judged, and its answer is public."""
+def test_a_page_that_is_public_with_and_without_its_mount_point_stays_public() -> None:
     moved = {"X-Root": "/moved", "X-Path": "/things"}
     answer = rewriting().test_client().get("/moved/things", headers=moved)
 
@@ -216,13 +216,7 @@ def test_a_mount_point_that_is_taken_off_inside_is_not_another_path() -> None:
 
 def test_an_answer_that_became_a_callers_own_says_so() -> None:
     """Where a public request was led to a protected page."""
-    app = rewriting()
-    app.extensions["jwt_middleware"].guard = Guard(
-        key=PAIR.private,
-        algorithms=["HS256"],
-        issuer="https://a/",
-        token_sources=[HeaderToken("X-Token")],
-    )
+    app = rewriting(JWT_TOKEN_SOURCES=[HeaderToken("X-Token")])
     token = bearer()["Authorization"].removeprefix("Bearer ")
     headers = {"X-Path": "/secret", "X-Token": token}
     answer = app.test_client().get("/things", headers=headers)
@@ -266,3 +260,58 @@ def test_a_mistake_is_a_sentence_at_start_up(kind: str) -> None:
     with pytest.raises(ConfigurationError) as mistake:
         build()
     assert sentence in str(mistake.value)
+
+
+class CutsOff:
+    """Takes a mount point off the path, as the well-known snippets for proxies do."""
+
+    def __init__(self, app: Any, mount_point: str) -> None:
+        self.app = app
+        self.mount_point = mount_point
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"].startswith(self.mount_point):
+            environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix(self.mount_point)
+            environ["SCRIPT_NAME"] = self.mount_point
+        return self.app(environ, start_response)
+
+
+def dispatched(app: Any, mount_point: str) -> Any:
+    return DispatcherMiddleware(lambda environ, start: [], {mount_point: app})
+
+
+@pytest.mark.parametrize("mounted", [CutsOff, dispatched])
+@pytest.mark.parametrize("rest", [[], [public("/**")]])
+def test_a_path_is_decided_again_without_the_mount_point_that_was_cut_off(
+    mounted: Callable[..., Any], rest: list[Any]
+) -> None:
+    app = Flask(__name__)
+    app.add_url_rule("/admin/keys", view_func=who, endpoint="keys")
+    app.add_url_rule("/inside", view_func=who, endpoint="inside")
+    app.wsgi_app = mounted(app.wsgi_app, "/shop")  # type: ignore[method-assign]
+    rules = [
+        protect("/admin/**", requires=has_role("admin")),
+        protect("/shop/inside", requires=READS),
+        *rest,
+    ]
+    JWT(app, Guard(key=PAIR.private, algorithms=["HS256"], issuer="https://a/", rules=rules))
+    client = app.test_client()
+
+    assert client.get("/shop/admin/keys").status_code == 401
+    assert client.get("/shop/admin/keys", headers=bearer()).status_code == 403
+    assert client.get("/shop/admin/keys", headers=bearer(roles=["admin"])).status_code == 200
+    # A rule for the whole path still counts.
+    assert client.get("/shop/inside", headers=bearer()).status_code == 403
+    assert client.get("/shop/inside", headers=bearer(scope="orders:read")).status_code == 200
+
+
+def test_one_extension_for_two_applications_decides_again_by_the_guard_of_each() -> None:
+    jwt, strict, open_ = JWT(), Flask("strict"), Flask("open")
+    for app, rules in ((strict, [protect("/**")]), (open_, [public("/**")])):
+        app.add_url_rule("/page", view_func=who, endpoint="page")
+        app.wsgi_app = CutsOff(app.wsgi_app, "/shop")  # type: ignore[method-assign]
+        app.config.update(NAMED, JWT_RULES=[public("/shop/page"), *rules])
+        jwt.init_app(app)
+
+    assert strict.test_client().get("/shop/page").status_code == 401
+    assert open_.test_client().get("/shop/page").status_code == 200

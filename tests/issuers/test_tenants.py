@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware import ANY_TENANT, Guard, Issuer, TokenError
+from jwt_middleware import (
+    ANY_TENANT,
+    AdmittedIssuers,
+    ConfigurationError,
+    Guard,
+    Issuer,
+    TokenError,
+)
 from jwt_middleware.testing import Clock, KeyPair
 
 NAME = "https://login.example/{tenantid}/v2.0"
@@ -149,3 +156,21 @@ def test_without_tenants_the_member_means_nothing(clock: Clock) -> None:
     issuer = Issuer(of(OURS), audience="api", keys={**KEY.jwk, "issuer": "anything"})
 
     assert code_of(Guard(issuers=issuer, clock=clock), token(clock)) == "passed"
+
+
+def test_a_tenants_keys_are_not_withdrawn_from_a_rule_that_would_admit_it_too(clock: Clock) -> None:
+    """The template comes first, so such a withdrawal would be accepted and have no effect."""
+    jwks = {"keys": [KEY.jwk]}
+    template = Issuer(NAME, audience="api", keys=jwks, tenants=[OURS])
+    rule = AdmittedIssuers(lambda name: Issuer(name, audience="api", keys=jwks))
+    guard = Guard(issuers=[template, rule], clock=clock)
+
+    with pytest.raises(ConfigurationError, match="the configured name"):
+        guard.distrust(of(OURS), KEY.kid)
+    guard.distrust(NAME, KEY.kid)
+
+    assert code_of(guard, token(clock)) == "key_unknown"
+    # Without the template the rule admits this one.
+    assert code_of(guard, token(clock, THEIRS)) == "passed"
+    guard.distrust(of(THEIRS), KEY.kid)
+    assert code_of(guard, token(clock, THEIRS)) == "key_unknown"

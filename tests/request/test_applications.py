@@ -2,8 +2,10 @@
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import bottle
@@ -23,7 +25,7 @@ from pyramid.config import Configurator
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -125,7 +127,7 @@ def test_applications_that_wrap_each_other_end_the_search() -> None:
 
     shown: Any = Shown()
     JWTWSGIMiddleware(shown, guard=short_guard())
-    assert len(wrapped(Endless())) <= 6_000
+    assert len(wrapped(Endless())) <= 21_000
     assert len(wrapped(Shy())) == 1
     assert not described(Endless(), paths_are_whole=True).is_measured
     assert not described(plain, paths_are_whole=True).is_measured
@@ -386,6 +388,47 @@ def below_blacksheep(app: Any) -> Any:
     return outer
 
 
+def in_its_class(attribute: Any) -> Any:
+    """Return an application that finds the one inside in an attribute of its class."""
+
+    class Wrapper:
+        what_comes_next = attribute
+
+        def __call__(self, *args: Any) -> Any:
+            return self.what_comes_next(*args)
+
+    return Wrapper()
+
+
+def in_a_class_that_a_function_names(app: Any) -> Any:
+    class Settings:
+        what_comes_next = app
+
+    def wrapper(*args: Any) -> Any:
+        return Settings.what_comes_next(*args)
+
+    return wrapper
+
+
+def in_a_module_that_a_function_names(app: Any) -> Any:
+    outer, inner = ModuleType("outer"), ModuleType("inner")
+    outer.below, inner.served = inner, app  # type: ignore[attr-defined]
+
+    def wrapper(*args: Any) -> Any:
+        return outer.below.served(*args)
+
+    return wrapper
+
+
+def in_a_namespace(app: Any) -> Any:
+    apps = SimpleNamespace(old=app)
+
+    def wrapper(*args: Any) -> Any:
+        return apps.old(*args)
+
+    return wrapper
+
+
 WRAPPERS: dict[str, Any] = {
     "a closure": by_closure,
     "a closure of an inner function": by_inner_function,
@@ -406,6 +449,16 @@ WRAPPERS: dict[str, Any] = {
     "a mount of Litestar": below_litestar,
     "a mount of BlackSheep": below_blacksheep,
     "a bridge": WsgiToAsgi,
+    "an attribute of its class": in_its_class,
+    "a table of its class": lambda app: in_its_class({"/old": app}),
+    "a static method": lambda app: in_its_class(staticmethod(by_closure(app))),
+    "a class method": lambda app: in_its_class(classmethod(by_closure(app))),
+    "a property": lambda app: in_its_class(property(by_closure(app))),
+    "a cached property": lambda app: in_its_class(cached_property(by_closure(app))),
+    "a class that a function names": in_a_class_that_a_function_names,
+    "a module that a function names": in_a_module_that_a_function_names,
+    "a namespace": in_a_namespace,
+    "a queue": lambda app: Keeping(deque([app])),
 }
 
 
@@ -500,3 +553,20 @@ def test_flask_has_a_folder_and_no_mount_point() -> None:
 
     assert described(app, paths_are_whole=False).prefixes == ()
     assert through_wsgi(guarded, {**asked, "SCRIPT_NAME": "/m"}).status == 200
+
+
+@pytest.mark.parametrize("routes", [1_500, 7_000])
+def test_what_is_mounted_behind_many_routes_is_found_or_its_absence_is_told(
+    routes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def endpoint_of(number: int) -> Any:
+        async def endpoint(request: Any) -> Any: ...
+
+        return partial(endpoint, number)
+
+    every: list[Any] = [Route(f"/{each}", endpoint_of(each)) for each in range(routes)]
+    app = Starlette(routes=[*every, Mount("/old", app=WsgiToAsgi(pyramid()))])
+
+    found = described(app, paths_are_whole=True).root_headers == ("x-vhm-root",)
+    was_told = "too large to be searched" in caplog.text
+    assert (found, was_told) == ((True, False) if routes == 1_500 else (False, True))

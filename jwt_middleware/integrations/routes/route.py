@@ -37,8 +37,9 @@ Token = str | Hole
 
 EVERYTHING = Hole(spans=True)
 
-# A regular expression without these cannot match a slash.
-_MAY_MATCH_A_SLASH = re.compile(r"[./]|\[\^|\\[DSW]")
+# A regular expression without these, and without a range around the slash, cannot match a slash.
+_MAY_MATCH_A_SLASH = re.compile(r"[./]|\[\^|\\[DSWuUxN0-7]")
+_RANGE = re.compile(r"(?=(.)-(.))")
 _ONE_SEGMENT = re.compile(r"\[\^/\](\+|\{1,\})")
 
 
@@ -50,9 +51,10 @@ def hole_of(expression: str) -> Hole:
     """
     if _ONE_SEGMENT.fullmatch(expression):
         return Hole()
-    if "[^/]" not in expression and _MAY_MATCH_A_SLASH.search(expression.replace(r"\.", "")):
-        return EVERYTHING
-    return Hole(expression)
+    # Neither an escaped dot nor "any character but a slash" matches one.
+    rest = expression.replace(r"\.", "").replace("[^/]", "")
+    spans = any(first <= "/" <= last for first, last in _RANGE.findall(rest))
+    return EVERYTHING if spans or _MAY_MATCH_A_SLASH.search(rest) else Hole(expression)
 
 
 def template_of(text: str, tokens: Iterable[Token]) -> Template:
