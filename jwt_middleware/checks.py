@@ -14,7 +14,7 @@ def listed(name: str, value: Any, such_as: str) -> tuple[Any, ...]:
     :raises ConfigurationError: if the value is not a list.
     """
     if isinstance(value, str) and such_as.startswith("['"):
-        raise ConfigurationError(f"{name}={value!r} is a string: write [{value!r}], a list")
+        raise ConfigurationError(f"{name}={value!r} is text: write a list, such as {such_as}")
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise ConfigurationError(f"{name}={value!r} must be a list, such as {such_as}")
     try:

@@ -13,7 +13,6 @@ from hashlib import blake2b, sha256
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Generic
 
-from jwt_middleware.checks import listed
 from jwt_middleware.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -133,7 +132,9 @@ def claim_path(path: str | ClaimPath, setting: str = "claim path") -> ClaimPath:
         raise ConfigurationError(
             f"{setting} {path!r} cannot contain a slash: write ({path!r},) for a claim of that name"
         )
-    names = path.split(".") if isinstance(path, str) else listed(setting, path, "'a.b'")
+    if not isinstance(path, str | tuple | list):
+        raise ConfigurationError(f"{setting} {path!r} must be a claim path: write 'a.b'")
+    names = path.split(".") if isinstance(path, str) else path
     if not names or not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"{setting} {path!r} cannot have an empty name: write 'a.b'")
     return tuple(names)

@@ -314,7 +314,7 @@ def _values(
         values = (
             (wanted,)
             if isinstance(wanted, str | int)
-            else listed("required_values", wanted, "['gold']")
+            else listed(f"required_values[{path!r}]", wanted, "['gold']")
         )
         if not values or not all(isinstance(value, str | int) for value in values):
             raise ConfigurationError(

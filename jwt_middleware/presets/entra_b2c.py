@@ -2,10 +2,10 @@
 
 from typing import Unpack
 
-from jwt_middleware.checks import check_text
-from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
+from jwt_middleware.issuers.issuer import Audience, ClaimPathOption, Issuer, IssuerOptions
 from jwt_middleware.issuers.tenants import tenant_id as checked_tenant_id
 from jwt_middleware.presets.build import build, host, segment
+from jwt_middleware.principal import claim_path
 
 _PATH = ".well-known/openid-configuration"
 
@@ -16,7 +16,7 @@ def entra_b2c(
     tenant_id: str,
     policy: str,
     audience: Audience,
-    policy_claim: str = "tfp",
+    policy_claim: ClaimPathOption = "tfp",
     domain: str | None = None,
     **options: Unpack[IssuerOptions],
 ) -> Issuer:
@@ -34,7 +34,7 @@ def entra_b2c(
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     segment("tenant", tenant)
-    check_text("policy_claim", policy_claim, "tfp")
+    said_by = claim_path(policy_claim, "policy_claim")
     base = f"https://{host('domain', domain or f'{tenant}.b2clogin.com')}"
     path = f"{tenant}.onmicrosoft.com/{segment('policy', policy)}"
     known: IssuerOptions = {
@@ -42,6 +42,6 @@ def entra_b2c(
         "algorithms": ["RS256"],
         "scopes_claim": "scp",
         # Both spellings, because the service writes the names of custom policies in lower case.
-        "required_values": {policy_claim: sorted({policy, policy.lower()})},
+        "required_values": {said_by: sorted({policy, policy.lower()})},
     }
     return build(f"{base}/{checked_tenant_id(tenant_id)}/v2.0/", audience, known, options)

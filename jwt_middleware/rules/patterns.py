@@ -88,4 +88,9 @@ def _opened(text: str, segment: str) -> str:
 
 
 def _wrong(text: str, fault: str, right: str) -> ConfigurationError:
+    try:
+        compile_pattern(right)
+    except ConfigurationError:
+        # It has another fault too, so it would be refused in turn.
+        right = "/path"
     return ConfigurationError(f"pattern {text!r} {fault}: write {right!r}")

@@ -41,6 +41,7 @@ def _names(role: str, implied: Collection[str]) -> tuple[str, ...]:
     is_list = not isinstance(implied, str) and isinstance(implied, Iterable)
     if not is_list or not all(isinstance(name, str) for name in implied):
         raise ConfigurationError(
-            f"role_hierarchy[{role!r}]={implied!r} must be a list of names: write [{implied!r}]"
+            f"role_hierarchy[{role!r}]={implied!r} must be a list of names: "
+            f"write {{{role!r}: ['editor']}}"
         )
     return tuple(implied)

@@ -160,8 +160,8 @@ def _methods(pattern: str, methods: Collection[str] | None) -> frozenset[Method]
 
 
 def _check_method(pattern: str, method: object) -> None:
-    upper = str(method).upper()
-    if not isinstance(method, str) or method != upper or not method.isalpha():
+    upper = method.upper() if isinstance(method, str) and method.isalpha() else "GET"
+    if method != upper:
         raise ConfigurationError(
             f"rule {pattern!r}: method {method!r} must be in upper case: write {upper!r}"
         )

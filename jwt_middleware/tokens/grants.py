@@ -56,7 +56,8 @@ def checked_grants(option: Any) -> Grants | AnyGrants | None:
     for kind in option:
         if kind not in kinds:
             raise ConfigurationError(
-                f"grants: {kind!r} cannot be granted: write 'roles', 'scopes' or 'permissions'"
+                f"grants: {kind!r} cannot be granted: write {_SUCH_AS}, with 'roles', "
+                "'scopes' or 'permissions' as names"
             )
     return Grants(**{kind: _names(kind, names) for kind, names in option.items()})
 
