@@ -47,10 +47,6 @@ class TrustedIssuer:
         """The keys that it holds now."""
         self.remote = keys if isinstance(keys, RemoteKeySource) else None
         """The same source, where its keys are fetched."""
-        has_more = issuer.required_values or self.has_tenants
-        # Most issuers ask for nothing beyond their policy, which is then asked without a detour.
-        self.check = self._check_all if has_more else self.policy.check
-        """Checks every claim; see :meth:`~jwt_middleware.tokens.claims.ClaimPolicy.check`."""
         self.admitted_until = math.inf
         """The monotonic instant at which the rule that admitted it is asked again."""
         self.admitted_before = math.inf
@@ -69,7 +65,12 @@ class TrustedIssuer:
             raise TypeNotAllowed("typ", expected=self.issuer.token_types, found=header.typ)
         return algorithm
 
-    def _check_all(self, claims: Mapping[str, Any], now: float) -> None:
+    def check(self, claims: Mapping[str, Any], now: float) -> None:
+        """Check every claim: the policy's, the required values and the tenant.
+
+        :param now: POSIX time.
+        :raises TokenError: the subclass for the first check that fails.
+        """
         self.policy.check(claims, now)
         for path, allowed in self.issuer.required_values:
             value = claim_at(claims, path)

@@ -120,9 +120,7 @@ class Renderer:
         self._last = [] if metadata is None else [f'resource_metadata="{metadata}"']
         self._body = _checked_writer(body_writer(error_body))
         self._vary = vary or "Authorization"
-        self._fixed = {
-            kind: self._render(_specimen(kind)) for kind in refusals() if _is_fixed(kind)
-        }
+        self._fixed = {kind: self._render(kind) for kind in refusals() if _is_fixed(kind)}
         # From here on a failing writer must not stop a refusal, so that it only falls back.
         self._body = _never_failing(self._body)
         self._by_code = {kind.code: deny for kind, deny in self._fixed.items()}
@@ -151,7 +149,7 @@ class Renderer:
             parameters.append(("scope", granted))
         return self._answer(problem, [self._challenge(problem, parameters)])
 
-    def _render(self, refused: Refused) -> Deny:
+    def _render(self, refused: Refused | type[Refused]) -> Deny:
         problem = Problem(refused.status, refused.code, refused.public, refused.error)
         if isinstance(refused, Unavailable):
             return self._answer(problem, [("Retry-After", _seconds(refused.retry_after))])
@@ -188,11 +186,6 @@ def _seconds(retry_after: float) -> str:
 
 def _is_fixed(kind: type[Refused]) -> bool:
     return not issubclass(kind, Unavailable)
-
-
-def _specimen(kind: type[Refused]) -> Refused:
-    """Return a refusal without evidence, because a response contains none."""
-    return kind.__new__(kind)
 
 
 def _printable(text: str) -> str:
