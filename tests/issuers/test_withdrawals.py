@@ -6,6 +6,7 @@ import signal
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -300,6 +301,34 @@ def test_what_was_withdrawn_holds_for_every_rule(world: World, has_served: bool)
     world.clock.tick(301)
 
     assert code_of(guard, world.token(name)) == "key_unknown"
+
+
+def test_a_withdrawn_key_is_recognised_in_the_keys_of_another_rule(world: World) -> None:
+    """There it has another name, and those keys are in service as well."""
+    pair, clock = KeyPair.generate("ES256", "k"), world.clock
+    renamed = replace(pair, kid="renamed")
+    switch = [True]
+
+    def rule_of(key: KeyPair, is_on: Callable[[], bool]) -> AdmittedIssuers:
+        return AdmittedIssuers(
+            lambda name: Issuer(name, audience="api", keys=key.jwk) if is_on() else None
+        )
+
+    rules = [rule_of(renamed, lambda: switch[0]), rule_of(pair, lambda: True)]
+    guard = Guard(issuers=rules, clock=clock)
+    assert code_of(guard, signed(world, renamed)) == "passed"
+    held = next(iter(guard._issuers))
+    switch[0] = False
+    clock.tick(301)
+    assert code_of(guard, signed(world, pair)) == "passed"
+
+    guard.distrust("https://a.example", "k")
+    switch[0] = True
+    clock.tick(301)
+
+    assert code_of(guard, signed(world, renamed)) == "key_unknown"
+    assert held.keys.snapshot is not None
+    assert not held.keys.snapshot.keys
 
 
 def test_a_withdrawal_that_cannot_be_recorded_raises(world: World) -> None:

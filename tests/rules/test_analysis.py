@@ -53,6 +53,14 @@ def test_a_prefix_that_the_operator_names_is_a_mount_point_too() -> None:
     assert found == {frozenset({NO_RULE}), frozenset({ADMIN, NO_RULE})}
 
 
+def test_two_rules_may_decide_together_that_name_different_segments() -> None:
+    """One goes by the whole path, the other by what is below the mount point."""
+    whole, below = protect("/m/{one}/b"), protect("/a/{two}")
+    table = RuleTable([whole, below], prefixes=["/m"])
+
+    assert frozenset({whole, below}) in combinations(table, Application(), None, None)
+
+
 def test_a_path_that_nobody_can_send_says_nothing() -> None:
     """A route with a dot segment is refused for every request."""
     assert combinations(RuleTable([public("/**")]), Application(), "..", "a") == set()
