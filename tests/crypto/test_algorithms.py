@@ -85,7 +85,7 @@ def test_each_name_is_chosen_once_and_in_order() -> None:
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        ("RS256", r"write \['RS256'\], a list"),
+        ("RS256", r"is text: write a list, such as \['RS256'\]"),
         ([], "cannot be empty"),
         (["none"], "unsigned"),
         (["NoNe"], "unsigned"),

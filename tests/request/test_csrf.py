@@ -174,7 +174,7 @@ def test_nothing_that_is_sent_raises(origin: str, host: str, proof: str) -> None
 @pytest.mark.parametrize(
     ("origins", "sentence"),
     [
-        ("https://app.example", "write ['https://app.example']"),
+        ("https://app.example", "is text: write a list, such as ['https://app.example']"),
         (["https://app.example/"], "without path, slash or star"),
         (["https://*.example"], "must be an exact origin"),
         (["app.example"], "must be an exact origin"),
