@@ -42,6 +42,7 @@ from tests.faces.calls import (
     wsgi_environ,
 )
 from tests.keys.web import NAME, web_of
+from tests.support.advice import advised, subject
 from tests.support.odd_values import odd_values
 from tests.support.short_form import SECRET
 
@@ -312,18 +313,38 @@ async def outcome(name: str, option: str, odd: Any) -> str | None:
     return None
 
 
+async def is_accepted(name: str, option: str, value: Any, complaint: str) -> bool:
+    """Tell whether advice helps: as the value, as a part of it, or as the thing itself."""
+    if type(value).__name__ == name:
+        return True
+    names = [{value: "x"}] if isinstance(value, str) else []
+    for each in (value, [value], {"x": value}, *names):
+        said = await outcome(name, option, each)
+        # Another option may be wrong beside it, which is another complaint.
+        if said is None or subject(said) != subject(complaint):
+            return True
+    return False
+
+
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize(("name", "option"), list(every_case()), ids=lambda each: each)
 async def test_a_setting_is_refused_in_words_or_works(
     name: str, option: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A good token is then served or refused."""
+    """A good token is then served or refused; and what the words advise to write is accepted."""
     caplog.set_level(logging.CRITICAL)
     monkeypatch.setenv("x", SECRET.decode())
     words = {option, name, ALSO.get(option, option)}
+    followed: set[str] = set()
     for odd in odd_values():
         if option == "app" and callable(odd):
             # What an application does when it is called is its own affair.
             continue
         said = await outcome(name, option, odd)
-        assert said is None or any(each.lower() in said.lower() for each in words), (odd, said)
+        if said is None:
+            continue
+        assert any(each.lower() in said.lower() for each in words), (odd, said)
+        for advice in advised(said, option):
+            if repr(advice) not in followed:
+                followed.add(repr(advice))
+                assert await is_accepted(name, option, advice, said), (advice, said)
