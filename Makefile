@@ -20,7 +20,7 @@ test:   ## run the suite; ARGS="tests/rules -x" goes to pytest, COVERAGE=1 recor
 	@$(RUN) test .ci/suite.py $(ARGS)
 fast:   ## run the tests that need no service, server, browser or patience; ARGS as for test
 	@$(RUN) test .ci/suite.py --fast $(ARGS)
-fix:    ## format, and mend what the linter can mend
+fix:    ## format, mend what the linter can mend, and write docs/options.md
 	@$(RUN) dev .ci/fix.py
 check:  ## format, lint, types, import floors, coverage gate, examples, other Pythons
 	@$(RUN) dev .ci/check.py

@@ -1,9 +1,12 @@
-"""Format the code, and mend what the linter can mend by itself."""
+"""Format the code, mend what the linter can mend by itself, and write the page of options."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 from suite import tool
+
+HERE = Path(__file__).parent
 
 PLACES = (".", ".ci")
 
@@ -13,7 +16,8 @@ def main() -> int:
     linted = subprocess.run(tool("ruff", "check", "--fix", *PLACES), check=False)
     # Last, since what the linter rewrites may need it.
     formatted = subprocess.run(tool("ruff", "format", *PLACES), check=False)
-    return linted.returncode or formatted.returncode
+    written = subprocess.run([sys.executable, HERE / "option_page.py"], check=False)
+    return linted.returncode or formatted.returncode or written.returncode
 
 
 if __name__ == "__main__":

@@ -72,18 +72,8 @@ def check_count(name: str, value: object, least: int = 1) -> None:
 
     :raises ConfigurationError: if it is not.
     """
-    if type(value) is not int or value < least:
+    if type(value) is not int or not is_number(value) or value < least:
         raise ConfigurationError(f"{name}={value!r} must be a whole number of at least {least}")
-
-
-def check_seconds(name: str, value: object, at_most: float = math.inf) -> None:
-    """Check that a value is a finite number of seconds, zero or more.
-
-    :raises ConfigurationError: if it is not.
-    """
-    if not is_number(value) or not 0 <= value <= at_most:
-        limit = "" if at_most == math.inf else f" and at most {at_most:g}"
-        raise ConfigurationError(f"{name}={value!r} must be seconds, not negative{limit}")
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

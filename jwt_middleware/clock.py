@@ -32,18 +32,20 @@ class SystemClock:
         return "SystemClock()"
 
 
-def check_clock(clock: Any) -> None:
-    """Check that a value is a clock.
+def usable_clock(name: str, clock: Any) -> Clock:
+    """Return a clock.
 
-    :raises ConfigurationError: if it is not.
+    :param name: the name of the setting, for messages.
+    :raises ConfigurationError: if it is not a clock.
     """
     try:
         readings = (clock.now(), clock.monotonic())
     except Exception as mistake:
         raise ConfigurationError(
-            f"clock={clock!r} must have now() and monotonic(), such as SystemClock()"
+            f"{name}={clock!r} must have now() and monotonic(), such as SystemClock()"
         ) from mistake
     if any(type(reading) not in (int, float) for reading in readings):
         raise ConfigurationError(
-            f"clock={clock!r} must return seconds as int or float, as SystemClock() does"
+            f"{name}={clock!r} must return seconds as int or float, as SystemClock() does"
         )
+    return clock  # type: ignore[no-any-return]

@@ -164,7 +164,7 @@ class Principal(Generic[Typed_co]):
     """
 
     subject: str | None = None
-    """``sub``; ``None`` if the token has no subject."""
+    """``sub``, or the issuer's ``subject_claim``; ``None`` if the token has no subject."""
     issuer: str | None = None
     """``iss``; ``None`` for an issuer configured without a name."""
     audience: tuple[str, ...] = ()
@@ -180,9 +180,12 @@ class Principal(Generic[Typed_co]):
     identity: str = ""
     """The subject, or ``issuer|subject`` if several issuers are trusted (OIDC Core §5.7).
 
-    In the issuer, ``|`` is written ``%7C`` and ``%`` is written ``%25``, so that the first ``|``
-    ends it. The subject part is empty if the subject is missing or empty.
+    An issuer with a label is named by it. In the issuer, ``|`` is written ``%7C`` and ``%`` is
+    written ``%25``, so that the first ``|`` ends it. The subject part is empty if the token has no
+    subject.
     """
+    issuer_label: str | None = None
+    """The label of the issuer, which tells issuers of one name apart."""
     is_authenticated: bool = True
     typed: Typed_co = None  # type: ignore[assignment]
     """The claims as an instance of the issuer's ``claims_type=``; ``None`` without it."""
@@ -225,6 +228,7 @@ def filled_principal(  # noqa: PLR0917 - the fields, in their order
     expires_at: int | None,
     token_id: str | None,
     identity: str,
+    issuer_label: str | None,
 ) -> Principal:
     """Return a principal with these values.
 
@@ -242,6 +246,7 @@ def filled_principal(  # noqa: PLR0917 - the fields, in their order
         expires_at,
         token_id,
         identity,
+        issuer_label,
     )
     draft.__class__ = Principal
     return draft  # type: ignore[no-any-return]

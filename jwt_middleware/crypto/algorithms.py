@@ -6,7 +6,6 @@ RFC 8037 §3.1, RFC 8812 §3.2, RFC 9864 §2.2). ``none`` has no row and therefo
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,6 +15,7 @@ from jwt.exceptions import PyJWTError
 
 from jwt_middleware.checks import listed
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.options import hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,4 @@ def _known(name: object) -> str:
             f"algorithms: {name!r} would accept unsigned tokens: write a signature algorithm, such "
             "as 'RS256'"
         )
-    near = get_close_matches(str(name), ALGORITHMS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(ALGORITHMS)}"
-    raise ConfigurationError(f"algorithms: {name!r} is not known: {hint}")
+    raise ConfigurationError(f"algorithms: {name!r} is not known: {hint(name, ALGORITHMS)}")

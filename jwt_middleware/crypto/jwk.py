@@ -6,10 +6,12 @@ and addresses (``x5u``) inside a JWK are never read.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from jwt_middleware.crypto.algorithms import ALGORITHMS, Algorithm
 from jwt_middleware.formats import base64url
@@ -65,6 +67,19 @@ class VerificationKey:
     """The only algorithm of the key, if the JWK names one (RFC 7517 §4.4)."""
     issuer: str | None = None
     """The only issuer of the key, if one key set serves several issuers (Entra ID)."""
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the public key (its SubjectPublicKeyInfo), or of the secret."""
+        if isinstance(self.material, bytes):
+            return sha256(self.material).digest()
+        spki: bytes = self.material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return sha256(spki).digest()
+
+    @property
+    def value(self) -> tuple[str | bytes | None, ...]:
+        """The key as a value that can be compared."""
+        return (self.kty, self.crv, self.digest, self.kid, self.alg, self.issuer)
 
     def may_serve(self, algorithm: Algorithm) -> bool:
         """Return whether the key may be used with ``algorithm``."""

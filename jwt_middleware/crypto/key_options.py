@@ -43,6 +43,9 @@ def read_keys(option: KeyOption, algorithms: tuple[Algorithm, ...]) -> tuple[Ver
 
 def _each(option: KeyOption, algorithms: tuple[Algorithm, ...]) -> Iterable[VerificationKey]:
     match option:
+        case VerificationKey():
+            # Read before: the option of an issuer that was copied.
+            yield option
         case Secret():
             yield _secret(option, algorithms)
         case KeyFile():

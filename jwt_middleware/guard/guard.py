@@ -4,10 +4,9 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Never, cast
+from typing import Annotated, Any, Never, cast, get_args
 
-from jwt_middleware.checks import check_count, check_flag, check_text
-from jwt_middleware.clock import Clock, SystemClock, check_clock
+from jwt_middleware.clock import Clock, SystemClock, usable_clock
 from jwt_middleware.crypto.key_options import KeyOption
 from jwt_middleware.effects import NO_ANSWERS, Gap, Steps, arun, ask, refuse_to_block, run
 from jwt_middleware.errors import (
@@ -21,14 +20,14 @@ from jwt_middleware.guard.decision import Judge
 from jwt_middleware.guard.explain import Explanation, SampleRequest, explanation
 from jwt_middleware.guard.integration import Integration
 from jwt_middleware.guard.options import (
-    GuardOptions,
     WarmUp,
-    check_warm_up,
-    checked_observers,
-    checked_prefixes,
-    checked_readings,
     chosen_issuers,
     chosen_rules,
+    event_functions,
+    every_rule,
+    mount_points,
+    path_functions,
+    path_prefixes,
     refuse_unknown,
     warn_of_grants,
 )
@@ -36,6 +35,7 @@ from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.registry import Registry
 from jwt_middleware.keys.snapshot import KeyHealth
+from jwt_middleware.options import Choice, Count, Flag, Text, read_options
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.preflight import Preflights
@@ -76,25 +76,25 @@ class Guard:
         self,
         *,
         issuers: Issuer | AdmittedIssuers | Iterable[Issuer | AdmittedIssuers] | None = None,
-        rules: Sequence[Rule] = (),
-        protected: Sequence[str] | None = None,
+        rules: Annotated[Sequence[Rule], every_rule] = (),
+        protected: Annotated[Sequence[str] | None, path_prefixes] = None,
         token_sources: Sequence[TokenSource] = (BearerHeader(),),
         role_hierarchy: Mapping[str, Collection[str]] | None = None,
-        realm: str | None = None,
+        realm: Annotated[str | None, Text("api")] = None,
         resource: str | None = None,
         error_body: ErrorBody = "problem",
         trusted_origins: Collection[str] = (),
-        cors_preflight: bool = False,
-        close_on_expiry: bool = False,
-        warm_up: WarmUp = "lazy",
-        prefixes: Sequence[str] = (),
-        readings: Sequence[Callable[[str], str]] = (),
-        case_sensitive: bool = True,
-        observers: Sequence[Observer] = (),
-        max_token_size: int = MAX_TOKEN_SIZE,
-        token_cache_size: int = 10_000,
-        token_cache_bytes: int = TOKEN_CACHE_BYTES,
-        clock: Clock = SystemClock(),  # noqa: B008 - it has no state
+        cors_preflight: Annotated[bool, Flag()] = False,
+        close_on_expiry: Annotated[bool, Flag()] = False,
+        warm_up: Annotated[WarmUp, Choice(get_args(WarmUp))] = "lazy",
+        prefixes: Annotated[Sequence[str], mount_points] = (),
+        readings: Annotated[Sequence[Callable[[str], str]], path_functions] = (),
+        case_sensitive: Annotated[bool, Flag()] = True,
+        observers: Annotated[Sequence[Observer], event_functions] = (),
+        max_token_size: Annotated[int, Count(256)] = MAX_TOKEN_SIZE,
+        token_cache_size: Annotated[int, Count(0)] = 10_000,
+        token_cache_bytes: Annotated[int, Count(0)] = TOKEN_CACHE_BYTES,
+        clock: Annotated[Clock, usable_clock] = SystemClock(),  # noqa: B008 - it has no state
         issuer: str | None = None,
         audience: str | Collection[str] | AnyAudience | None = None,
         key: KeyOption = None,
@@ -142,31 +142,22 @@ class Guard:
             and the fix.
         """
         refuse_unknown(unknown)
-        check_flag("cors_preflight", cors_preflight)
-        check_flag("close_on_expiry", close_on_expiry)
-        check_flag("case_sensitive", case_sensitive)
-        check_warm_up(warm_up)
-        check_clock(clock)
-        check_count("max_token_size", max_token_size, 256)
-        check_count("token_cache_size", token_cache_size, 0)
-        check_count("token_cache_bytes", token_cache_bytes, 0)
-        observers = checked_observers(observers)
+        read = read_options(Guard, locals())
+        told: tuple[Observer, ...] = read["observers"]
         table = RuleTable(
-            chosen_rules(rules, protected),
-            checked_prefixes(prefixes),
-            steps=checked_readings(readings),
+            chosen_rules(read["rules"], read["protected"]),
+            read["prefixes"],
+            steps=read["readings"],
             case_sensitive=case_sensitive,
         )
         sources = Sources(token_sources)
         origins = OriginCheck(trusted_origins)
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
-        self._issuers = Registry(chosen, clock, observers, tokens.forget)
+        self._issuers = Registry(chosen, clock, told, tokens.forget)
         warn_of_grants(chosen, (rule.requires for rule in table.rules))
         self._resource = None if resource is None else _described(resource, chosen, table, sources)
         metadata = None if self._resource is None else self._resource.address
-        if realm is not None:
-            check_text("realm", realm, "api")
         self._authenticator = Authenticator(
             self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
         )
@@ -178,7 +169,7 @@ class Guard:
             Preflights(origins.trusted) if cors_preflight else None,
             Renderer(realm or "api", error_body, sources.vary, metadata),
             close_on_expiry,
-            observers,
+            told,
         )
         self.integration = Integration(self._judge, warm_up, error_body)
         """The interface for middleware and framework integrations."""
@@ -328,7 +319,7 @@ def _asks_for(view: RequestView, resource: ProtectedResource) -> bool:
     return view.path == resource.path and view.method in {"GET", "HEAD"}
 
 
-def chosen_guard(guard: Guard | None, options: GuardOptions) -> Guard:
+def chosen_guard(guard: Guard | None, options: Mapping[str, object]) -> Guard:
     """Return the guard of a middleware: the given one, or one built from the options.
 
     :raises ConfigurationError: if an option is wrong, or if both a guard and options are given.

@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict
 
 from jwt_middleware.checks import listed
 from jwt_middleware.clock import Clock
@@ -12,6 +11,7 @@ from jwt_middleware.errors import ConfigurationError, PathInvalid
 from jwt_middleware.events import Observer
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
+from jwt_middleware.options import hint
 from jwt_middleware.request.sources import TokenSource
 from jwt_middleware.rules.requirements import Has, Requirement, every_part
 from jwt_middleware.rules.rule import Rule, protect, public
@@ -58,13 +58,8 @@ def refuse_unknown(unknown: Mapping[str, object]) -> None:
     :raises ConfigurationError: if there is one. The message names it and the nearest known option.
     """
     for name in unknown:
-        near = get_close_matches(name, GuardOptions.__annotations__, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {_known_names()}"
-        raise ConfigurationError(f"option {name!r} is not known: {hint}")
-
-
-def _known_names() -> str:
-    return ", ".join(GuardOptions.__annotations__)
+        known = hint(name, GuardOptions.__annotations__)
+        raise ConfigurationError(f"option {name!r} is not known: {known}")
 
 
 def chosen_issuers(
@@ -98,27 +93,21 @@ def chosen_issuers(
     return (Issuer(issuer, audience=audience, keys=key, **extra),)
 
 
-def chosen_rules(rules: Sequence[Rule], protected: Sequence[str] | None) -> tuple[Rule, ...]:
+def chosen_rules(rules: tuple[Rule, ...], protected: tuple[str, ...] | None) -> tuple[Rule, ...]:
     """Return the rules, or the rules that ``protected`` is short for.
 
-    :raises ConfigurationError: if both are set, or if one of them is invalid.
+    :raises ConfigurationError: if both are set.
     """
     if protected is None:
-        return _checked_rules(rules)
+        return rules
     if rules:
         raise ConfigurationError("protected= cannot be combined with rules=: keep one of them")
-    prefixes = listed("protected", protected, "['/api']")
-    if not prefixes or not all(isinstance(prefix, str) for prefix in prefixes):
-        raise ConfigurationError(
-            f"protected={protected!r} must be a list of path prefixes, such as ['/api']"
-        )
-    if any(not prefix.rstrip("/") for prefix in prefixes):
-        raise ConfigurationError(
-            f"protected={protected!r} cannot contain the root path: leave protected= out, which "
-            "protects every path"
-        )
-    _log.warning("paths outside %s are open", ", ".join(prefixes))
-    return (protect(*(_opened(prefix) for prefix in prefixes)), public("/**"))
+    _log.warning("paths outside %s are open", ", ".join(protected))
+    return (protect(*(_opened(prefix) for prefix in protected)), public("/**"))
+
+
+def _opened(prefix: str) -> str:
+    return prefix if prefix.endswith("/**") else f"{prefix.rstrip('/')}/**"
 
 
 def warn_of_grants(
@@ -138,8 +127,12 @@ def warn_of_grants(
         )
 
 
-def _checked_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:
-    every = (rules,) if isinstance(rules, Rule) else listed("rules", rules, "[public('/')]")
+def every_rule(name: str, rules: Any) -> tuple[Rule, ...]:
+    """Return the rules of a list, or a single one.
+
+    :raises ConfigurationError: if one of them is not a Rule.
+    """
+    every = (rules,) if isinstance(rules, Rule) else listed(name, rules, "[public('/')]")
     for number, rule in enumerate(every, 1):
         if not isinstance(rule, Rule):
             raise ConfigurationError(
@@ -149,33 +142,47 @@ def _checked_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:
     return every
 
 
-def _opened(prefix: str) -> str:
-    return prefix if prefix.endswith("/**") else f"{prefix.rstrip('/')}/**"
+def path_prefixes(name: str, protected: Any) -> tuple[str, ...]:
+    """Return path prefixes.
+
+    :raises ConfigurationError: if one is not text, or is the root path.
+    """
+    prefixes = listed(name, protected, "['/api']")
+    if not prefixes or not all(isinstance(prefix, str) for prefix in prefixes):
+        raise ConfigurationError(
+            f"{name}={protected!r} must be a list of path prefixes, such as ['/api']"
+        )
+    if any(not prefix.rstrip("/") for prefix in prefixes):
+        raise ConfigurationError(
+            f"{name}={protected!r} cannot contain the root path: leave {name}= out, which "
+            "protects every path"
+        )
+    return prefixes
 
 
-def checked_prefixes(prefixes: Sequence[str]) -> tuple[str, ...]:
-    """Return the mount points without a trailing slash.
+def mount_points(name: str, prefixes: Any) -> tuple[str, ...]:
+    """Return mount points without a trailing slash.
 
     :raises ConfigurationError: if one does not begin with a slash.
     """
-    every = listed("prefixes", prefixes, "['/api/v1']")
+    every = listed(name, prefixes, "['/api/v1']")
     if not all(isinstance(prefix, str) and prefix.startswith("/") for prefix in every):
         raise ConfigurationError(
-            f"prefixes={prefixes!r} must be a list of mount points, such as ['/api/v1']"
+            f"{name}={prefixes!r} must be a list of mount points, such as ['/api/v1']"
         )
     return tuple(prefix.rstrip("/") for prefix in every)
 
 
-def checked_readings(readings: Sequence[Callable[[str], str]]) -> tuple[Callable[[str], str], ...]:
-    """Return the functions of ``readings=``, each wrapped so that its result is checked.
+def path_functions(name: str, readings: Any) -> tuple[Callable[[str], str], ...]:
+    """Return functions that rewrite a path, each wrapped so that its result is checked.
 
     :raises ConfigurationError: if one is not callable.
     """
-    every = listed("readings", readings, "[str.lower]")
+    every = listed(name, readings, "[str.lower]")
     for read in every:
         if not callable(read):
             raise ConfigurationError(
-                f"readings: {read!r} must be a function from a path to a path, such as str.lower"
+                f"{name}: {read!r} must be a function from a path to a path, such as str.lower"
             )
     return tuple(map(_never_failing, every))
 
@@ -196,26 +203,15 @@ def _never_failing(read: Callable[[str], str]) -> Callable[[str], str]:
     return read_or_refuse
 
 
-def checked_observers(observers: Sequence[Observer]) -> tuple[Observer, ...]:
-    """Return the observers.
+def event_functions(name: str, observers: Any) -> tuple[Observer, ...]:
+    """Return functions of an event.
 
     :raises ConfigurationError: if one is not callable.
     """
-    every = listed("observers", observers, "[print]")
+    every = listed(name, observers, "[print]")
     for observer in every:
         if not callable(observer):
             raise ConfigurationError(
-                f"observers: {observer!r} must be a function of an event, such as print"
+                f"{name}: {observer!r} must be a function of an event, such as print"
             )
     return every
-
-
-def check_warm_up(value: object) -> None:
-    """Refuse an unknown value of ``warm_up=``.
-
-    :raises ConfigurationError: if it is unknown.
-    """
-    if value not in get_args(WarmUp):
-        raise ConfigurationError(
-            f"warm_up={value!r} must be a known value: write 'lazy', 'try' or 'require'"
-        )

@@ -3,8 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, cast
+from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -15,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from jwt_middleware.errors import ConfigurationError, JWTMiddlewareError
 from jwt_middleware.guard.guard import Guard, chosen_guard
-from jwt_middleware.guard.options import GuardOptions
+from jwt_middleware.options import hint, options_of
 from jwt_middleware.principal import Principal
 
 SETTING = "JWT_MIDDLEWARE"
@@ -56,12 +55,11 @@ def _read(options: Any) -> Configured:
             f"{SETTING}={options!r} must be a dictionary: {{'GUARD': 'project.auth.guard'}}, or "
             "the options of a Guard in capital letters"
         )
-    known = ["GUARD", "USER", *(name.upper() for name in GuardOptions.__annotations__)]
+    known = ["GUARD", "USER", *(name.upper() for name in options_of(Guard))]
     for name in options:
         if name not in known:
-            near = get_close_matches(str(name).upper(), known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ConfigurationError(f"{SETTING}[{name!r}] must be a known option: {hint}")
+            meant = hint(str(name).upper(), known)
+            raise ConfigurationError(f"{SETTING}[{name!r}] must be a known option: {meant}")
     rest = {name.lower(): value for name, value in options.items() if name not in {"GUARD", "USER"}}
     guard = _found("GUARD", options.get("GUARD"))
     user_of = _found("USER", options.get("USER"))
@@ -69,7 +67,7 @@ def _read(options: Any) -> Configured:
         raise ConfigurationError(
             f"{SETTING}['USER']={user_of!r} must be a function from a principal to a user"
         )
-    return Configured(chosen_guard(guard, cast("GuardOptions", rest)), user_of)
+    return Configured(chosen_guard(guard, rest), user_of)
 
 
 def _found(name: str, value: Any) -> Any:

@@ -11,17 +11,16 @@
 """
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial, wraps
 from inspect import iscoroutinefunction
-from typing import Any, cast
+from typing import Any
 
 from jwt_middleware.checks import check_kind
 from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
-from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.integrations.flask_caches import keep_apart
+from jwt_middleware.options import hint, options_of
 from jwt_middleware.principal import current_principal, set_current
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
@@ -96,9 +95,7 @@ class JWT:
                 f"init_app: the application {app.name!r} has a guard already: call init_app once"
             )
         settings = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
-        self.guard = chosen_guard(
-            guard or settings.pop("JWT_GUARD", None), cast("GuardOptions", _options(settings))
-        )
+        self.guard = chosen_guard(guard or settings.pop("JWT_GUARD", None), _options(settings))
         app.extensions[EXTENSION] = self
         # First, so that the guard decides before the application's ``before_request`` functions.
         app.before_request_funcs.setdefault(None, []).insert(0, partial(_decide_again, self.guard))
@@ -134,16 +131,13 @@ def _with_headers(wanted: Headers, response: Response) -> Response:
 
 
 def _options(settings: dict[str, Any]) -> dict[str, Any]:
-    known = {f"{PREFIX}{name.upper()}": name for name in GuardOptions.__annotations__}
+    known = {f"{PREFIX}{name.upper()}": name for name in options_of(Guard)}
     for name in settings:
         if name in _ELSEWHERE:
             raise ConfigurationError(f"{name} is Flask-JWT-Extended's: write {_ELSEWHERE[name]}")
         if name not in known:
-            # Compared without the prefix, because it would make all names look similar.
-            bare = {each.removeprefix(PREFIX): each for each in known}
-            near = get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.6)
-            hint = f"did you mean {bare[near[0]]!r}?" if near else f"known are {', '.join(known)}"
-            raise ConfigurationError(f"app.config[{name!r}] must be a known option: {hint}")
+            meant = hint(name, known, PREFIX, cutoff=0.6)
+            raise ConfigurationError(f"app.config[{name!r}] must be a known option: {meant}")
     return {known[name]: value for name, value in settings.items()}
 
 

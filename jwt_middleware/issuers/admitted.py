@@ -4,69 +4,63 @@ The run-time state, with keys and caches, is in ``issuers/admitted_pool.py``.
 """
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
 from inspect import iscoroutinefunction
+from typing import Annotated, Any
 
-from jwt_middleware.checks import check_count, check_seconds
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.keys.remote.pool_limits import MAX_FETCHES
-from jwt_middleware.tokens.grants import (
-    GrantsOption,
-    checked_grants,
-)
+from jwt_middleware.options import Count, Seconds, check_fields
+from jwt_middleware.tokens.grants import GrantsOption, granted_names
 
 # The limit of the SDKs of Auth0; a hundred key sets take a few megabytes.
 MAX_ISSUERS = 100
 
 
+def _plain_function(name: str, admit: Any) -> Callable[[str], Issuer | None]:
+    if not callable(admit) or iscoroutinefunction(admit):
+        raise ConfigurationError(
+            f"{name}={admit!r} must be a plain function: write one that takes an issuer's name "
+            "and returns an Issuer or None, without await"
+        )
+    return admit  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
 class AdmittedIssuers:
-    """Issuers that a rule admits, for applications that cannot list them all."""
+    """Issuers that a rule admits, for applications that cannot list them all.
 
-    def __init__(
-        self,
-        admit: Callable[[str], Issuer | None],
-        *,
-        most: int = MAX_ISSUERS,
-        max_flights: int = MAX_FETCHES,
-        readmit_after: float = 300,
-        grants: GrantsOption = None,
-    ) -> None:
-        """
-        :param admit: a function from the exact ``iss`` of a token that is not verified yet to the
-            issuer of the same name, or to ``None`` if it is not trusted. It gets nothing else of
-            the token. It runs on the thread or event loop of the request, several calls at once,
-            and must not block. If it raises, the token is refused with 503 ``keys_unavailable``
-            and the log says where.
-        :param most: how many issuers' keys are cached. The least recently used issuers are dropped,
-            those without any verified token first.
-        :param max_flights: how many key fetches may run at once for issuers with a verified token,
-            for issuers that had one and were dropped since, and for all others.
-        :param readmit_after: seconds after which the rule is called again. An issuer that the rule
-            no longer admits stays trusted for as long.
-        :param grants: the names that their tokens may grant, see ``Issuer``. By default they grant
-            only what the ``grants`` of an issuer that the rule returns list. ``ANY_GRANTS``: every
-            name in a token of any of them counts.
-        :raises ConfigurationError: if ``admit`` is not a plain function, or ``most`` is
-            not above ``max_flights``.
-        """
-        if not callable(admit) or iscoroutinefunction(admit):
-            raise ConfigurationError(
-                f"admit={admit!r} must be a plain function: write one that takes an issuer's name "
-                "and returns an Issuer or None, without await"
-            )
-        check_count("most", most)
-        check_count("max_flights", max_flights)
-        if most <= max_flights:
-            raise ConfigurationError(
-                f"most={most!r} must be more than max_flights={max_flights!r}: an issuer whose "
-                "keys are being fetched is never dropped"
-            )
-        check_seconds("readmit_after", readmit_after)
-        self.admit = admit
-        self.most = most
-        self.max_flights = max_flights
-        self.readmit_after = readmit_after
-        self.grants = checked_grants(grants)
+    :param admit: a function from the exact ``iss`` of a token that is not verified yet to the
+        issuer of the same name, or to ``None`` if it is not trusted. It gets nothing else of
+        the token. It runs on the thread or event loop of the request, several calls at once,
+        and must not block. If it raises, the token is refused with 503 ``keys_unavailable``
+        and the log says where.
+    :param most: how many issuers' keys are cached. The least recently used issuers are dropped,
+        those without any verified token first.
+    :param max_flights: how many key fetches may run at once for issuers with a verified token,
+        for issuers that had one and were dropped since, and for all others.
+    :param readmit_after: seconds after which the rule is called again. An issuer that the rule
+        no longer admits stays trusted for as long.
+    :param grants: the names that their tokens may grant, see ``Issuer``. By default they grant
+        only what the ``grants`` of an issuer that the rule returns list. ``ANY_GRANTS``: every
+        name in a token of any of them counts.
+    :raises ConfigurationError: if ``admit`` is not a plain function, or ``most`` is
+        not above ``max_flights``.
+    """
 
-    def __repr__(self) -> str:
-        return f"AdmittedIssuers({self.admit!r}, most={self.most})"
+    admit: Annotated[Callable[[str], Issuer | None], _plain_function]
+    _: KW_ONLY
+    most: Annotated[int, Count()] = MAX_ISSUERS
+    max_flights: Annotated[int, Count()] = MAX_FETCHES
+    readmit_after: Annotated[float | timedelta, Seconds()] = 300
+    grants: Annotated[GrantsOption, granted_names] = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.most <= self.max_flights:
+            raise ConfigurationError(
+                f"most={self.most!r} must be more than max_flights={self.max_flights!r}: an issuer "
+                "whose keys are being fetched is never dropped"
+            )

@@ -10,6 +10,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from traceback import extract_tb
+from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from jwt_middleware.clock import Clock
@@ -59,6 +60,7 @@ class AdmittedPool:
         :param forget: called with each issuer that is not in service any more.
         """
         self._policy = policy
+        self._readmit_after: Any = policy.readmit_after
         self._clock = clock
         self._observers = observers
         self._withdrawals = withdrawals
@@ -183,8 +185,8 @@ class AdmittedPool:
         self, name: str, current: TrustedIssuer | None, made: TrustedIssuer
     ) -> list[TrustedIssuer]:
         """Put an issuer into service; return the issuers whose cached tokens must go."""
-        made.admitted_until = self._clock.monotonic() + self._policy.readmit_after
-        made.admitted_before = self._clock.now() + self._policy.readmit_after
+        made.admitted_until = self._clock.monotonic() + self._readmit_after
+        made.admitted_before = self._clock.now() + self._readmit_after
         self._issuers[name] = made
         if current is None:
             return self._make_room(name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from jwt_middleware.clock import Clock
-from jwt_middleware.crypto.algorithms import Algorithm
+from jwt_middleware.crypto.algorithms import Algorithm, select
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.errors import (
     AlgorithmNotAllowed,
@@ -28,6 +28,7 @@ from jwt_middleware.principal import ABSENT, Principal, claim_at
 from jwt_middleware.rules.requirements import json_equal
 from jwt_middleware.tokens.cache import Entry
 from jwt_middleware.tokens.compact import Header
+from jwt_middleware.tokens.typed import TypedClaims
 
 
 class TrustedIssuer:
@@ -36,10 +37,12 @@ class TrustedIssuer:
     def __init__(self, issuer: Issuer, keys: KeySource) -> None:
         self.issuer = issuer
         self.name = issuer.issuer
-        self.algorithms = issuer.algorithms
+        self.label = issuer.label
+        self.algorithms = {row.name: row for row in select(issuer.algorithms)}
         self.policy = issuer.policy
         self._is_template = issuer.is_template
-        self._typed = issuer.typed_claims
+        self._typed = None if issuer.claims_type is None else TypedClaims(issuer.claims_type)
+        self._required_values: Any = tuple(issuer.required_values.items())
         self.has_tenants = issuer.tenants is not None
         """Whether its keys are those of several issuers, see :meth:`serving`."""
         self.keys = keys
@@ -72,7 +75,7 @@ class TrustedIssuer:
         :raises TokenError: the subclass for the first check that fails.
         """
         self.policy.check(claims, now)
-        for path, allowed in self.issuer.required_values:
+        for path, allowed in self._required_values:
             value = claim_at(claims, path)
             if value is ABSENT:
                 raise ClaimMissing(".".join(path))
@@ -127,6 +130,7 @@ class TrustedIssuer:
             claims["iss"] if self._is_template else self.name,
             expand_roles,
             is_one_of_several=is_one_of_several,
+            label=self.label,
         )
         return self.with_own_claims(principal)
 

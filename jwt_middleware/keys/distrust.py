@@ -1,9 +1,6 @@
 """Keys that the operator has withdrawn. No refresh brings them back."""
 
 from collections.abc import Iterable
-from hashlib import sha256
-
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.forks import TinyLock, renew_after_fork
@@ -37,7 +34,7 @@ class Distrusted:
             their material.
         """
         meant = [key for key in held if kid is None or key.kid == kid]
-        self._withdraw(() if kid is None else (kid,), map(_material, meant))
+        self._withdraw(() if kid is None else (kid,), (key.digest for key in meant))
 
     def _withdraw(self, kids: Iterable[str], materials: Iterable[bytes]) -> None:
         more = frozenset(materials)
@@ -67,7 +64,7 @@ class Distrusted:
 
     def withdraws(self, key: VerificationKey) -> bool:
         """Return whether a key was withdrawn, by its key id or by its material."""
-        return key.kid in self._kids or _material(key) in self._materials
+        return key.kid in self._kids or key.digest in self._materials
 
     def names(self, kid: str | None) -> bool:
         """Return whether the key of that key id was withdrawn."""
@@ -82,12 +79,5 @@ class Distrusted:
         if not self:
             return keys
         if named := [key for key in keys if key.kid in self._kids]:
-            self._withdraw((), map(_material, named))
+            self._withdraw((), (key.digest for key in named))
         return tuple(key for key in keys if not self.withdraws(key))
-
-
-def _material(key: VerificationKey) -> bytes:
-    if isinstance(key.material, bytes):
-        return sha256(key.material).digest()
-    spki: bytes = key.material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return sha256(spki).digest()

@@ -2,7 +2,8 @@
 
 from typing import Unpack
 
-from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
+from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
+from jwt_middleware.issuers.options import Audience
 from jwt_middleware.presets.build import build
 
 

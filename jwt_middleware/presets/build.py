@@ -5,7 +5,8 @@ from collections.abc import Collection
 
 from jwt_middleware import checks
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
+from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
+from jwt_middleware.issuers.options import Audience
 
 # Lower case only, because names are compared byte for byte and providers write hosts so.
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")

@@ -3,7 +3,8 @@
 from typing import Literal, Unpack
 
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
+from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
+from jwt_middleware.issuers.options import Audience
 from jwt_middleware.issuers.tenants import TENANT, Tenants
 from jwt_middleware.issuers.tenants import tenant_id as checked_tenant_id
 from jwt_middleware.presets.build import build, host, segment
@@ -25,7 +26,7 @@ def entra(
 ) -> Issuer:
     """Return the issuer of one, several or all Entra ID tenants. Scopes are in ``scp``.
 
-    Roles are in ``roles``.
+    Roles are in ``roles``. The subject is the object id (``oid``) of the user or application.
 
     The claim ``tid`` must agree with ``iss``, and so must the ``issuer`` that a key names.
 
@@ -55,6 +56,8 @@ def entra(
     known: IssuerOptions = {
         "discovery": document,
         "algorithms": ["RS256"],
+        # ``sub`` is another one for each application of a tenant, ``oid`` is the same for all.
+        "subject_claim": ["oid", "sub"],
         "scopes_claim": "scp",
         "tenants": [place] if is_one else tenant,
     }

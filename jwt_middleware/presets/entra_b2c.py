@@ -2,7 +2,8 @@
 
 from typing import Unpack
 
-from jwt_middleware.issuers.issuer import Audience, ClaimPathOption, Issuer, IssuerOptions
+from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
+from jwt_middleware.issuers.options import Audience, ClaimPathOption
 from jwt_middleware.issuers.tenants import tenant_id as checked_tenant_id
 from jwt_middleware.presets.build import build, host, segment
 from jwt_middleware.principal import claim_path

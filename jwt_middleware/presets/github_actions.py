@@ -4,13 +4,8 @@ from collections.abc import Collection
 from typing import Unpack
 
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.issuers.issuer import (
-    Audience,
-    ClaimPathOption,
-    ClaimValue,
-    Issuer,
-    IssuerOptions,
-)
+from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
+from jwt_middleware.issuers.options import Audience, ClaimPathOption, ClaimValue
 from jwt_middleware.presets.build import build, listed, segment
 
 

@@ -5,11 +5,8 @@ from pathlib import Path
 from typing import Unpack
 
 from jwt_middleware.checks import check_text
-from jwt_middleware.issuers.issuer import (
-    Audience,
-    Issuer,
-    IssuerOptions,
-)
+from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
+from jwt_middleware.issuers.options import Audience
 from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
 from jwt_middleware.presets.build import build
 

@@ -3,7 +3,8 @@
 from typing import Unpack
 
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.issuers.issuer import Audience, Issuer, IssuerOptions
+from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
+from jwt_middleware.issuers.options import Audience
 from jwt_middleware.presets.build import build, host, segment
 
 

@@ -103,6 +103,9 @@ class ClaimPolicy:
     scopes_claims: tuple[ClaimPath, ...]
     roles_claims: tuple[ClaimPath, ...]
     permissions_claims: tuple[ClaimPath, ...]
+    subject_claims: tuple[ClaimPath, ...] = (("sub",),)
+    """The claims that may identify the caller; the first that is not empty counts."""
+    require_subject: bool = False
     kind_claims: tuple[str, ...] = SAYS_ITS_KIND
     """Claims that may state the kind of a token, without those that the issuer's options check."""
     grants: Grants | None = None
@@ -133,6 +136,24 @@ class ClaimPolicy:
                 raise ClaimInvalid(name)
         if not _TELLTALES.isdisjoint(claims):
             self._check_kind(claims)
+        if self.subject_of(claims) is None and self.require_subject:
+            raise ClaimMissing(" or ".join(".".join(path) for path in self.subject_claims))
+
+    def subject_of(self, claims: Mapping[str, Any]) -> str | None:
+        """Return the claim that identifies the caller; ``None`` if there is none.
+
+        :raises ClaimInvalid: if it is neither text nor a whole number.
+        """
+        for path in self.subject_claims:
+            value = claims.get(path[0]) if len(path) == 1 else claim_at(claims, path)
+            if type(value) is int:
+                return str(value)
+            # An empty name identifies no caller. A value of another type could be read in two ways.
+            if value is not None and value is not ABSENT and not isinstance(value, str):
+                raise ClaimInvalid(".".join(path))
+            if value and value is not ABSENT:
+                return value  # type: ignore[no-any-return]
+        return None
 
     def _check_audience(self, claims: Mapping[str, Any]) -> None:
         if "aud" not in claims:
@@ -195,15 +216,17 @@ class ClaimPolicy:
         expand_roles: Callable[[frozenset[str]], frozenset[str]],
         *,
         is_one_of_several: bool = False,
+        label: str | None = None,
     ) -> Principal:
         """Return the principal for checked claims.
 
         :param issuer: the configured name of the token's issuer.
+        :param label: the label of the issuer, which tells issuers of one name apart.
         :param expand_roles: adds the roles that a role implies.
         :param is_one_of_several: whether there are several issuers, so that a subject alone does
             not identify a caller.
         """
-        subject = members.get("sub")
+        subject = self.subject_of(members)
         audience = members.get("aud", ())
         expires = members.get("exp")
         scopes = _names(members, self.scopes_claims, separator=" ")
@@ -230,7 +253,8 @@ class ClaimPolicy:
             Claims(members),
             None if expires is None else math.floor(expires),
             members.get("jti"),
-            identity_of(issuer, subject) if is_one_of_several else subject or "",
+            identity_of(label or issuer, subject) if is_one_of_several else subject or "",
+            label,
         )
 
 

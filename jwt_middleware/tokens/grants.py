@@ -21,11 +21,6 @@ class AnyGrants(Enum):
 ANY_GRANTS = AnyGrants.ANY_GRANTS
 """Accept every name in an issuer's tokens: ``roles: ["admin"]`` makes the caller an admin."""
 
-GrantsOption = (
-    Mapping[Literal["roles", "scopes", "permissions"], Collection[str]] | AnyGrants | None
-)
-"""Names by kind; a kind that is not listed grants nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class Grants:
@@ -36,27 +31,33 @@ class Grants:
     permissions: frozenset[str] = frozenset()
 
 
+GrantsOption = (
+    Mapping[Literal["roles", "scopes", "permissions"], Collection[str]] | Grants | AnyGrants | None
+)
+"""Names by kind; a kind that is not listed grants nothing."""
+
 NO_GRANTS = Grants()
 
 _SUCH_AS = "{'roles': ['editor'], 'scopes': ['orders:read']}"
 
 
-def checked_grants(option: Any) -> Grants | AnyGrants | None:
-    """Return the validated grants; ``None`` if the option is not set.
+def granted_names(name: str, option: Any) -> Grants | AnyGrants:
+    """Return the validated grants.
 
+    :param name: the name of the option, for messages.
     :raises ConfigurationError: for an invalid kind or name, which the message quotes.
     """
-    if option is None or isinstance(option, AnyGrants):
+    if isinstance(option, AnyGrants | Grants):
         return option
     if not isinstance(option, Mapping):
         raise ConfigurationError(
-            f"grants={option!r} must be a mapping, such as {_SUCH_AS}, or ANY_GRANTS"
+            f"{name}={option!r} must be a mapping, such as {_SUCH_AS}, or ANY_GRANTS"
         )
     kinds = Grants.__slots__
     for kind in option:
         if kind not in kinds:
             raise ConfigurationError(
-                f"grants: {kind!r} cannot be granted: write {_SUCH_AS}, with 'roles', "
+                f"{name}: {kind!r} cannot be granted: write {_SUCH_AS}, with 'roles', "
                 "'scopes' or 'permissions' as names"
             )
     return Grants(**{kind: _names(kind, names) for kind, names in option.items()})

@@ -15,6 +15,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "asgi/websocket.py": ("faces/test_websocket.py", "both faces are tested beside each other"),
     "wsgi.py": ("faces/test_wsgi.py", "both faces are tested beside each other"),
     "checks.py": ("test_every_option.py", "every check runs through the options that use it"),
+    "issuers/options.py": ("issuers/test_issuer.py", "the options run through the issuer"),
     "clock.py": ("testing/test_clock.py", "a protocol; the clock for tests is tested"),
     "events.py": ("keys/remote/test_operations.py", "values; tested where they are sent"),
     "formats/urls.py": ("keys/remote/test_http.py", "tested by the addresses that keys come from"),

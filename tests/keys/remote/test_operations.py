@@ -179,7 +179,7 @@ def test_a_bad_seed_is_refused(kind: str, warm: JWKSResolver, clock: Clock) -> N
 @pytest.mark.parametrize("name", ["timeout", "max_age", "unknown_kid_burst", "max_bytes"])
 def test_a_number_that_no_float_holds_is_no_option(name: str) -> None:
     """It is refused where it is written, and not at the first fetch."""
-    with pytest.raises(ConfigurationError, match="finite number"):
+    with pytest.raises(ConfigurationError, match=f"^{name}=1000"):
         ResolverOptions(**{name: 10**400})  # type: ignore[arg-type]
 
 
