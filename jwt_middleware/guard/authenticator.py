@@ -128,7 +128,7 @@ class Authenticator:
             raise AlgorithmNotAllowed("alg", expected=self._issuers.algorithms, found=header.alg)
         claims = compact.claims()
         awaited = answers.get(KEYS)
-        issuer = self._issuers.choose(claims) if awaited is None else awaited.issuer
+        issuer = self._issuers.choose(claims, header.alg) if awaited is None else awaited.issuer
         algorithm = issuer.check_header(header)
         issuer.check(claims, self._clock.now())
         snapshot = issuer.current.snapshot
@@ -180,7 +180,7 @@ class Authenticator:
 
         :raises KeysUnavailable: if the rule that admitted its issuer fails.
         """
-        policy = self._issuers.choose(principal.claims).policy
+        policy = self._issuers.of(principal).policy
         return max(0.0, policy.valid_until(principal) - self._clock.now())
 
     def forget(self) -> None:

@@ -289,7 +289,9 @@ class Judge:
 
 
 def _unmet(requirement: Requirement, principal: Principal, refusal: Refusal) -> RequirementNotMet:
-    return RequirementNotMet(refusal.detail, expected=str(requirement), issuer=principal.issuer)
+    return RequirementNotMet(
+        refusal.detail, expected=str(requirement), issuer=principal.issuer_label or principal.issuer
+    )
 
 
 def _allowed(
@@ -299,7 +301,7 @@ def _allowed(
         _method(view),
         ruling.rule,
         ruling.pattern,
-        principal.issuer,
+        principal.issuer_label or principal.issuer,
         None if token is None else _digest(token),
     )
 

@@ -3,7 +3,7 @@
 The run-time state, with keys and caches, is in ``issuers/admitted_pool.py``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from inspect import iscoroutinefunction
@@ -19,11 +19,15 @@ from jwt_middleware.tokens.grants import GrantsOption, granted_names
 MAX_ISSUERS = 100
 
 
-def _plain_function(name: str, admit: Any) -> Callable[[str], Issuer | None]:
+Admitted = Issuer | Sequence[Issuer] | None
+"""What the rule returns for a name: its issuers, or ``None`` if they are not trusted."""
+
+
+def _plain_function(name: str, admit: Any) -> Callable[[str], Admitted]:
     if not callable(admit) or iscoroutinefunction(admit):
         raise ConfigurationError(
             f"{name}={admit!r} must be a plain function: write one that takes an issuer's name "
-            "and returns an Issuer or None, without await"
+            "and returns an Issuer, a list of them or None, without await"
         )
     return admit  # type: ignore[no-any-return]
 
@@ -33,7 +37,8 @@ class AdmittedIssuers:
     """Issuers that a rule admits, for applications that cannot list them all.
 
     :param admit: a function from the exact ``iss`` of a token that is not verified yet to the
-        issuer of the same name, or to ``None`` if it is not trusted. It gets nothing else of
+        issuer of the same name, to a list of several that a token tells apart, or to ``None`` if it
+        is not trusted. It gets nothing else of
         the token. It runs on the thread or event loop of the request, several calls at once,
         and must not block. If it raises, the token is refused with 503 ``keys_unavailable``
         and the log says where.
@@ -50,7 +55,7 @@ class AdmittedIssuers:
         not above ``max_flights``.
     """
 
-    admit: Annotated[Callable[[str], Issuer | None], _plain_function]
+    admit: Annotated[Callable[[str], Admitted], _plain_function]
     _: KW_ONLY
     most: Annotated[int, Count()] = MAX_ISSUERS
     max_flights: Annotated[int, Count()] = MAX_FETCHES

@@ -7,8 +7,9 @@ names and however often they return, so that they use up nothing of a proven iss
 """
 
 import logging
+import operator
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from traceback import extract_tb
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -19,7 +20,8 @@ from jwt_middleware.events import Observer
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.issuers.trusted import TrustedIssuer, source_of
+from jwt_middleware.issuers.namesakes import check_apart, labels_of, named
+from jwt_middleware.issuers.trusted import Named, TrustedIssuer, source_of
 from jwt_middleware.issuers.withdrawals import Withdrawals
 from jwt_middleware.keys.remote.pool_limits import (
     RETURNING_BURST,
@@ -70,8 +72,8 @@ class AdmittedPool:
         self._limit = PoolLimit(policy.max_flights, budget)
         self._log_budget = RateLimit(LOG_BURST, LOG_INTERVAL, now)
         self._is_closed = False
-        self._issuers: OrderedDict[str, TrustedIssuer] = OrderedDict()
-        """The issuers by name. The proven issuer with the latest verified token is last."""
+        self._issuers: OrderedDict[str, Named] = OrderedDict()
+        """The issuers by name. The proven name with the latest verified token is last."""
         self._proven: set[str] = set()
         self._returning: OrderedDict[str, RateLimit] = OrderedDict()
         """The budgets of issuers that were proven before and have no place."""
@@ -86,10 +88,10 @@ class AdmittedPool:
     def in_service(self) -> list[TrustedIssuer]:
         """Return the issuers in service."""
         with self._lock:
-            return list(self._issuers.values())
+            return [issuer for group in self._issuers.values() for issuer in group.members]
 
-    def get(self, name: str) -> TrustedIssuer | None:
-        """Return the issuer of that name; ``None`` if the rule does not admit it.
+    def get(self, name: str) -> Named | None:
+        """Return the issuers of that name; ``None`` if the rule does not admit it.
 
         :raises KeysUnavailable: if the rule fails, or the pool is closed.
         """
@@ -100,38 +102,61 @@ class AdmittedPool:
             raise KeysUnavailable("the guard is closed")
         try:
             settings = self._asked(name)
-            made = None if settings is None else self._made(settings, known)
+            made = self._made(settings, known) if settings else None
         except Exception as problem:  # noqa: BLE001 - the rule is foreign code
             raise self._undecided(problem) from None
         return self._exchange(name, known, made)
 
-    def _is_recent(self, known: TrustedIssuer) -> bool:
+    def _is_recent(self, known: Named) -> bool:
         # The greater of both ages counts, because an issuer that the rule now refuses is still
         # trusted for this time.
         return (
-            self._clock.monotonic() < known.admitted_until
-            and self._clock.now() < known.admitted_before
+            self._clock.monotonic() < known.members[0].admitted_until
+            and self._clock.now() < known.members[0].admitted_before
         )
 
-    def _asked(self, name: str) -> Issuer | None:
-        settings = self._policy.admit(name)
-        if settings is None:
-            return None
-        if not isinstance(settings, Issuer):
-            raise TypeError("the rule returned neither an Issuer nor None")
-        # Another name is refused, because it would be trusted with the keys of this one.
-        if settings.issuer != name or settings.aliases:
-            raise ValueError("the rule returned an Issuer of another name")
-        return settings.admitted_with(self._policy.grants)
+    def _asked(self, name: str) -> list[Issuer]:
+        answer = self._policy.admit(name)
+        if answer is None:
+            return []
+        several = [answer] if isinstance(answer, Issuer) else answer
+        if not isinstance(several, list | tuple):
+            raise TypeError("the rule returned neither an Issuer, nor a list of them, nor None")
+        for settings in several:
+            if not isinstance(settings, Issuer):
+                raise TypeError("the rule returned a list of something else than Issuers")
+            # Another name is refused, because it would be trusted with the keys of this one.
+            if settings.issuer != name or settings.aliases:
+                raise ValueError("the rule returned an Issuer of another name")
+        check_apart(name, several)
+        return [settings.admitted_with(self._policy.grants) for settings in several]
 
-    def _made(self, settings: Issuer, known: TrustedIssuer | None) -> TrustedIssuer:
-        if known is None or known.issuer.key_settings != settings.key_settings:
-            return TrustedIssuer(settings, self._source(settings))
-        if known.issuer.token_settings != settings.token_settings:
-            return TrustedIssuer(settings, known.keys)
-        return known
+    def _made(self, settings: list[Issuer], known: Named | None) -> Named:
+        """Return the issuers of one name: those that are known, as far as they are unchanged."""
+        before: Sequence[TrustedIssuer] = () if known is None else known.members
+        made = [
+            self._made_one(each, label, before)
+            for each, label in zip(settings, labels_of(settings), strict=True)
+        ]
+        if known is not None and _are_the_same(made, known.members):
+            return known
+        group = named(made)
+        for issuer in made:
+            issuer.group = group
+        return group
 
-    def _source(self, settings: Issuer) -> KeySource:
+    def _made_one(
+        self, settings: Issuer, label: str | None, before: Iterable[TrustedIssuer]
+    ) -> TrustedIssuer:
+        for known in before:
+            if known.issuer == settings and known.label == label:
+                return known
+        for known in before:
+            if known.issuer.key_settings == settings.key_settings:
+                return TrustedIssuer(settings, known.keys, label)
+        return TrustedIssuer(settings, self._source(settings, label), label)
+
+    def _source(self, settings: Issuer, label: str | None) -> KeySource:
         """Return the key source of an issuer; simultaneous callers get the same one."""
         with self._lock:
             kept = self._sources.get(settings.key_settings)
@@ -139,7 +164,14 @@ class AdmittedPool:
             return kept
         distrusted = self._withdrawals.of(settings.issuer or "")
         share = PoolShare(self._limit)
-        made = source_of(settings, self._clock, self._observers, share, distrusted)
+        made = source_of(
+            settings,
+            self._clock,
+            self._observers,
+            share=share,
+            distrusted=distrusted,
+            label=label,
+        )
         with self._lock:
             kept = self._sources.setdefault(settings.key_settings, made)
             if kept is made:
@@ -157,10 +189,8 @@ class AdmittedPool:
         if share.returning is not None:
             self._returning.move_to_end(name)
 
-    def _exchange(
-        self, name: str, known: TrustedIssuer | None, made: TrustedIssuer | None
-    ) -> TrustedIssuer | None:
-        """Replace the known issuer by the rule's result, unless another thread was faster."""
+    def _exchange(self, name: str, known: Named | None, made: Named | None) -> Named | None:
+        """Replace the known issuers by the rule's result, unless another thread was faster."""
         gone: list[TrustedIssuer] = []
         with self._lock:
             current = self._issuers.get(name)
@@ -170,27 +200,30 @@ class AdmittedPool:
             if made is None:
                 gone = [] if current is None else self._retire(name)
             elif is_refused:
-                self._sources.pop(made.issuer.key_settings, None)
+                for each in made.members:
+                    self._sources.pop(each.issuer.key_settings, None)
             else:
                 gone = self._put(name, current, made)
         for each in gone:
             self._forget(each)
         if is_refused and made is not None:
-            # The pool was closed while the rule was running, so its new source is closed as well.
-            _close(made.keys)
+            # The pool was closed while the rule was running, so a new source is closed as well.
+            for each in made.members:
+                _close(each.keys)
             raise KeysUnavailable("the guard is closed")
         return made
 
-    def _put(
-        self, name: str, current: TrustedIssuer | None, made: TrustedIssuer
-    ) -> list[TrustedIssuer]:
-        """Put an issuer into service; return the issuers whose cached tokens must go."""
-        made.admitted_until = self._clock.monotonic() + self._readmit_after
-        made.admitted_before = self._clock.now() + self._readmit_after
+    def _put(self, name: str, current: Named | None, made: Named) -> list[TrustedIssuer]:
+        """Put issuers into service; return the issuers whose cached tokens must go."""
+        for issuer in made.members:
+            issuer.admitted_until = self._clock.monotonic() + self._readmit_after
+            issuer.admitted_before = self._clock.now() + self._readmit_after
         self._issuers[name] = made
         if current is None:
             return self._make_room(name)
-        return [current] if current is not made and name in self._proven else []
+        if name not in self._proven:
+            return []
+        return [each for each in current.members if each not in made.members]
 
     def _make_room(self, newest: str) -> list[TrustedIssuer]:
         if len(self._issuers) <= self._policy.most:
@@ -201,27 +234,28 @@ class AdmittedPool:
 
     def _unproven_and_idle(self, keep: str) -> str | None:
         """Return an issuer to drop first: any client can write a name, but not a valid token."""
-        for name, issuer in self._issuers.items():
-            if name == keep or name in self._proven or issuer.keys.health().is_fetching:
-                continue
-            return name
+        for name, group in self._issuers.items():
+            is_idle = not any(each.keys.health().is_fetching for each in group.members)
+            if name != keep and name not in self._proven and is_idle:
+                return name
         return None
 
     def _retire(self, name: str) -> list[TrustedIssuer]:
-        """Take an issuer out of service; return it if there may be cached tokens of it."""
-        issuer = self._issuers.pop(name)
+        """Take a name out of service; return its issuers if there may be cached tokens of them."""
+        group = self._issuers.pop(name)
         if name not in self._proven:
             # No token of it was verified, so a search of the cache would only delay a request.
             return []
         self._proven.discard(name)
-        self._remember(name, self._shares[issuer.keys])
-        return [issuer]
+        self._remember(name, [self._shares[each.keys] for each in group.members])
+        return list(group.members)
 
-    def _remember(self, name: str, share: PoolShare) -> None:
+    def _remember(self, name: str, shares: list[PoolShare]) -> None:
         """Record that an issuer was proven, with a budget that outlives its keys."""
         now = self._clock.monotonic()
         limit = self._returning.get(name) or RateLimit(RETURNING_BURST, RETURNING_INTERVAL, now)
-        share.is_proven, share.returning = False, limit
+        for share in shares:
+            share.is_proven, share.returning = False, limit
         if len(name) > MAX_NAME_LENGTH:
             return
         self._returning[name] = limit
@@ -237,10 +271,12 @@ class AdmittedPool:
         name = issuer.name or ""
         gone: list[TrustedIssuer] = []
         with self._lock:
-            share = self._shares.get(issuer.keys)
-            if share is None or self._issuers.setdefault(name, issuer) is not issuer:
+            group = self._issuers.get(name, issuer.group)
+            if issuer.keys not in self._shares or issuer not in group.members:
                 return False
-            share.is_proven = True
+            self._issuers[name] = group
+            for each in group.members:
+                self._shares[each.keys].is_proven = True
             self._proven.add(name)
             self._issuers.move_to_end(name)
             if len(self._issuers) > self._policy.most:
@@ -264,7 +300,11 @@ class AdmittedPool:
             self._is_closed = True
             sources = list(self._names)
             self._sources = WeakValueDictionary(
-                {each.issuer.key_settings: each.keys for each in self._issuers.values()}
+                {
+                    each.issuer.key_settings: each.keys
+                    for group in self._issuers.values()
+                    for each in group.members
+                }
             )
         for source in sources:
             _close(source)
@@ -285,6 +325,10 @@ class AdmittedPool:
             place = extract_tb(problem.__traceback__)[-1]
             _log.error("issuer_admission_failed: %s at %s:%s", kind, place.filename, place.lineno)
         return KeysUnavailable(f"the rule for admitted issuers failed ({kind})")
+
+
+def _are_the_same(made: Sequence[TrustedIssuer], known: Sequence[TrustedIssuer]) -> bool:
+    return len(made) == len(known) and all(map(operator.is_, made, known))
 
 
 def _close(source: KeySource) -> None:

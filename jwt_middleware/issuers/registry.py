@@ -16,11 +16,13 @@ from jwt_middleware.events import Observer
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.admitted_pool import AdmittedPool
 from jwt_middleware.issuers.issuer import Issuer
+from jwt_middleware.issuers.namesakes import check_apart, labels_of, named
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
-from jwt_middleware.issuers.trusted import TrustedIssuer, source_of
+from jwt_middleware.issuers.trusted import Named, TrustedIssuer, source_of
 from jwt_middleware.issuers.withdrawals import Withdrawals
 from jwt_middleware.keys.snapshot import CURRENT
 from jwt_middleware.keys.source import KeySource
+from jwt_middleware.principal import Principal
 
 
 class Registry:
@@ -46,14 +48,21 @@ class Registry:
                 raise ConfigurationError(f"issuers: {issuer!r} must be Issuer(...)")
         _check_names(fixed, len(chosen))
         self._fixed = [
-            TrustedIssuer(issuer, source_of(issuer, clock, observers)) for issuer in fixed
+            TrustedIssuer(issuer, source_of(issuer, clock, observers, label=label), label)
+            for issuer, label in _labelled(fixed)
         ]
-        self._by_name = {
-            name: issuer for issuer in self._fixed for name in (issuer.name, *issuer.issuer.aliases)
+        _check_labels(self._fixed)
+        self._by_label = {issuer.told_apart_as: issuer for issuer in self._fixed}
+        self._by_name: dict[str | None, Named] = {
+            name: named([each for each in self._fixed if name in _names(each.issuer)])
+            for issuer in self._fixed
+            for name in _names(issuer.issuer)
         }
-        self._templates = [_Template(issuer) for issuer in self._fixed if issuer.issuer.is_template]
+        self._templates = [
+            _Template(group) for name, group in self._by_name.items() if TENANT in (name or "")
+        ]
         self._exact = {
-            name: issuer for name, issuer in self._by_name.items() if not issuer.issuer.is_template
+            name: group for name, group in self._by_name.items() if TENANT not in (name or "")
         }
         self._withdrawals = Withdrawals()
         self._pools = [
@@ -74,54 +83,83 @@ class Registry:
             yield from pool.in_service()
 
     def named(self, name: str | None) -> TrustedIssuer:
-        """Return the issuer of that name.
+        """Return the issuer of that label, or the only one of that name.
 
         :raises KeyError: if the guard has no such issuer.
+        :raises ConfigurationError: if it has several.
         :raises KeysUnavailable: if the rule that may admit it fails.
         """
-        issuer = self._by_name.get(name)
-        if issuer is None and name is not None:
-            issuer = self._admitted(name)
-        if issuer is None:
+        issuer = self._labelled(name)
+        if issuer is not None:
+            return issuer
+        group = self._by_name.get(name)
+        if group is None and name is not None:
+            group = self._admitted(name)
+        if group is None:
             raise KeyError(name)
+        issuer, *others = group.members
+        if others:
+            labels = [each.told_apart_as for each in group.members]
+            raise ConfigurationError(
+                f"{name!r} is the name of several issuers: write one of {labels}"
+            )
         return issuer
 
-    def choose(self, claims: Mapping[str, Any]) -> TrustedIssuer:
-        """Return the issuer that a token names in ``iss``; the match is exact.
+    def _labelled(self, label: str | None) -> TrustedIssuer | None:
+        """Return the issuer with a label that is not its name."""
+        issuer = self._by_label.get(label)
+        if issuer is not None or label is None:
+            return issuer
+        return next((each for each in self if each.label == label), None)
 
+    def choose(self, claims: Mapping[str, Any], alg: str) -> TrustedIssuer:
+        """Return the issuer that checks a token: that of its ``iss``, matched exactly.
+
+        :param alg: the algorithm in the token's header.
         :raises ClaimMissing: if ``iss`` is missing.
         :raises ClaimInvalid: if ``iss`` is not text.
         :raises IssuerUntrusted: if the issuer is not trusted.
+        :raises TokenError: if several issuers have that name, and none may accept the token.
         :raises KeysUnavailable: if the rule that may admit it fails.
         """
+        return self._group(claims).fitting(alg, claims)
+
+    def of(self, principal: Principal) -> TrustedIssuer:
+        """Return the issuer of a principal that this guard has authenticated.
+
+        :raises KeysUnavailable: if the rule that admitted it fails.
+        """
+        return self._group(principal.claims).labelled(principal.issuer_label)
+
+    def _group(self, claims: Mapping[str, Any]) -> Named:
         name = claims.get("iss", "")
         if not isinstance(name, str):
             raise ClaimInvalid("iss")
-        issuer = self._unnamed or self._exact.get(name)
-        if issuer is not None:
-            return issuer
+        group = self._unnamed or self._exact.get(name)
+        if group is not None:
+            return group
         if "iss" not in claims:
             raise ClaimMissing("iss")
-        issuer = self._find(name)
-        if issuer is None:
+        group = self._find(name)
+        if group is None:
             raise IssuerUntrusted("iss", found=name)
-        return issuer
+        return group
 
-    def _find(self, name: str) -> TrustedIssuer | None:
+    def _find(self, name: str) -> Named | None:
         if name in self._by_name:
             # The name of a template itself, which is not a valid ``iss``.
             return None
         return self._tenants_issuer(name) or self._admitted(name)
 
-    def _tenants_issuer(self, name: str) -> TrustedIssuer | None:
-        covering = (each.issuer for each in self._templates if each.covers(name))
+    def _tenants_issuer(self, name: str) -> Named | None:
+        covering = (each.group for each in self._templates if each.covers(name))
         return next(covering, None)
 
-    def _admitted(self, name: str) -> TrustedIssuer | None:
+    def _admitted(self, name: str) -> Named | None:
         for pool in self._pools:
-            issuer = pool.get(name)
-            if issuer is not None:
-                return issuer
+            group = pool.get(name)
+            if group is not None:
+                return group
         return None
 
     def still_trusts(self, issuer: TrustedIssuer) -> bool:
@@ -131,7 +169,8 @@ class Registry:
         """
         if not self._pools or issuer in self._fixed:
             return True
-        return self._admitted(issuer.name or "") is issuer
+        group = self._admitted(issuer.name or "")
+        return group is not None and any(each is issuer for each in group.members)
 
     def proved(self, issuer: TrustedIssuer) -> bool:
         """Record that a token of this issuer was verified; return whether it is in service."""
@@ -142,26 +181,32 @@ class Registry:
     def distrust(self, name: str | None, kid: str | None) -> None:
         """Withdraw one key of an issuer, or all keys, permanently.
 
+        :param name: a label, or a name for all issuers of that name.
         :raises KeyError: if the guard has no issuer of that name.
         :raises KeysUnavailable: if the rule that may admit it fails.
         :raises ConfigurationError: if there is nothing to withdraw.
         """
-        fixed = self._by_name.get(name)
-        if fixed is not None:
-            fixed.keys.distrust(kid)
-        elif name is not None and self._tenants_issuer(name) is not None:
+        issuer, group = self._labelled(name), self._by_name.get(name)
+        if issuer is not None and issuer.label is not None:
+            self._withdrawals.keep(issuer.name or "")
+            _withdraw(kid, [issuer.keys])
+        elif group is not None:
+            _withdraw(kid, [each.keys for each in group.members])
+        elif name is None or self._tenants_issuer(name) is not None:
             # The keys are those of all tenants, so they are withdrawn by the name of the template.
             raise KeyError(name)
         else:
-            self._distrust_admitted(self.named(name), kid)
+            self._distrust_admitted(name, kid)
 
-    def _distrust_admitted(self, issuer: TrustedIssuer, kid: str | None) -> None:
+    def _distrust_admitted(self, name: str, kid: str | None) -> None:
         """Withdraw keys of an issuer for all rules, whether or not it has a place."""
-        name = issuer.name or ""
+        group = self._admitted(name)
+        if group is None:
+            raise KeyError(name)
         self._withdrawals.keep(name)
         sources = self._sources_of(name)
         holders = [each for each in sources if kid is not None or each.snapshot is not None]
-        _withdraw(kid, holders or [issuer.keys])
+        _withdraw(kid, holders or [each.keys for each in group.members])
         # One that was added meanwhile, and one without a key of that key id.
         for source in self._sources_of(name):
             source.apply_withdrawals()
@@ -221,12 +266,12 @@ def _withdraw(kid: str | None, sources: list[KeySource]) -> None:
 
 
 class _Template:
-    """An issuer's name with a parameter for the tenant."""
+    """A name with a parameter for the tenant, and the issuers of that name."""
 
-    def __init__(self, issuer: TrustedIssuer) -> None:
-        self.issuer = issuer
-        self._before, _, self._after = (issuer.name or "").partition(TENANT)
-        self._tenants = issuer.issuer.tenants
+    def __init__(self, group: Named) -> None:
+        self.group = group
+        self._before, _, self._after = (group.members[0].name or "").partition(TENANT)
+        self._tenants = [each.issuer.tenants or () for each in group.members]
 
     def covers(self, issuer: str) -> bool:
         """Return whether a name is that of a trusted tenant."""
@@ -235,14 +280,41 @@ class _Template:
         tenant = issuer[len(self._before) : len(issuer) - len(self._after)]
         if not TENANT_ID.fullmatch(tenant):
             return False
-        return isinstance(self._tenants, AnyTenant) or tenant in (self._tenants or ())
+        return any(isinstance(each, AnyTenant) or tenant in each for each in self._tenants)
+
+
+def _names(issuer: Issuer) -> tuple[str | None, ...]:
+    """Return every name that a token of an issuer may have."""
+    return (issuer.issuer, *issuer.aliases)
+
+
+def _labelled(issuers: list[Issuer]) -> list[tuple[Issuer, str | None]]:
+    """Return each issuer with its label, and check that no token fits two of them.
+
+    :raises ConfigurationError: if issuers of one name are not told apart.
+    """
+    labels: dict[int, str | None] = {id(each): each.label for each in issuers}
+    for name in dict.fromkeys(name for each in issuers for name in _names(each)):
+        sharing = [each for each in issuers if name in _names(each)]
+        check_apart(name, sharing)
+        for each, label in zip(sharing, labels_of(sharing), strict=True):
+            labels[id(each)] = label or labels[id(each)]
+    return [(each, labels[id(each)]) for each in issuers]
+
+
+def _check_labels(issuers: list[TrustedIssuer]) -> None:
+    """Refuse a label that could mean two issuers."""
+    labels = [each.told_apart_as for each in issuers]
+    names = [name for each in issuers for name in _names(each.issuer)]
+    for each in issuers:
+        if labels.count(each.told_apart_as) > 1 or (each.label is not None and each.label in names):
+            raise ConfigurationError(
+                f"label={each.told_apart_as!r} must name one issuer: write another for each"
+            )
 
 
 def _check_names(issuers: list[Issuer], count: int) -> None:
-    names = [name for issuer in issuers for name in (issuer.issuer, *issuer.aliases)]
     if not count:
         raise ConfigurationError("issuers=[] must name at least one issuer: write [Issuer(...)]")
-    if len(set(names)) < len(names):
-        raise ConfigurationError(f"issuers: a name must not be twice in {names}")
-    if None in names and count > 1:
+    if count > 1 and any(each.issuer is None for each in issuers):
         raise ConfigurationError("issuers: one without a name must be the only one")

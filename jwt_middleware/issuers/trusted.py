@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import Algorithm, select
@@ -31,13 +31,36 @@ from jwt_middleware.tokens.compact import Header
 from jwt_middleware.tokens.typed import TypedClaims
 
 
+class Named(Protocol):
+    """All issuers of one name."""
+
+    @property
+    def members(self) -> "tuple[TrustedIssuer, ...]":
+        """The issuers."""
+        ...
+
+    def fitting(self, alg: str, claims: Mapping[str, Any]) -> "TrustedIssuer":
+        """Return the only issuer that may accept a token.
+
+        :raises TokenError: if none may.
+        """
+        ...
+
+    def labelled(self, label: str | None) -> "TrustedIssuer":
+        """Return the issuer with a label that one of them has."""
+        ...
+
+
 class TrustedIssuer:
     """An issuer in service: its settings and its keys."""
 
-    def __init__(self, issuer: Issuer, keys: KeySource) -> None:
+    def __init__(self, issuer: Issuer, keys: KeySource, label: str | None = None) -> None:
+        """:param label: what tells it apart from other issuers of its name."""
         self.issuer = issuer
+        self.group: Named = self
+        """All issuers of its name: itself, if it is the only one."""
         self.name = issuer.issuer
-        self.label = issuer.label
+        self.label = label
         self.algorithms = {row.name: row for row in select(issuer.algorithms)}
         self.policy = issuer.policy
         self._is_template = issuer.is_template
@@ -54,6 +77,24 @@ class TrustedIssuer:
         """The monotonic instant at which the rule that admitted it is asked again."""
         self.admitted_before = math.inf
         """The same in POSIX time; what is reached first counts."""
+
+    @property
+    def members(self) -> "tuple[TrustedIssuer, ...]":
+        """The issuers of its name, of which it is the only one."""
+        return (self,)
+
+    @property
+    def told_apart_as(self) -> str | None:
+        """Its label, or its name."""
+        return self.name if self.label is None else self.label
+
+    def fitting(self, alg: str, claims: Mapping[str, Any]) -> "TrustedIssuer":
+        """Return the issuer of its name that checks a token."""
+        return self
+
+    def labelled(self, label: str | None) -> "TrustedIssuer":
+        """Return the issuer of its name with a label."""
+        return self
 
     def check_header(self, header: Header) -> Algorithm:
         """Return the algorithm that the header names.
@@ -75,14 +116,22 @@ class TrustedIssuer:
         :raises TokenError: the subclass for the first check that fails.
         """
         self.policy.check(claims, now)
+        self.check_values(claims)
+        if self.has_tenants:
+            self._check_tenant(claims)
+
+    def check_values(self, claims: Mapping[str, Any]) -> None:
+        """Check the claims that must have one of several values.
+
+        :raises ClaimMissing: if one is missing.
+        :raises ClaimInvalid: if one has another value.
+        """
         for path, allowed in self._required_values:
             value = claim_at(claims, path)
             if value is ABSENT:
                 raise ClaimMissing(".".join(path))
             if not any(json_equal(value, each) for each in allowed):
                 raise ClaimInvalid(".".join(path))
-        if self.has_tenants:
-            self._check_tenant(claims)
 
     def _check_tenant(self, claims: Mapping[str, Any]) -> None:
         tenant = tenant_of(claims)
@@ -131,6 +180,7 @@ class TrustedIssuer:
             expand_roles,
             is_one_of_several=is_one_of_several,
             label=self.label,
+            namespace=self.issuer.label,
         )
         return self.with_own_claims(principal)
 
@@ -187,13 +237,16 @@ def source_of(
     issuer: Issuer,
     clock: Clock,
     observers: tuple[Observer, ...],
+    *,
     share: PoolShare | None = None,
     distrusted: Distrusted | None = None,
+    label: str | None = None,
 ) -> KeySource:
     """Return the key source of an issuer, ready to use.
 
     :param share: the share in the limit of simultaneous fetches over several issuers.
     :param distrusted: the keys of this issuer that were withdrawn before.
+    :param label: what events call it, if that is not its name.
     :raises ConfigurationError: for an address that keys must not be fetched from, or a wrong seed.
     """
     if issuer.keys is not None:
@@ -201,6 +254,7 @@ def source_of(
     return JWKSResolver(
         issuer.jwks_uri,
         issuer=issuer.issuer,
+        name=label,
         discovery=issuer.discovery,
         options=issuer.resolver,
         fetcher=issuer.fetcher,

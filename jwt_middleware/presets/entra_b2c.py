@@ -1,16 +1,17 @@
 """Azure AD B2C."""
 
-from typing import Unpack
+from typing import Unpack, overload
 
 from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
 from jwt_middleware.issuers.options import Audience, ClaimPathOption
 from jwt_middleware.issuers.tenants import tenant_id as checked_tenant_id
-from jwt_middleware.presets.build import build, host, segment
+from jwt_middleware.presets.build import build, host, listed, segment
 from jwt_middleware.principal import claim_path
 
 _PATH = ".well-known/openid-configuration"
 
 
+@overload
 def entra_b2c(
     tenant: str,
     *,
@@ -20,7 +21,32 @@ def entra_b2c(
     policy_claim: ClaimPathOption = "tfp",
     domain: str | None = None,
     **options: Unpack[IssuerOptions],
-) -> Issuer:
+) -> Issuer: ...
+
+
+@overload
+def entra_b2c(
+    tenant: str,
+    *,
+    tenant_id: str,
+    policy: list[str],
+    audience: Audience,
+    policy_claim: ClaimPathOption = "tfp",
+    domain: str | None = None,
+    **options: Unpack[IssuerOptions],
+) -> list[Issuer]: ...
+
+
+def entra_b2c(
+    tenant: str,
+    *,
+    tenant_id: str,
+    policy: str | list[str],
+    audience: Audience,
+    policy_claim: ClaimPathOption = "tfp",
+    domain: str | None = None,
+    **options: Unpack[IssuerOptions],
+) -> Issuer | list[Issuer]:
     """Return the issuer of one Azure AD B2C user flow or custom policy. Scopes are in ``scp``.
 
     The policy is checked too, because all policies of a tenant have one issuer name and may share
@@ -28,21 +54,28 @@ def entra_b2c(
 
     :param tenant: such as ``contoso``, for ``contoso.onmicrosoft.com``.
     :param tenant_id: the id of the tenant.
-    :param policy: such as ``B2C_1_signin``.
+    :param policy: such as ``B2C_1_signin``; a list of policies gives a list of issuers, one each.
     :param audience: the client id of the API.
     :param policy_claim: the claim that names the policy: ``tfp``, or ``acr`` if the flow sets it.
     :param domain: a custom domain in place of ``contoso.b2clogin.com``.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     segment("tenant", tenant)
-    said_by = claim_path(policy_claim, "policy_claim")
     base = f"https://{host('domain', domain or f'{tenant}.b2clogin.com')}"
-    path = f"{tenant}.onmicrosoft.com/{segment('policy', policy)}"
-    known: IssuerOptions = {
-        "discovery": f"{base}/{path}/v2.0/{_PATH}",
-        "algorithms": ["RS256"],
-        "scopes_claim": "scp",
-        # Both spellings, because the service writes the names of custom policies in lower case.
-        "required_values": {said_by: sorted({policy, policy.lower()})},
-    }
-    return build(f"{base}/{checked_tenant_id(tenant_id)}/v2.0/", audience, known, options)
+    name = f"{base}/{checked_tenant_id(tenant_id)}/v2.0/"
+    said_by = claim_path(policy_claim, "policy_claim")
+
+    def issuer_of(one: str) -> Issuer:
+        path = f"{tenant}.onmicrosoft.com/{segment('policy', one)}"
+        known: IssuerOptions = {
+            "discovery": f"{base}/{path}/v2.0/{_PATH}",
+            "algorithms": ["RS256"],
+            "scopes_claim": "scp",
+            # Both spellings, because the service writes the names of custom policies in lower case.
+            "required_values": {said_by: sorted({one, one.lower()})},
+        }
+        return build(name, audience, known, options)
+
+    if isinstance(policy, str):
+        return issuer_of(policy)
+    return [issuer_of(each) for each in listed("policy", policy)]

@@ -44,7 +44,7 @@ class ProtectedResource:
         self.address = f"{parts.scheme}://{parts.netloc}{self.path}"
         members = {
             "resource": identifier,
-            "authorization_servers": sorted(issuers),
+            "authorization_servers": sorted(set(issuers)),
             "scopes_supported": sorted(scopes),
             "bearer_methods_supported": sorted(methods),
         }

@@ -123,7 +123,7 @@ class ClaimPolicy:
         :param now: POSIX time.
         :raises TokenError: the subclass for the first check that fails.
         """
-        self._check_audience(claims)
+        self.check_audience(claims)
         self._check_times(claims, now)
         if self.max_lifetime is not None:
             self._check_lifetime(claims, self.max_lifetime)
@@ -155,7 +155,13 @@ class ClaimPolicy:
                 return value  # type: ignore[no-any-return]
         return None
 
-    def _check_audience(self, claims: Mapping[str, Any]) -> None:
+    def check_audience(self, claims: Mapping[str, Any]) -> None:
+        """Check ``aud``.
+
+        :raises ClaimMissing: if it is missing, and an audience is configured.
+        :raises ClaimInvalid: if it is neither text nor an array of text.
+        :raises AudienceMismatch: if it does not name this service.
+        """
         if "aud" not in claims:
             if self.audience is None or isinstance(self.audience, AnyAudience):
                 return
@@ -217,11 +223,13 @@ class ClaimPolicy:
         *,
         is_one_of_several: bool = False,
         label: str | None = None,
+        namespace: str | None = None,
     ) -> Principal:
         """Return the principal for checked claims.
 
         :param issuer: the configured name of the token's issuer.
-        :param label: the label of the issuer, which tells issuers of one name apart.
+        :param label: what tells issuers of one name apart.
+        :param namespace: what identities begin with, if that is not the name of the issuer.
         :param expand_roles: adds the roles that a role implies.
         :param is_one_of_several: whether there are several issuers, so that a subject alone does
             not identify a caller.
@@ -253,7 +261,7 @@ class ClaimPolicy:
             Claims(members),
             None if expires is None else math.floor(expires),
             members.get("jti"),
-            identity_of(label or issuer, subject) if is_one_of_several else subject or "",
+            identity_of(namespace or issuer, subject) if is_one_of_several else subject or "",
             label,
         )
 

@@ -272,7 +272,7 @@ def test_a_rule_that_is_none_is_refused(options: dict[str, Any], says: str) -> N
     [
         ([], "at least one issuer"),
         ([object()], r"must be Issuer\("),
-        ([Issuer(NAME, audience="a"), Issuer("https://b/", audience="a", aliases=[NAME])], "twice"),
+        ([Issuer(NAME, audience="a"), Issuer("https://b/", audience="a", aliases=[NAME])], NAME),
         ([AdmittedIssuers(lambda _: None), Issuer(None, audience="a", jwks_uri=NAME)], "only one"),
     ],
 )

@@ -134,7 +134,7 @@ def test_two_first_requests_share_keys_and_what_was_withdrawn() -> None:
     first = pool.get(name)
 
     assert first is not None
-    assert first.keys is faster[0].keys
+    assert first.members[0].keys is faster[0].keys
 
 
 def test_an_issuer_admitted_while_the_guard_is_closed_stays_closed(world: World) -> None:
@@ -247,8 +247,8 @@ def test_a_key_is_withdrawn_of_keys_that_were_being_made_meanwhile(
     world.clock.tick(301)
     make = trusted.source_of
 
-    def overtaken(*settings: Any) -> Any:
-        made = make(*settings)
+    def overtaken(*settings: Any, **more: Any) -> Any:
+        made = make(*settings, **more)
         in_service.keys.distrust("old")
         return made
 

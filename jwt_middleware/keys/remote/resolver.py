@@ -71,6 +71,7 @@ class JWKSResolver:
         jwks_uri: str | None = None,
         *,
         issuer: str | None = None,
+        name: str | None = None,
         discovery: str | None = None,
         options: ResolverOptions = _DEFAULTS,
         fetcher: Fetcher | None = None,
@@ -85,6 +86,7 @@ class JWKSResolver:
         """
         :param jwks_uri: the address of the set; if left out, discovery finds it from ``issuer``.
         :param issuer: the issuer of the keys.
+        :param name: what events and errors call the issuer, if that is not its name.
         :param discovery: the address of the discovery document, if it is not below ``issuer``.
         :param options: the settings for fetching and keeping the set.
         :param fetcher: fetches over the network; pass one for a proxy, a private CA or a client.
@@ -99,7 +101,7 @@ class JWKSResolver:
             without a public key, or an invalid seed.
         """
         check_resolver(options, fetcher, clock, rng, seed)
-        self._name = issuer or jwks_uri or ""
+        self._name = name or issuer or jwks_uri or ""
         self._options = options
         self._clock = clock
         self._monotonic = clock.monotonic
