@@ -14,7 +14,7 @@ from typing import Any
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
 from jwt_middleware.crypto.pem import import_key_object, import_pem
-from jwt_middleware.crypto.secret import KeyFile, Secret
+from jwt_middleware.crypto.secret import WHAT_TO_WRITE, KeyFile, Secret, kind_of_text
 from jwt_middleware.errors import ConfigurationError
 
 KeyOption = Any
@@ -78,6 +78,9 @@ def _text(text: str | bytes, algorithms: tuple[Algorithm, ...]) -> VerificationK
         return _secret(Secret(text), algorithms)
     # Text that UTF-8 cannot encode is replaced, so that import_pem() refuses it as unreadable.
     data = text.encode(errors="replace") if isinstance(text, str) else text
+    kind = kind_of_text(data)
+    if kind not in {None, "PEM text", "an SSH public key"}:
+        raise ConfigurationError(f"key is {kind}, and must be PEM text: {WHAT_TO_WRITE[kind]}")
     return _usable("key", lambda: import_pem(data))
 
 

@@ -60,10 +60,9 @@ class Secret:
         :param bits: the minimum size, which is that of the algorithm's hash (RFC 7518 §3.2).
         :raises ConfigurationError: if the secret is shorter, or looks like another kind of value.
         """
-        if mistake := _mistaken_for_a_secret(self._value):
+        if kind := kind_of_text(self._value):
             raise ConfigurationError(
-                f"{self._name} is {mistake}, which cannot be a secret: name the public key with "
-                "algorithms=['RS256'] or the like, a file with KeyFile(path)"
+                f"{self._name} is {kind}, which cannot be a secret: {WHAT_TO_WRITE[kind]}"
             )
         if len(self._value) * 8 < bits:
             raise ConfigurationError(
@@ -88,6 +87,7 @@ def _encoded(name: str, value: str | bytes) -> bytes:
 # A random secret in base64 may begin with a slash, but is not taken for a path. It would need 40
 # characters without a capital letter, or would have to spell a directory name.
 _LOOKS_LIKE = (
+    (re.compile(rb"^\s*[A-Za-z][A-Za-z0-9+.-]*://"), "an address"),
     (re.compile(rb"-----BEGIN [A-Z0-9 ]+-----"), "PEM text"),
     (re.compile(rb"^\s*(ssh-|ecdsa-sha2-)"), "an SSH public key"),
     (re.compile(rb"^(?:\xef\xbb\xbf)?\s*[\[{].*\"(?:kty|keys)\"", re.DOTALL), "JWK text"),
@@ -98,7 +98,24 @@ _LOOKS_LIKE = (
 )
 
 
-def _mistaken_for_a_secret(value: bytes) -> str | None:
+_PUBLIC_KEY = "name the public key with algorithms=['RS256'] or the like"
+_FILE = "write KeyFile(...) with the path"
+
+WHAT_TO_WRITE = {
+    "an address": "write jwks_uri= with the address of a key set, or leave keys= out for discovery",
+    "PEM text": _PUBLIC_KEY,
+    "an SSH public key": _PUBLIC_KEY,
+    "DER data": "write the key as PEM text, with algorithms=['RS256'] or the like",
+    "JWK text": "write json.loads(...) of the text, and algorithms=['RS256'] or the like",
+    "a path": _FILE,
+    "a file name": _FILE,
+    "the name of an existing file": _FILE,
+}
+"""What to write in place of a text that is not what an option needs, by the kind of text."""
+
+
+def kind_of_text(value: bytes) -> str | None:
+    """Return what a text looks like: a key of :data:`WHAT_TO_WRITE`, or ``None``."""
     for pattern, kind in _LOOKS_LIKE:
         if pattern.search(value):
             return kind

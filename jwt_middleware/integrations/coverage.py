@@ -3,8 +3,9 @@
 An application calls it in its own tests, so that a new route cannot be public by mistake.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -18,8 +19,11 @@ from jwt_middleware.rules.analysis import RouteAnalysis
 from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
 from jwt_middleware.rules.rule import Rule
+from jwt_middleware.rules.table import asks_for_more
 from jwt_middleware.rules.templates import REST, Template
 from jwt_middleware.wsgi import JWTWSGIMiddleware
+
+_log = logging.getLogger("jwt_middleware")
 
 _HEADINGS = ("methods", "path", "falls under", "asks for")
 
@@ -60,11 +64,15 @@ class Coverage:
     routes: tuple[CoveredRoute, ...]
     unused: tuple[Rule, ...]
     """The rules that decide no route."""
+    warnings: tuple[str, ...] = ()
+    """What is probably a mistake. Each is logged as well."""
 
     def __str__(self) -> str:
         lines = list(_aligned([_HEADINGS, *(row for route in self.routes for row in _rows(route))]))
         if self.unused:
             lines += ["", "rules that decide no route:", *(f"  {rule}" for rule in self.unused)]
+        if self.warnings:
+            lines += ["", "warnings:", *(f"  {warning}" for warning in self.warnings)]
         return "\n".join(lines)
 
 
@@ -80,7 +88,32 @@ def coverage(guard: Guard, app: Any) -> Coverage:
     covered = [line for route in routes for line in _covered(analysis, route)]
     used = {rule for line in covered for rule in line.rules}
     unused = tuple(rule for rule in guard.integration.rule_table.rules if rule not in used)
-    return Coverage(tuple(covered), unused)
+    warnings = tuple(_weaker_below(guard.integration.rule_table.rules, covered))
+    for warning in warnings:
+        _log.warning("%s", warning)
+    return Coverage(tuple(covered), unused, warnings)
+
+
+def _weaker_below(rules: Iterable[Rule], covered: list[CoveredRoute]) -> Iterator[str]:
+    """Yield a warning for each rule for ``/admin`` that does not protect the routes below it."""
+    for rule in rules:
+        if rule.is_exact or not asks_for_more(rule):
+            continue
+        for pattern in rule.patterns:
+            opened = replace(pattern, is_open=True)
+            weaker = [
+                route.path
+                for route in covered
+                if len(route.template.parts) > len(pattern.parts)
+                and _lies_under(route.template, opened)
+                and not all(map(asks_for_more, route.rules))
+            ]
+            if weaker and not pattern.is_open:
+                yield (
+                    f"{rule} covers only {pattern.text!r}, and the routes below it, "
+                    f"{', '.join(weaker)}, require less: write "
+                    f"'{pattern.text.rstrip('/')}/**' to cover them, or exact=True if that is meant"
+                )
 
 
 def assert_no_public_routes_except(covered: Coverage, *exceptions: str) -> None:

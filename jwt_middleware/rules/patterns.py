@@ -45,7 +45,7 @@ def compile_pattern(text: str) -> Pattern:
             f"pattern {text!r} must be text: write '/path', '/{{id}}' or '/a/**'"
         )
     if not text.startswith("/"):
-        raise _wrong(text, "must begin with a slash", f"/{text}")
+        raise _wrong(text, "must begin with a slash", _without_regex(text))
     is_open = text.endswith("/**")
     names = segments(text.removesuffix("/**") if is_open else text)
     parts = tuple(_part(text, name) for name in names)
@@ -81,6 +81,12 @@ def _part(text: str, segment: str) -> str | None:
             "text, '{name}' for a segment and a final '/**'; regular expressions do not work"
         )
     return segment
+
+
+def _without_regex(text: str) -> str:
+    """Return the path that a regular expression probably means."""
+    path = text.removeprefix("^").removeprefix("\\A").removesuffix("$").removesuffix("\\Z")
+    return re.sub(r"/?\.[*+]\Z", "/**", f"/{path.lstrip('/')}")
 
 
 def _opened(text: str, segment: str) -> str:

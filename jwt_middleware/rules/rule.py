@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
+from jwt_middleware.checks import check_flag
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.rules.methods import SOCKET, Method, named_method
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
@@ -42,6 +43,8 @@ class Rule:
     methods: frozenset[Method] | None
     requires: Requirement
     on_invalid: str = "refuse"
+    is_exact: bool = False
+    """Whether the paths below its patterns are meant to fall under other rules."""
     _words: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -107,11 +110,14 @@ def protect(
     *more: str,
     requires: Requirement | None = None,
     methods: Collection[str] | None = None,
+    exact: bool = False,
 ) -> Rule:
     """Require a valid token that meets ``requires``.
 
     :param requires: a requirement, such as ``has_scope("orders:read")``; if left out, any valid
         token.
+    :param exact: ``True`` says that the paths below, such as ``/admin/x`` for ``/admin``, are meant
+        to fall under other rules, so that no warning is logged.
     :raises ConfigurationError: for a pattern, method or requirement that cannot work.
     """
     requirement = Authenticated() if requires is None else requires
@@ -120,7 +126,8 @@ def protect(
             f"protect({pattern!r}, requires={requires!r}) must have a requirement: write "
             "requires=has_scope('orders:read') or the like"
         )
-    return _rule("protect", (pattern, *more), methods, requirement)
+    check_flag("exact", exact)
+    return _rule("protect", (pattern, *more), methods, requirement, is_exact=exact)
 
 
 def _rule(
@@ -129,11 +136,13 @@ def _rule(
     methods: Collection[str] | None,
     requires: Requirement,
     on_invalid: str = "refuse",
+    *,
+    is_exact: bool = False,
 ) -> Rule:
     patterns = tuple(compile_pattern(text) for text in texts)
     for hole in captures_of(requires):
         _check_capture(patterns, hole.name)
-    return Rule(access, patterns, _methods(texts[0], methods), requires, on_invalid)
+    return Rule(access, patterns, _methods(texts[0], methods), requires, on_invalid, is_exact)
 
 
 def _check_capture(patterns: Iterable[Pattern], name: str) -> None:

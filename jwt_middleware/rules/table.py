@@ -306,22 +306,29 @@ def _covered(rule: Rule, methods: frozenset[Method]) -> set[Method]:
     return {method for method in methods if rule.covers(method, named=method is SOCKET)}
 
 
+def asks_for_more(rule: Rule) -> bool:
+    """Return whether a rule requires more than a valid token."""
+    return rule.access == "protect" and type(rule.requires) is not Authenticated
+
+
 def _warn_of_open_children(table: RuleTable, rule: Rule) -> None:
-    """Warn if a rule for ``/admin`` requires more than the rule for the paths below it."""
-    if rule.access != "protect" or type(rule.requires) is Authenticated:
+    """Warn if a rule for ``/admin`` requires a grant and the paths below it require no token.
+
+    If they require a valid token, that may be meant. Whether the application has such paths is
+    known to ``coverage``, which warns then.
+    """
+    if rule.is_exact or not asks_for_more(rule):
         return
     for pattern in rule.patterns:
         method = min(rule.methods or {"GET"}, key=str)
-        child = table.decider(method, "/".join(("", *(p or "_" for p in pattern.parts), "_")))
-        asks_more = (
-            child.rule.access == "protect" and type(child.rule.requires) is not Authenticated
-        )
-        if not pattern.is_open and not asks_more:
+        child = table.decider(method, "/".join(("", *(p or "_" for p in pattern.parts), "_"))).rule
+        if not pattern.is_open and child.access != "protect":
             _log.warning(
-                "%s covers only %r; the paths below it fall under %s: write %r to cover both",
+                "%s covers only %r; the paths below it fall under %s: write %r to cover both, or "
+                "exact=True if that is meant",
                 rule,
                 pattern.text,
-                "no rule and require only a valid token" if child.rule is NO_RULE else child.rule,
+                child,
                 f"{pattern.text.rstrip('/')}/**",
             )
 

@@ -533,3 +533,54 @@ def test_a_mounted_application_falls_under_the_rules_of_both_its_paths() -> None
     JWTMiddleware(app, both)
     assert both.explain("GET", "/orders").outcome == "passes as anonymous"
     assert set(both.explain("GET", "/v1/orders").rules) == set(map(str, rules))
+
+
+REPORTS = Starlette(
+    routes=[
+        Route(path, endpoint) for path in ("/reports", "/reports/{id}", "/reports/{id}/raw", "/x")
+    ]
+)
+READER = has_role("reader")
+
+
+@pytest.mark.parametrize(
+    ("rules", "below"),
+    [
+        ([protect("/reports", requires=READER)], "/reports/{id}, /reports/{id}/raw"),
+        ([protect("/reports", requires=READER), public("/reports/{id}")], "/reports/{id}, /repo"),
+        (
+            [protect("/reports", requires=READER), protect("/reports/{id}", requires=READER)],
+            "/reports/{id}/raw, require",
+        ),
+        ([protect("/reports/{id}", requires=READER)], "/reports/{id}/raw, require"),
+    ],
+)
+def test_routes_below_an_exact_rule_that_require_less_are_named(
+    rules: list[Any], below: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the table and in the log; the way out is in the sentence."""
+    given: Any = {"key": b"0123456789abcdefghijklmnopqrstuv", "algorithms": ["HS256"]}
+    covered = coverage(Guard(issuer="https://a/", rules=rules, **given), REPORTS)
+
+    warning = covered.warnings[0]
+    assert below in warning
+    assert "/**' to cover them, or exact=True if that is meant" in warning
+    assert warning in caplog.messages
+    assert f"warnings:\n  {warning}" in str(covered)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [protect("/reports/**", requires=READER)],
+        [protect("/reports", requires=READER, exact=True)],
+        [protect("/reports", requires=READER), protect("/reports/**", requires=has_role("other"))],
+        [protect("/x", requires=READER)],
+        [protect("/reports")],
+    ],
+)
+def test_an_exact_rule_that_is_meant_is_not_warned_of(rules: list[Any]) -> None:
+    """Nothing lies below, it asks for as much, or somebody said so."""
+    given: Any = {"key": b"0123456789abcdefghijklmnopqrstuv", "algorithms": ["HS256"]}
+
+    assert coverage(Guard(issuer="https://a/", rules=rules, **given), REPORTS).warnings == ()

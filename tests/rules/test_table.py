@@ -39,7 +39,12 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "Starlette's hole": (lambda: public("/users/{id:int}"), "write '/users/{id}'"),
     "half a segment": (lambda: public("/users/x{id}"), "a parameter is a whole segment"),
     "two of a name": (lambda: public("/{a}/{a}"), "two parameters of one name"),
-    "a regular expression": (lambda: public("^/api$"), "must begin with a slash"),
+    "a regular expression": (lambda: public("^/api$"), "write '/api'"),
+    "all of Python's anchors": (lambda: public(r"\A/api\Z"), "write '/api'"),
+    "a regular expression with an open end": (lambda: public("^/api/.*$"), "write '/api/**'"),
+    "a prefix as a regular expression": (lambda: public("^api.*"), "write '/api/**'"),
+    "any path": (lambda: public(".*"), "write '/**'"),
+    "Django's group": (lambda: public(r"^users/(?P<id>\d+)/$"), "write '/path'"),
     "a group": (lambda: public("/(a|b)"), "regular expressions do not work"),
     "dots": (lambda: public("/a/../b"), "in no decoded path"),
     "methods as text": (lambda: public("/", methods="GET"), "must be a list"),
@@ -139,21 +144,45 @@ def test_the_memory_of_paths_is_bounded() -> None:
     assert table.ruling("GET", "/m/a", application=mounted) is not table.ruling("GET", "/m/a")
 
 
+ADMIN = protect("/admin", requires=has_role("a"))
+
+
 @pytest.mark.parametrize(
-    ("rule", "words"),
+    ("rules", "words"),
     [
-        (protect("/admin", requires=has_role("a")), "write '/admin/**' to cover both"),
-        (protect("/x/**", requires=~has_role("a")), "without any claims"),
+        ([ADMIN, public("/**")], "write '/admin/**' to cover both"),
+        ([ADMIN, optional("/admin/**")], "or exact=True if that is meant"),
+        ([protect("/x/**", requires=~has_role("a"))], "without any claims"),
     ],
 )
-def test_a_rule_that_is_likely_a_slip_is_warned_of(
-    rule: Rule, words: str, caplog: pytest.LogCaptureFixture
+def test_rules_that_are_likely_a_slip_are_warned_of(
+    rules: list[Rule], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In the log, at start-up."""
     with caplog.at_level(logging.WARNING):
-        RuleTable([rule])
+        RuleTable(rules)
 
     assert words in caplog.text
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [ADMIN],
+        [ADMIN, protect("/**")],
+        [protect("/admin", requires=has_role("a"), exact=True), public("/**")],
+        [protect("/admin/**", requires=has_role("a")), public("/**")],
+        [protect("/admin"), public("/**")],
+    ],
+)
+def test_what_may_well_be_meant_is_not_warned_of(
+    rules: list[Rule], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning that people learn to ignore protects nobody."""
+    with caplog.at_level(logging.WARNING):
+        RuleTable(rules)
+
+    assert caplog.text == ""
 
 
 def test_children_with_a_rule_of_their_own_are_no_slip(caplog: pytest.LogCaptureFixture) -> None:
