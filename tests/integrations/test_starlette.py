@@ -111,7 +111,7 @@ def test_who_meets_it_is_served(path: str) -> None:
     """In a loop, in a thread, in a class, below a mount."""
     answer = client().get(path, headers=token(scope="orders:read"))
 
-    assert answer.json() == {"subject": "alice", "scopes": ["orders:read"]}
+    assert answer.json() == {"subject": "alice", "scopes": ["authenticated", "orders:read"]}
 
 
 @pytest.mark.parametrize("path", HTTP)
