@@ -26,7 +26,7 @@ ABSENT: Any = _Absent.ABSENT
 """The result of :func:`claim_at` for a missing claim, since a claim may itself be ``None``."""
 
 
-def _refuse_to_change(self: object, *_: object, **__: object) -> Never:
+def _refuse_to_change(*_: object, **__: object) -> Never:
     raise TypeError("Claims cannot be changed: change a copy, claims.to_dict()")
 
 
@@ -44,7 +44,7 @@ class Claims(dict[str, Any]):
     def __init__(self, members: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
         """:raises TypeError: if it is called again, which would change the claims."""
         if hasattr(self, "_is_filled"):
-            _refuse_to_change(self)
+            _refuse_to_change()
         self._is_filled = True
         given = members if type(members) is dict else dict(members)
         if not _SCALARS.issuperset(map(type, given.values())):
@@ -52,7 +52,7 @@ class Claims(dict[str, Any]):
         _fill(self, given)
 
     __setitem__ = __delitem__ = __ior__ = _refuse_to_change
-    clear = pop = popitem = setdefault = update = _refuse_to_change  # type: ignore[assignment]
+    clear = pop = popitem = setdefault = update = _refuse_to_change
 
     def __repr__(self) -> str:
         return f"Claims({', '.join(map(str, self))}; {fingerprint(self, _as_json)})"
@@ -72,7 +72,7 @@ class Claims(dict[str, Any]):
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Let pydantic, and FastAPI's responses, take claims as an object of JSON."""
         # Only pydantic calls this method, so its core is there.
-        from pydantic_core import core_schema  # noqa: PLC0415
+        from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(cls, handler(dict[str, Any]))
 

@@ -104,7 +104,7 @@ class Principal(Generic[Typed_co]):
         return self.identity
 
 
-def _refuse_to_change(self: Principal, name: str, value: object = None) -> None:
+def _refuse_to_change(_: Principal, name: str, _value: object = None) -> None:
     # Channels' AuthMiddleware writes the session's user here, into whatever user the scope has.
     # A caller whose token was judged stays the user, so nothing happens.
     if name != "_wrapped":

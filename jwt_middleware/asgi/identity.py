@@ -5,7 +5,7 @@ user whom it knows. What is its own stays, unless the guard has judged a token.
 """
 
 from copy import copy
-from typing import Any
+from typing import Any, Self
 
 from jwt_middleware.asgi.types import Scope
 from jwt_middleware.principal import ANONYMOUS, Principal, token_was_judged
@@ -43,7 +43,7 @@ class UnnamedCaller(Principal[Any]):
     # The slots of the principal stay empty, so that ``__getattr__`` answers for them.
     __slots__ = ("_wrapped",)
 
-    def __new__(cls) -> "UnnamedCaller":
+    def __new__(cls) -> Self:
         return object.__new__(cls)
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class UnnamedCaller(Principal[Any]):
             return ANONYMOUS
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return type(self._user)
 
     def __setattr__(self, name: str, value: object) -> None:

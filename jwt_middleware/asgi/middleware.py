@@ -84,7 +84,7 @@ class JWTMiddleware:
             # ASGI 3.0: an application must raise for a scope type that it does not know.
             raise ConfigurationError(
                 f"JWTMiddleware cannot guard the scope type {kind!r}: put it around the "
-                "applications for 'http' and 'websocket' alone, such as inside of ProtocolTypeRouter"
+                "applications for 'http' and 'websocket' alone, as inside of ProtocolTypeRouter"
             )
         if self._has_passed(scope):
             # The same guard already let the same request pass in an outer middleware.

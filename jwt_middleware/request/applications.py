@@ -58,8 +58,8 @@ _MOST = 20_000
 # contain data instead of applications.
 _MOST_OF_ONE = 1_000
 
-# Packages without applications. pytest is named, because a test that defines an application leads to
-# its markers, which fail the test for each attribute that is read.
+# Packages without applications. pytest is named, because a test that defines an application leads
+# to its markers, which fail the test for each attribute that is read.
 _NO_APPLICATIONS = sys.stdlib_module_names | {"_pytest", "pytest"}
 
 _OWN = "jwt_middleware"
