@@ -39,17 +39,14 @@ class Claims(dict[str, Any]):
     the claims were made.
     """
 
-    __slots__ = ("_is_filled",)
+    __slots__ = ("is_filled",)
 
     def __init__(self, members: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
         """:raises TypeError: if it is called again, which would change the claims."""
-        if hasattr(self, "_is_filled"):
+        if hasattr(self, "is_filled"):
             _refuse_to_change()
-        self._is_filled = True
-        given = members if type(members) is dict else dict(members)
-        if not _SCALARS.issuperset(map(type, given.values())):
-            given = {name: _freeze(value) for name, value in given.items()}
-        _fill(self, given)
+        self.is_filled = True
+        _fill(self, claims_of(dict(members)))
 
     __setitem__ = __delitem__ = __ior__ = _refuse_to_change
     clear = pop = popitem = setdefault = update = _refuse_to_change
@@ -81,8 +78,18 @@ class Claims(dict[str, Any]):
         return {name: _thaw(value) for name, value in self.items()}
 
 
-# Not through ``super()``, which would double the cost of small claims.
-_fill = dict.__init__
+_new = dict.__new__
+_fill = dict.update
+
+
+def claims_of(members: Mapping[str, Any]) -> Claims:
+    """Return the claims with these members. It costs half of what the constructor does."""
+    claims = _new(Claims)
+    claims.is_filled = True
+    if not _SCALARS.issuperset(map(type, members.values())):
+        members = {name: _freeze(value) for name, value in members.items()}
+    _fill(claims, members)
+    return claims
 
 
 def _as_json(claims: Claims) -> str:
@@ -115,6 +122,8 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 def _freeze(value: Any) -> Any:
     if type(value) in _SCALARS:
         return value
+    if type(value) is dict:
+        return claims_of(value)
     if isinstance(value, Mapping):
         return Claims(value)
     if isinstance(value, (list, tuple)):

@@ -192,21 +192,20 @@ class Caller:
     So the context holds this object, and the task finds it empty once the request is over.
     """
 
-    __slots__ = ("_token", "is_over", "principal")
+    __slots__ = ("entry", "principal")
 
     def __init__(self, principal: Principal | None) -> None:
         """Enter: from here on, this is the current caller."""
         self.principal = principal
-        self.is_over = False
-        self._token = _current.set(self)
+        """The caller; ``None`` when the request is over."""
+        self.entry = _current.set(self)
 
     def leave(self) -> None:
         """Stop being the current caller here, though the request goes on."""
-        _current.reset(self._token)
+        _current.reset(self.entry)
 
     def end(self) -> None:
         """End the request, for everything that still runs for it."""
-        self.is_over = True
         self.principal = None
 
 
@@ -219,8 +218,9 @@ suspend = _current.reset
 
 def reset_current(caller: Caller) -> None:
     """End the request of a caller, and leave its context."""
-    caller.end()
-    caller.leave()
+    # Written out, because two calls more would cost each request a tenth of a microsecond.
+    caller.principal = None
+    _current.reset(caller.entry)
 
 
 def revise_current(principal: Principal) -> None:
@@ -228,7 +228,7 @@ def revise_current(principal: Principal) -> None:
     caller = _current.get()
     if caller is None:
         Caller(principal)
-    elif not caller.is_over:
+    elif caller.principal is not None:
         caller.principal = principal
 
 

@@ -52,7 +52,7 @@ class JWTWSGIMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        if self._has_passed(environ):
+        if _CALLER_KEY in environ and self._has_passed(environ):
             # The same guard already let the same request pass in an outer middleware.
             return self._app(environ, start_response)
 
@@ -68,7 +68,7 @@ class JWTWSGIMiddleware:
             return _reply(verdict, environ, start_response)
 
         attach(environ, verdict.principal)
-        environ[_VERDICT_KEY] = self._mark(environ)
+        environ[_VERDICT_KEY] = self._mark(environ, view)
         if verdict.response_headers:
             start_response = _adding(verdict.response_headers, start_response)
         environ[_CALLER_KEY] = caller = set_current(verdict.principal)
@@ -86,14 +86,12 @@ class JWTWSGIMiddleware:
 
         A request that is over does not count, because a server may use its environment again.
         """
-        caller: Caller | None = environ.get(_CALLER_KEY)
-        return (
-            caller is not None
-            and not caller.is_over
-            and environ[_VERDICT_KEY] == self._mark(environ)
+        caller: Caller = environ[_CALLER_KEY]
+        return caller.principal is not None and environ[_VERDICT_KEY] == self._mark(
+            environ, WSGIView(environ)
         )
 
-    def _mark(self, environ: Environ) -> tuple[object, ...]:
+    def _mark(self, environ: Environ, view: WSGIView) -> tuple[object, ...]:
         """Return the guard and the request that it let pass, for the same guard further in."""
         return (
             self._guard,
@@ -101,7 +99,7 @@ class JWTWSGIMiddleware:
             environ.get("PATH_INFO"),
             environ.get("SCRIPT_NAME", ""),
             environ["REQUEST_METHOD"],
-            said_besides(WSGIView(environ), self._application),
+            said_besides(view, self._application),
         )
 
 

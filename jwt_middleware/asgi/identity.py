@@ -24,12 +24,12 @@ class AuthScopes:
     """
 
     def __init__(self, principal: Principal) -> None:
-        self.scopes: list[str] = []
+        found: list[str] = []
         if principal.is_authenticated:
-            self.scopes = [_AUTHENTICATED, *(principal.scopes - _RESERVED)]
-
-
-_RESERVED = frozenset({_AUTHENTICATED})
+            found = [_AUTHENTICATED, *principal.scopes]
+            if _AUTHENTICATED in principal.scopes:
+                found = found[1:]
+        self.scopes = found
 
 
 class UnnamedCaller(Principal[Any]):
@@ -95,28 +95,27 @@ def _itself(user: object) -> object:
     return user
 
 
-def attach(
-    scope: Scope, principal: Principal, shared_state: object, *, fills_user: bool = False
-) -> None:
+def attach(scope: Scope, principal: Principal, shared_state: object, fills_user: bool) -> None:
     """Tell the application who the caller is, in every place where it may look.
 
     :param shared_state: the state of the lifespan, which all requests would share; ``None`` if
         unknown.
     :param fills_user: whether the application writes its user into the user that the scope has.
     """
-    user = scope.get("user")
-    if token_was_judged(principal):
-        user = principal
-    elif user is None or _is_ours(user):
-        user = UnnamedCaller() if fills_user else principal
-    _attach_to_state(scope, user if _is_ours(user) else principal, shared_state)
-    scope["user"] = user
+    is_judged = token_was_judged(principal)
+    user = UnnamedCaller() if fills_user and not is_judged else principal
+    if "state" in scope:
+        _put_into_state(scope, user, shared_state)
+    else:
+        scope["state"] = {"user": user}
+    if is_judged or scope.get("user") is None or _is_ours(scope["user"]):
+        scope["user"] = user
     scope["auth"] = AuthScopes(principal)
     scope[PRINCIPAL_KEY] = principal
 
 
-def _attach_to_state(scope: Scope, user: Principal, shared_state: object) -> None:
-    state = scope.setdefault("state", {})
+def _put_into_state(scope: Scope, user: Principal, shared_state: object) -> None:
+    state = scope["state"]
     left = state.get("user")
     is_own = left is scope.get("user") or left is scope.get(PRINCIPAL_KEY)
     if state is shared_state or (_is_ours(left) and not is_own):

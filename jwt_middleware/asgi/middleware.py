@@ -86,7 +86,7 @@ class JWTMiddleware:
                 f"JWTMiddleware cannot guard the scope type {kind!r}: put it around the "
                 "applications for 'http' and 'websocket' alone, as inside of ProtocolTypeRouter"
             )
-        if self._has_passed(scope):
+        if _CALLER_KEY in scope and self._has_passed(scope):
             # The same guard already let the same request pass in an outer middleware.
             await self._app(scope, receive, send)
             return
@@ -103,13 +103,8 @@ class JWTMiddleware:
             await _reply(verdict, scope, receive, send)
             return
 
-        attach(
-            scope,
-            verdict.principal,
-            self._shared_state,
-            fills_user=self._application.fills_user,
-        )
-        scope[_VERDICT_KEY] = self._mark(scope)
+        attach(scope, verdict.principal, self._shared_state, self._application.fills_user)
+        scope[_VERDICT_KEY] = self._mark(scope, view)
         if kind == "websocket":
             send = answering(verdict.subprotocol, scope, send)
         elif verdict.response_headers:
@@ -132,12 +127,12 @@ class JWTMiddleware:
 
         A request that is over does not count, because a server may use its scope again.
         """
-        caller: Caller | None = scope.get(_CALLER_KEY)
-        return (
-            caller is not None and not caller.is_over and scope[_VERDICT_KEY] == self._mark(scope)
+        caller: Caller = scope[_CALLER_KEY]
+        return caller.principal is not None and scope[_VERDICT_KEY] == self._mark(
+            scope, ASGIView(scope)
         )
 
-    def _mark(self, scope: Scope) -> tuple[object, ...]:
+    def _mark(self, scope: Scope, view: ASGIView) -> tuple[object, ...]:
         """Return the guard and the request that it let pass, for the same guard further in."""
         return (
             self._guard,
@@ -146,7 +141,7 @@ class JWTMiddleware:
             scope.get("root_path", ""),
             scope.get("raw_path"),
             scope.get("method"),
-            said_besides(ASGIView(scope), self._application),
+            said_besides(view, self._application),
         )
 
 

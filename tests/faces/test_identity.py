@@ -112,7 +112,7 @@ async def test_until_then_it_is_the_anonymous_principal() -> None:
     other: Any = (await filled("/open"))["user"]
 
     assert Principal in type(user).__mro__
-    assert user.__class__ is Principal
+    assert getattr(user, "__class__") is Principal  # noqa: B009 - mypy would narrow the type
     assert user is not other
     assert user == other == ANONYMOUS
     assert (user.subject, user.is_authenticated, user.display_name) == (None, False, "")
