@@ -1,7 +1,6 @@
 """Claims: what serialisers make of them, and that nothing changes them."""
 
 import json
-import operator
 import pickle
 from collections.abc import Callable
 from copy import copy, deepcopy
@@ -167,15 +166,16 @@ def test_every_change_is_refused_in_words(change: str, where: str) -> None:
     assert claims == Claims(NESTED)
 
 
+_MUTATORS = ("append", "sort", "__iadd__", "__setitem__", "__delitem__")
+
+
 def test_an_array_is_a_tuple_which_has_nothing_to_change_it_by() -> None:
     """No ``append``, no slice, no ``sort``; and ``+=`` would have to write it back."""
     claims: Any = CLAIMS
     roles = claims["roles"]
 
     assert type(roles) is type(CLAIMS["deep"]["list"][1]) is tuple
-    assert not any(hasattr(roles, name) for name in ("append", "sort", "__iadd__", "__delitem__"))
-    with pytest.raises(TypeError):
-        operator.setitem(roles, slice(None), ["x"])
+    assert not any(hasattr(roles, name) for name in _MUTATORS)
     with pytest.raises(TypeError, match="cannot be changed"):
         add_to_roles(CLAIMS)
     assert CLAIMS["roles"] == ("r",)
