@@ -1,7 +1,7 @@
 """What the ASGI middleware tells the application about the caller, in the scope.
 
 Other code of the application writes there too: the middleware of a framework's sessions puts the
-user whom it knows. What is its own stays, unless the guard has judged a token.
+user that it knows. What is its own stays, unless the guard has judged a token.
 """
 
 from copy import copy

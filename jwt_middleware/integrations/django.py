@@ -1,6 +1,6 @@
 """Django middleware, plain and ``async``, that sets ``request.user`` and ``request.auser``.
 
-A user whom Django knows otherwise, as from a session, stays where no token was judged.
+A user that Django knows otherwise, as from a session, stays where no token was judged.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The user of a Django request: that of the verified token, or the one whom Django knows."""
+"""The user of a Django request: that of the verified token, or the one that Django knows."""
 
 from functools import partial
 from inspect import iscoroutinefunction as is_plain_coroutine_function
@@ -58,7 +58,7 @@ class JWTUser:
 def put_user(request: Any, user_of: UserOf | None, principal: Principal) -> None:
     """Make the caller the user of a request, where Django looks for it.
 
-    Without a token that was judged, the user whom Django knows stays, such as that of a session.
+    Without a token that was judged, the user that Django knows stays, such as that of a session.
     """
     own = vars(request)
     if not token_was_judged(principal):
@@ -74,7 +74,7 @@ def put_user(request: Any, user_of: UserOf | None, principal: Principal) -> None
 
 
 def _give_back(request: Any, own: dict[str, Any]) -> None:
-    """Restore the user whom Django knows, if a token had replaced it."""
+    """Restore the user that Django knows, if a token had replaced it."""
     if _BEFORE in own:
         before = own.pop(_BEFORE)
         for name in _PLACES:

@@ -205,11 +205,19 @@ class QueryToken:
         """Return the token; ``None`` where the parameter is left to the application."""
         if not (view.is_websocket or self.http):
             return None
-        values = view.query(self.name)
-        # RFC 6750 §3.1: a request that repeats a parameter is malformed, whatever the values.
-        if len(values) > 1:
+        token, is_repeated = _first(view.query(self.name))
+        if is_repeated:
+            # RFC 6750 §3.1: a request that repeats a parameter is malformed, whatever the values.
             raise TokenRepeated("the parameter was sent more than once")
-        return values[0] if values else None
+        return token
+
+
+def _first(values: list[str]) -> tuple[str | None, bool]:
+    """Return the first value, and whether there are more.
+
+    The error of a reader holds the reader's variables. So the list, which may be long, is not one.
+    """
+    return (values[0] if values else None), len(values) > 1
 
 
 # RFC 3986 §2.3: a name of unreserved characters has only one spelling.
