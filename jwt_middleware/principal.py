@@ -5,15 +5,20 @@ scopes and roles are frozen sets.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, make_dataclass
-from enum import Enum
-from hashlib import blake2b, sha256
-from secrets import token_bytes
+from dataclasses import FrozenInstanceError, dataclass, fields, make_dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic
 
-from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.claims import (
+    ABSENT,
+    NO_CLAIMS,
+    ClaimPath,
+    Claims,
+    claim_at,
+    claim_path,
+    fingerprint,
+)
 
 if TYPE_CHECKING:
     # The default (PEP 696) lets strict type checkers accept a plain ``Principal``.
@@ -25,135 +30,28 @@ else:
 
     Typed_co = TypeVar("Typed_co", covariant=True)
 
-Value = TypeVar("Value")
-
-ClaimPath = tuple[str, ...]
-
-
-class _Absent(Enum):
-    # An Enum member keeps its identity when copied or pickled, so that ``is`` works.
-    ABSENT = "absent"
-
-
-ABSENT: Any = _Absent.ABSENT
-"""The result of :func:`claim_at` for a missing claim, since a claim may itself be ``None``."""
-
-
-class Claims(Mapping[str, Any]):
-    """The claims of a token, read-only at every depth. Objects are ``Claims``, arrays tuples."""
-
-    __slots__ = ("_members",)
-
-    def __init__(self, members: Mapping[str, Any]) -> None:
-        if _SCALARS.issuperset(map(type, members.values())):
-            self._members = dict(members)
-        else:
-            self._members = {name: _freeze(value) for name, value in members.items()}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._members[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._members
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._members)
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __repr__(self) -> str:
-        return f"Claims({', '.join(map(str, self._members))}; {_mark(self, _as_json)})"
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._members))
-
-    def __reduce__(self) -> tuple[type["Claims"], tuple[dict[str, Any]]]:
-        return Claims, (self.to_dict(),)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a deep copy as plain dictionaries and lists, which may be changed."""
-        return {name: _thaw(value) for name, value in self._members.items()}
-
-
-def _as_json(claims: Claims) -> str:
-    return json.dumps(claims.to_dict(), sort_keys=True)
-
-
-# Random for each process, so that claims cannot be guessed from a mark.
-_MARKING_KEY = token_bytes(32)
-
-
-def _mark(value: Value, content: Callable[[Value], str]) -> str:
-    """Return a keyed hash of a value, which identifies its content without revealing it.
-
-    Some caches use the ``repr`` of the arguments as their key. If all principals had the same
-    ``repr``, such a cache would return the result of one caller to another.
-    """
-    try:
-        text = content(value)
-    except Exception:  # noqa: BLE001 - hand-made values may fail; a repr must not raise
-        text = f"{id(value)}"
-    return blake2b(
-        text.encode("utf-8", "surrogatepass"), key=_MARKING_KEY, digest_size=16
-    ).hexdigest()
-
-
-# Most claims have one of these types, which are immutable and need no copy.
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-
-
-def _freeze(value: Any) -> Any:
-    if type(value) in _SCALARS:
-        return value
-    if isinstance(value, Mapping):
-        return Claims(value)
-    if isinstance(value, (list, tuple)):
-        return tuple([_freeze(item) for item in value])
-    return value
-
-
-def _thaw(value: Any) -> Any:
-    if isinstance(value, Claims):
-        return value.to_dict()
-    if isinstance(value, tuple):
-        return [_thaw(item) for item in value]
-    return value
-
-
-def claim_path(path: str | ClaimPath, setting: str = "claim path") -> ClaimPath:
-    """Return a claim path as member names: ``"realm_access.roles"`` gives two names.
-
-    :param path: a dotted path, or a tuple of names if a name contains a dot or a slash.
-    :param setting: the name of the setting, for messages.
-    :raises ConfigurationError: if a name is empty, or if a dotted path contains a slash.
-    """
-    if isinstance(path, str) and "/" in path:
-        raise ConfigurationError(
-            f"{setting} {path!r} cannot contain a slash: write ({path!r},) for a claim of that name"
-        )
-    if not isinstance(path, str | tuple | list):
-        raise ConfigurationError(f"{setting} {path!r} must be a claim path: write 'a.b'")
-    names = path.split(".") if isinstance(path, str) else path
-    if not names or not all(isinstance(name, str) and name for name in names):
-        raise ConfigurationError(f"{setting} {path!r} cannot have an empty name: write 'a.b'")
-    return tuple(names)
-
-
-def claim_at(claims: Mapping[str, Any], path: ClaimPath) -> Any:
-    """Return the claim at a claim path, or :data:`ABSENT`."""
-    value: Any = claims
-    for name in path:
-        if type(value) not in _OBJECTS or name not in value:
-            return ABSENT
-        value = value[name]
-    return value
-
-
-_OBJECTS = frozenset({Claims, dict})
-
-
-NO_CLAIMS = Claims({})
+__all__ = [
+    "ABSENT",
+    "ANONYMOUS",
+    "NO_CLAIMS",
+    "Caller",
+    "ClaimPath",
+    "Claims",
+    "Principal",
+    "Typed_co",
+    "caller_key",
+    "claim_at",
+    "claim_path",
+    "current_principal",
+    "filled_principal",
+    "identity_of",
+    "reset_current",
+    "resume",
+    "revise_current",
+    "set_current",
+    "suspend",
+    "token_was_judged",
+]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -190,12 +88,13 @@ class Principal(Generic[Typed_co]):
     typed: Typed_co = None  # type: ignore[assignment]
     """The claims as an instance of the issuer's ``claims_type=``; ``None`` without it."""
     refusal: str | None = None
-    """The code of the invalid token that an ``optional`` rule let pass as anonymous."""
+    """The code of the invalid token that an ``optional`` rule, or a Django view that needs no
+    login, let pass as anonymous."""
 
     def __repr__(self) -> str:
         # No claims here, because logs and tracebacks contain the repr.
         if self.is_authenticated:
-            return f"Principal(authenticated, {_mark(self, caller_key)})"
+            return f"Principal(authenticated, {fingerprint(self, caller_key)})"
         return f"Principal(anonymous, {self.refusal})" if self.refusal else "Principal(anonymous)"
 
     @property
@@ -206,6 +105,20 @@ class Principal(Generic[Typed_co]):
             if isinstance(value, str) and value:
                 return value
         return self.identity
+
+
+def _refuse_to_change(_: Principal, name: str, _value: object = None) -> None:
+    # Channels' AuthMiddleware writes the session's user here, into whatever user the scope has.
+    # A caller whose token was judged stays the user, so nothing happens.
+    if name != "_wrapped":
+        raise FrozenInstanceError(
+            f"A Principal cannot be changed, because requests share it: keep {name!r} elsewhere, "
+            "such as in request.state"
+        )
+
+
+# Replaces what the dataclass made, which fails with an unreadable TypeError for a new name.
+Principal.__setattr__ = Principal.__delattr__ = _refuse_to_change  # type: ignore[method-assign,assignment]
 
 
 # A class with the same fields that is not frozen, for ``filled_principal``.
@@ -267,12 +180,70 @@ ANONYMOUS: Principal = Principal(is_authenticated=False)
 """The principal of a request without a token."""
 
 
-_current: ContextVar[Principal | None] = ContextVar("jwt_middleware.principal", default=None)
+def token_was_judged(principal: Principal) -> bool:
+    """Return whether the request had a token that the guard judged.
+
+    If not, the guard knows nothing about the caller, and a user that the framework knows otherwise,
+    as from a session, stays. A token that was refused and forgiven hides that user: a request that
+    says one thing about its caller and another is answered as an anonymous one.
+    """
+    return principal.is_authenticated or principal.refusal is not None
+
+
+class Caller:
+    """The caller of one request, for all code that runs for it. Emptied when the request ends.
+
+    A task that a request starts gets a copy of its context, which cannot be changed from outside.
+    So the context holds this object, and the task finds it empty once the request is over.
+    """
+
+    __slots__ = ("entry", "principal")
+
+    def __init__(self, principal: Principal | None) -> None:
+        """Enter: from here on, this is the current caller."""
+        self.principal = principal
+        """The caller; ``None`` when the request is over."""
+        self.entry = _current.set(self)
+
+    def leave(self) -> None:
+        """Stop being the current caller here, though the request goes on."""
+        _current.reset(self.entry)
+
+    def end(self) -> None:
+        """End the request, for everything that still runs for it."""
+        self.principal = None
+
+
+_current: ContextVar[Caller | None] = ContextVar("jwt_middleware.caller", default=None)
+
+set_current = Caller
+resume = _current.set
+suspend = _current.reset
+
+
+def reset_current(caller: Caller) -> None:
+    """End the request of a caller, and leave its context."""
+    # Written out, because two calls more would cost each request a tenth of a microsecond.
+    caller.principal = None
+    _current.reset(caller.entry)
+
+
+def revise_current(principal: Principal) -> None:
+    """Replace the caller of the current request, which was decided again."""
+    caller = _current.get()
+    if caller is None:
+        Caller(principal)
+    elif caller.principal is not None:
+        caller.principal = principal
 
 
 def current_principal() -> Principal:
-    """Return the principal of the current request; outside a request, the anonymous one."""
-    return _current.get() or ANONYMOUS
+    """Return the principal of the current request; outside a request, the anonymous one.
+
+    A task that outlives the request which started it is outside a request.
+    """
+    caller = _current.get()
+    return (caller and caller.principal) or ANONYMOUS
 
 
 # These claims differ between the tokens of one caller and do not affect identity or access.
@@ -297,7 +268,3 @@ def caller_key(principal: Principal | None = None) -> str:
     ]
     # JSON delimits each text and each list, so that two callers cannot share a key.
     return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-set_current = _current.set
-reset_current = _current.reset

@@ -7,7 +7,7 @@ from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.guard.options import GuardOptions
-from jwt_middleware.principal import Principal, set_current
+from jwt_middleware.principal import Caller, Principal, resume, set_current, suspend
 from jwt_middleware.request.applications import described
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.overrides import said_besides
@@ -21,6 +21,7 @@ WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
 _VERDICT_KEY = "jwt_middleware.verdict"
+_CALLER_KEY = "jwt_middleware.caller"
 
 
 class JWTWSGIMiddleware:
@@ -51,7 +52,7 @@ class JWTWSGIMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        if _VERDICT_KEY in environ and environ[_VERDICT_KEY] == self._mark(environ):
+        if _CALLER_KEY in environ and self._has_passed(environ):
             # The same guard already let the same request pass in an outer middleware.
             return self._app(environ, start_response)
 
@@ -67,18 +68,30 @@ class JWTWSGIMiddleware:
             return _reply(verdict, environ, start_response)
 
         attach(environ, verdict.principal)
-        environ[_VERDICT_KEY] = self._mark(environ)
+        environ[_VERDICT_KEY] = self._mark(environ, view)
         if verdict.response_headers:
             start_response = _adding(verdict.response_headers, start_response)
-        set_current(verdict.principal)
+        environ[_CALLER_KEY] = caller = set_current(verdict.principal)
         try:
             body = self._app(environ, start_response)
         except BaseException:
-            set_current(None)
+            caller.end()
             raise
-        return _forgetting(body, environ)
+        finally:
+            caller.leave()
+        return _ending(body, environ, caller)
 
-    def _mark(self, environ: Environ) -> tuple[object, ...]:
+    def _has_passed(self, environ: Environ) -> bool:
+        """Return whether this guard has let this very request pass already.
+
+        A request that is over does not count, because a server may use its environment again.
+        """
+        caller: Caller = environ[_CALLER_KEY]
+        return caller.principal is not None and environ[_VERDICT_KEY] == self._mark(
+            environ, WSGIView(environ)
+        )
+
+    def _mark(self, environ: Environ, view: WSGIView) -> tuple[object, ...]:
         """Return the guard and the request that it let pass, for the same guard further in."""
         return (
             self._guard,
@@ -86,7 +99,7 @@ class JWTWSGIMiddleware:
             environ.get("PATH_INFO"),
             environ.get("SCRIPT_NAME", ""),
             environ["REQUEST_METHOD"],
-            said_besides(WSGIView(environ), self._application),
+            said_besides(view, self._application),
         )
 
 
@@ -136,31 +149,45 @@ def _adding(wanted: Headers, start_response: StartResponse) -> StartResponse:
     return start_with_headers
 
 
-def _forgetting(body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
-    """Return a body that resets the current principal when it has been sent."""
-    if isinstance(body, (list, tuple)):
-        set_current(None)
-        return body
+def _ending(body: Iterable[bytes], environ: Environ, caller: Caller) -> Iterable[bytes]:
+    """Return a body that ends the request when it has been sent."""
     wrapper = environ.get("wsgi.file_wrapper")
-    if isinstance(wrapper, type) and isinstance(body, wrapper):
-        set_current(None)
+    if isinstance(body, (list, tuple)) or (isinstance(wrapper, type) and isinstance(body, wrapper)):
+        caller.end()
         return body
-    return _Body(body)
+    return _Body(body, caller)
 
 
 class _Body:
-    """A response body whose ``close`` resets the current principal."""
+    """A response body that runs for its caller until it is closed.
 
-    def __init__(self, body: Iterable[bytes]) -> None:
+    The caller is set for each step and not in between, because a server may produce the bodies of
+    two requests on one thread, and one body on several threads.
+    """
+
+    def __init__(self, body: Iterable[bytes], caller: Caller) -> None:
         self._body = body
+        self._caller = caller
+        self._steps: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        return self
+
+    def __next__(self) -> bytes:
+        before = resume(self._caller)
+        try:
+            if self._steps is None:
+                self._steps = iter(self._body)
+            return next(self._steps)
+        finally:
+            suspend(before)
 
     def close(self) -> None:
-        """Close the body. The variable is set to ``None``: this may be another thread."""
+        """Close the body, and end the request."""
+        before = resume(self._caller)
         try:
             if close := getattr(self._body, "close", None):
                 close()
         finally:
-            set_current(None)
+            suspend(before)
+            self._caller.end()

@@ -3,6 +3,7 @@
 import logging
 from typing import Any, Unpack
 
+from jwt_middleware.asgi.identity import PRINCIPAL_KEY, attach
 from jwt_middleware.asgi.types import (
     ASGIApp,
     Message,
@@ -15,7 +16,7 @@ from jwt_middleware.effects import arun, loop_is_running
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.guard.options import GuardOptions
-from jwt_middleware.principal import Principal, reset_current, set_current
+from jwt_middleware.principal import Caller, reset_current, set_current
 from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.overrides import said_besides
@@ -23,8 +24,10 @@ from jwt_middleware.request.view import ASGIView
 from jwt_middleware.responses.headers import as_raw, headers_to_add
 from jwt_middleware.verdict import Allow, Headers, Reply
 
-PRINCIPAL_KEY = "jwt_middleware.principal"
+__all__ = ["PRINCIPAL_KEY", "JWTMiddleware", "guard_of"]
+
 _VERDICT_KEY = "jwt_middleware.verdict"
+_CALLER_KEY = "jwt_middleware.caller"
 
 _log = logging.getLogger("jwt_middleware")
 
@@ -33,15 +36,6 @@ def guard_of(scope: Scope) -> Guard | None:
     """Return the guard that let a connection pass; ``None`` if there is none in front."""
     met = scope.get(_VERDICT_KEY)
     return None if met is None else met[0]
-
-
-class AuthScopes:
-    """The ``auth`` of Starlette's scope: a list of scopes, created for each request."""
-
-    __slots__ = ("scopes",)
-
-    def __init__(self, scopes: list[str]) -> None:
-        self.scopes = scopes
 
 
 class JWTMiddleware:
@@ -65,6 +59,7 @@ class JWTMiddleware:
         _warn_of_cors(app)
         warn_of_caches(app)
         self._has_served = False
+        self._shared_state: object = None
         self._mistake: ConfigurationError | None = None
         try:
             self._guard = chosen_guard(guard, options)
@@ -81,13 +76,17 @@ class JWTMiddleware:
             await _fail_to_start(self._mistake, kind, receive, send)
         if kind == "lifespan":
             self._look_inside()
+            self._shared_state = scope.get("state")
             self._guard.integration.stand_before(self._app, self._application)
             await self._app(scope, await _warmed_up(self._guard, receive, send), send)
             return
         if kind not in {"http", "websocket"}:
             # ASGI 3.0: an application must raise for a scope type that it does not know.
-            raise ConfigurationError(f"JWTMiddleware cannot guard the scope type {kind!r}")
-        if _VERDICT_KEY in scope and scope[_VERDICT_KEY] == self._mark(scope):
+            raise ConfigurationError(
+                f"JWTMiddleware cannot guard the scope type {kind!r}: put it around the "
+                "applications for 'http' and 'websocket' alone, as inside of ProtocolTypeRouter"
+            )
+        if _CALLER_KEY in scope and self._has_passed(scope):
             # The same guard already let the same request pass in an outer middleware.
             await self._app(scope, receive, send)
             return
@@ -104,13 +103,13 @@ class JWTMiddleware:
             await _reply(verdict, scope, receive, send)
             return
 
-        _attach(scope, verdict.principal)
-        scope[_VERDICT_KEY] = self._mark(scope)
+        attach(scope, verdict.principal, self._shared_state, self._application.fills_user)
+        scope[_VERDICT_KEY] = self._mark(scope, view)
         if kind == "websocket":
             send = answering(verdict.subprotocol, scope, send)
         elif verdict.response_headers:
             send = _adding(verdict.response_headers, send)
-        token = set_current(verdict.principal)
+        scope[_CALLER_KEY] = caller = set_current(verdict.principal)
         try:
             if verdict.closes_in is None:
                 await self._app(scope, receive, send)
@@ -118,12 +117,22 @@ class JWTMiddleware:
                 async with Deadline(verdict.closes_in, receive, send) as deadline:
                     await self._app(scope, deadline.receive, deadline.send)
         finally:
-            reset_current(token)
+            reset_current(caller)
 
     def _look_inside(self) -> None:
         self._application = described(self._app, paths_are_whole=True)
 
-    def _mark(self, scope: Scope) -> tuple[object, ...]:
+    def _has_passed(self, scope: Scope) -> bool:
+        """Return whether this guard has let this very request pass already.
+
+        A request that is over does not count, because a server may use its scope again.
+        """
+        caller: Caller = scope[_CALLER_KEY]
+        return caller.principal is not None and scope[_VERDICT_KEY] == self._mark(
+            scope, ASGIView(scope)
+        )
+
+    def _mark(self, scope: Scope, view: ASGIView) -> tuple[object, ...]:
         """Return the guard and the request that it let pass, for the same guard further in."""
         return (
             self._guard,
@@ -132,18 +141,8 @@ class JWTMiddleware:
             scope.get("root_path", ""),
             scope.get("raw_path"),
             scope.get("method"),
-            said_besides(ASGIView(scope), self._application),
+            said_besides(view, self._application),
         )
-
-
-def _attach(scope: Scope, principal: Principal) -> None:
-    """Set every identity key of the scope, replacing the values of other middleware."""
-    state = scope.setdefault("state", {})
-    if "user" not in state or state["user"] is scope.get(PRINCIPAL_KEY):
-        state["user"] = principal
-    scope["user"] = principal
-    scope["auth"] = AuthScopes(list(principal.scopes))
-    scope[PRINCIPAL_KEY] = principal
 
 
 async def _reply(verdict: Reply, scope: Scope, receive: Receive, send: Send) -> None:

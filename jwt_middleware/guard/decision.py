@@ -162,7 +162,8 @@ class Judge:
             if needs_no_login is not None and needs_no_login():
                 headers = private_headers(self.sources.vary)
                 deny = self._denied(problem, view)
-                return Allow(ANONYMOUS, "login_not_required", headers, otherwise=deny)
+                nobody = ANONYMOUS if token is None else replace(ANONYMOUS, refusal=problem.code)
+                return Allow(nobody, "login_not_required", headers, otherwise=deny)
         return self._refuse(problem, view, ruling, token)
 
     def _check_origin(self, view: RequestView, source: CookieToken, principal: Principal) -> None:

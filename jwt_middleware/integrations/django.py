@@ -1,5 +1,7 @@
 """Django middleware, plain and ``async``, that sets ``request.user`` and ``request.auser``.
 
+A user that Django knows otherwise, as from a session, stays where no token was judged.
+
 ::
 
     MIDDLEWARE = [..., "jwt_middleware.integrations.django.JWTMiddleware"]
@@ -10,21 +12,13 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from inspect import iscoroutinefunction as is_plain_coroutine_function
 from typing import Any
 
 try:
-    from asgiref.sync import (
-        async_to_sync,
-        iscoroutinefunction,
-        markcoroutinefunction,
-        sync_to_async,
-    )
-    from django.contrib.auth.models import AnonymousUser
+    from asgiref.sync import iscoroutinefunction, markcoroutinefunction
     from django.http import HttpRequest, HttpResponse, HttpResponseBase
     from django.urls import Resolver404, resolve
     from django.utils.cache import patch_cache_control, patch_vary_headers
-    from django.utils.functional import SimpleLazyObject
 except ImportError:
     raise ImportError(
         "jwt_middleware.integrations.django needs Django: pip install 'asgi-wsgi-jwt[django]'"
@@ -34,9 +28,10 @@ from jwt_middleware.effects import arun, loop_is_running, run
 from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.django_caches import keep_apart, may_be_kept, vary_on_caller
 from jwt_middleware.integrations.django_requests import become_watched, watch
-from jwt_middleware.integrations.django_settings import Configured, JWTConfig, UserOf, configured
+from jwt_middleware.integrations.django_settings import Configured, JWTConfig, configured
 from jwt_middleware.integrations.django_streams import stream_as
-from jwt_middleware.principal import ANONYMOUS, Principal, reset_current, set_current
+from jwt_middleware.integrations.django_users import JWTUser, claim_auser, put_user
+from jwt_middleware.principal import ANONYMOUS, Caller, Principal, revise_current, set_current
 from jwt_middleware.request.view import ASGIView, Sent, WSGIView
 from jwt_middleware.verdict import Allow, Reply
 from jwt_middleware.wsgi import PRINCIPAL_KEY
@@ -44,42 +39,6 @@ from jwt_middleware.wsgi import PRINCIPAL_KEY
 __all__ = ["JWTConfig", "JWTMiddleware", "JWTUser", "principal_of", "vary_on_caller"]
 
 GetResponse = Callable[[HttpRequest], Any]
-
-
-class JWTUser:
-    """A caller with the attributes of a Django user, used if the project maps no user model.
-
-    Its permissions are those of the token. A token alone never makes a caller staff or superuser.
-    """
-
-    is_authenticated = True
-    is_anonymous = False
-    is_active = True
-    is_staff = False
-    is_superuser = False
-
-    def __init__(self, principal: Principal) -> None:
-        self.principal = principal
-        self.pk = self.id = self.username = principal.identity
-
-    def get_username(self) -> str:
-        """Return the identity."""
-        return self.username
-
-    def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Return whether the token carries a permission of that name."""
-        return perm in self.principal.permissions
-
-    def has_perms(self, perm_list: list[str], obj: object = None) -> bool:
-        """Return whether the token carries all of these permissions."""
-        return all(self.has_perm(perm, obj) for perm in perm_list)
-
-    def has_module_perms(self, app_label: str) -> bool:
-        """Return whether the token carries any permission of an application."""
-        return any(perm.startswith(f"{app_label}.") for perm in self.principal.permissions)
-
-    def __str__(self) -> str:
-        return self.principal.display_name
 
 
 class DjangoView:
@@ -183,12 +142,16 @@ class JWTMiddleware:
         passage = _passage(request, verdict)
         if isinstance(passage, Reply):
             return _as_response(request, passage)
-        token, mark = _attach(request, settings, passage), _latest.set([])
+        _attach(request, settings, passage)
+        caller, mark = set_current(passage.allow.principal), _latest.set([])
         try:
             response: HttpResponseBase = self._get_response(request)
-            return _finished(request, response, settings.guard)
+            return _finished(request, response, settings.guard, caller)
+        except BaseException:
+            caller.end()
+            raise
         finally:
-            reset_current(token)
+            caller.leave()
             _latest.reset(mark)
 
     def process_view(
@@ -209,7 +172,7 @@ class JWTMiddleware:
             if refusal is not None:
                 return _as_response(request, refusal)
         may_be_kept(request, view, settings.guard)
-        _claim_auser(request, settings, passage.allow.principal)
+        claim_auser(request, settings.user_of, passage.allow.principal)
         watch(request, partial(_judge_again, request, settings, may_block=False))
         return None
 
@@ -220,12 +183,16 @@ class JWTMiddleware:
         passage = _passage(request, verdict)
         if isinstance(passage, Reply):
             return _as_response(request, passage)
-        token, mark = _attach(request, settings, passage), _latest.set([])
+        _attach(request, settings, passage)
+        caller, mark = set_current(passage.allow.principal), _latest.set([])
         try:
             response: HttpResponseBase = await self._get_response(request)
-            return _finished(request, response, settings.guard)
+            return _finished(request, response, settings.guard, caller)
+        except BaseException:
+            caller.end()
+            raise
         finally:
-            reset_current(token)
+            caller.leave()
             _latest.reset(mark)
 
 
@@ -264,6 +231,7 @@ def _judge_again(
     if isinstance(passage, Reply):
         return passage
     _attach(request, settings, passage)
+    revise_current(passage.allow.principal)
     _latest.get([])[:] = [passage]
     return None
 
@@ -280,55 +248,15 @@ def _passage(request: HttpRequest, verdict: Allow | Reply) -> _Passage | Reply:
     return _Passage(_judged(request), verdict, is_guarded or was_guarded)
 
 
-def _attach(request: Any, settings: Configured, passage: _Passage) -> Any:
-    """Set the caller on the request where Django looks for it; return the variable's token."""
+def _attach(request: Any, settings: Configured, passage: _Passage) -> None:
+    """Set the caller on the request where Django looks for it."""
     principal = passage.allow.principal
     setattr(request, _PASSAGE, passage)
     become_watched(request)
     if passage.is_guarded:
         keep_apart(request)
     request.META[PRINCIPAL_KEY] = principal
-    # ``_cached_user`` is set too, because a later AuthenticationMiddleware sets ``user`` from it.
-    request._cached_user = request.user = SimpleLazyObject(
-        partial(_user, settings.user_of, principal)
-    )
-    # Removed, because an earlier middleware may have cached the user of the session here.
-    vars(request).pop("_acached_user", None)
-    request.auser = partial(_auser, request, settings.user_of, principal)
-    return set_current(principal)
-
-
-def _claim_auser(request: Any, settings: Configured, principal: Principal) -> None:
-    """Restore ``auser`` if a later AuthenticationMiddleware has replaced it."""
-    if getattr(request.auser, "func", _auser).__module__ == "django.contrib.auth.middleware":
-        request.auser = partial(_auser, request, settings.user_of, principal)
-
-
-def _user(user_of: UserOf | None, principal: Principal) -> Any:
-    if not principal.is_authenticated:
-        return AnonymousUser()
-    if user_of is None:
-        return JWTUser(principal)
-    ask = async_to_sync(user_of) if is_plain_coroutine_function(user_of) else user_of
-    return _active(ask(principal))
-
-
-def _active(user: Any) -> Any:
-    """Return a user, or the anonymous user if the user is unknown or deactivated."""
-    is_known = user and getattr(user, "is_authenticated", True)
-    # A deactivated user counts as anonymous, because Django's own back ends do the same.
-    return user if is_known and getattr(user, "is_active", True) else AnonymousUser()
-
-
-async def _auser(request: Any, user_of: UserOf | None, principal: Principal) -> Any:
-    if not hasattr(request, "_acached_user"):
-        if user_of is not None and is_plain_coroutine_function(user_of):
-            known = await user_of(principal) if principal.is_authenticated else None
-            request._acached_user = _active(known)
-        else:
-            # ``sync_to_async``, because a query of the ORM must run on the thread of the request.
-            request._acached_user = await sync_to_async(_user)(user_of, principal)
-    return request._acached_user
+    put_user(request, settings.user_of, principal)
 
 
 def _as_response(request: HttpRequest, reply: Reply) -> HttpResponse:
@@ -336,7 +264,9 @@ def _as_response(request: HttpRequest, reply: Reply) -> HttpResponse:
     return HttpResponse(body, status=reply.status, headers=dict(reply.headers))
 
 
-def _finished(request: Any, response: HttpResponseBase, guard: Guard) -> HttpResponseBase:
+def _finished(
+    request: Any, response: HttpResponseBase, guard: Guard, caller: Caller
+) -> HttpResponseBase:
     passage: _Passage = getattr(request, _PASSAGE)
     again = _latest.get()
     if passage.is_guarded or any(each.is_guarded for each in again):
@@ -346,7 +276,8 @@ def _finished(request: Any, response: HttpResponseBase, guard: Guard) -> HttpRes
             patch_cache_control(response, private=True)
         if names := guard.integration.varies_with:
             patch_vary_headers(response, names)
-    principal = (again or [passage])[-1].allow.principal
-    if principal is not ANONYMOUS and getattr(response, "streaming", False):
-        stream_as(response, principal)
+    if getattr(response, "streaming", False):
+        stream_as(response, caller)
+    else:
+        caller.end()
     return response

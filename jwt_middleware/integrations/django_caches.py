@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils import cache
 
 from jwt_middleware.guard.guard import Guard
-from jwt_middleware.principal import ANONYMOUS, caller_key
+from jwt_middleware.principal import ANONYMOUS, caller_key, token_was_judged
 from jwt_middleware.request.sources import QueryToken
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 
@@ -95,4 +95,13 @@ class KeptApart:
         address: str = super().build_absolute_uri(location)  # type: ignore[misc]
         if _IS_GUARDED not in self.__dict__ or sys._getframe(1).f_code not in _KEY_MAKERS:
             return address
-        return f"{caller_key(request.META.get(PRINCIPAL_KEY, ANONYMOUS))} {address}"
+        return f"{_caller_of(request)} {address}"
+
+
+def _caller_of(request: Any) -> str:
+    """Return a text that differs for any two callers: the guard's, or those of two sessions."""
+    principal = request.META.get(PRINCIPAL_KEY, ANONYMOUS)
+    key = caller_key(principal)
+    # The user is not asked for, because that would query the database, which async views cannot.
+    session = None if token_was_judged(principal) else getattr(request, "session", None)
+    return key if session is None else f"{key} {session.session_key}"

@@ -4,56 +4,60 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 
-from jwt_middleware.principal import Principal, reset_current, set_current
+from jwt_middleware.principal import Caller, resume, suspend
 
 
-def stream_as(response: Any, principal: Principal) -> None:
-    """Make a principal the current one while a streaming response produces and closes its body."""
+def stream_as(response: Any, caller: Caller) -> None:
+    """Make a caller the current one while a streaming response produces its body, until it closes.
+
+    The caller's request ends when the response is closed.
+    """
     iterator = response._iterator
     # ``streaming_content`` is not set, because the server could then no longer send a file itself.
-    response._iterator = (_AsyncBody if response.is_async else _Body)(iterator, principal)
-    response.close = partial(_close_as, principal, response.close)
+    response._iterator = (_AsyncBody if response.is_async else _Body)(iterator, caller)
+    response.close = partial(_close_as, caller, response.close)
 
 
 class _Body:
     """An iterator whose steps may each run in another context and on another thread."""
 
-    def __init__(self, body: Iterator[Any], principal: Principal) -> None:
+    def __init__(self, body: Iterator[Any], caller: Caller) -> None:
         self._body = body
-        self._principal = principal
+        self._caller = caller
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        token = set_current(self._principal)
+        before = resume(self._caller)
         try:
             return next(self._body)
         finally:
-            reset_current(token)
+            suspend(before)
 
 
 class _AsyncBody:
     """Async version of :class:`_Body`."""
 
-    def __init__(self, body: AsyncIterator[Any], principal: Principal) -> None:
+    def __init__(self, body: AsyncIterator[Any], caller: Caller) -> None:
         self._body = body
-        self._principal = principal
+        self._caller = caller
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def __anext__(self) -> Any:
-        token = set_current(self._principal)
+        before = resume(self._caller)
         try:
             return await anext(self._body)
         finally:
-            reset_current(token)
+            suspend(before)
 
 
-def _close_as(principal: Principal, close: Callable[[], None]) -> None:
-    token = set_current(principal)
+def _close_as(caller: Caller, close: Callable[[], None]) -> None:
+    before = resume(caller)
     try:
         close()
     finally:
-        reset_current(token)
+        suspend(before)
+        caller.end()

@@ -21,7 +21,7 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.integrations.flask_caches import keep_apart
 from jwt_middleware.options import hint, options_of
-from jwt_middleware.principal import current_principal, set_current
+from jwt_middleware.principal import current_principal, revise_current
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
 from jwt_middleware.rules.applications import Application
@@ -119,7 +119,7 @@ def _decide_again(guard: Guard) -> Response | None:
     if isinstance(verdict, Reply):
         return Response(verdict.body, verdict.status, dict(verdict.headers))
     attach(request.environ, verdict.principal)
-    set_current(verdict.principal)
+    revise_current(verdict.principal)
     after_this_request(partial(_with_headers, verdict.response_headers))
     return None
 

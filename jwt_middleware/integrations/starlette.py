@@ -3,6 +3,8 @@
 The middleware sets ``request.user``, ``request.auth.scopes`` and ``request.state.user``, so
 Starlette's own ``requires`` works too. The ``requires`` of this module responds with 401 and a
 challenge to an anonymous caller, and with 403 to others.
+
+``request.user`` may be another one's: a user of a session stays where no token was judged.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from jwt_middleware.asgi.middleware import PRINCIPAL_KEY, guard_of
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.principal import Principal
+from jwt_middleware.principal import ANONYMOUS, Principal
 from jwt_middleware.rules.requirements import Requirement
 from jwt_middleware.verdict import Deny
 
@@ -31,6 +33,12 @@ Returned = TypeVar("Returned")
 Endpoint = Callable[Parameters, Returned]
 
 _NAMES = ("request", "websocket")
+
+
+def principal_of(connection: HTTPConnection) -> Principal:
+    """Return the principal of a request or WebSocket; the anonymous one if no guard is in front."""
+    found: Principal = connection.scope.get(PRINCIPAL_KEY, ANONYMOUS)
+    return found
 
 
 def requires(requirement: Requirement) -> Callable[[Endpoint[..., Any]], Endpoint[..., Any]]:

@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dis import get_instructions
 from functools import cached_property, partial
 from itertools import islice, permutations
 from types import CodeType, FunctionType, MemberDescriptorType, ModuleType, SimpleNamespace
@@ -57,7 +58,13 @@ _MOST = 20_000
 # contain data instead of applications.
 _MOST_OF_ONE = 1_000
 
-_log = logging.getLogger("jwt_middleware")
+# Packages without applications. pytest is named, because a test that defines an application leads
+# to its markers, which fail the test for each attribute that is read.
+_NO_APPLICATIONS = sys.stdlib_module_names | {"_pytest", "pytest"}
+
+_OWN = "jwt_middleware"
+
+_log = logging.getLogger(_OWN)
 
 
 def described(app: Any, *, paths_are_whole: bool) -> Application:
@@ -78,6 +85,19 @@ def described(app: Any, *, paths_are_whole: bool) -> Application:
         _mount_points(_found(app, _maybe_wrapped)),
         (front for each in reached for front in _fronts(each)),
         paths_are_whole=paths_are_whole,
+        fills_user=any(map(_fills_lazy_user, reached)),
+    )
+
+
+def _fills_lazy_user(thing: Any) -> bool:
+    """Return whether a function sets the attribute in which Django's lazy users keep the user."""
+    if not _is(thing, FunctionType) or _package(thing.__module__) == _OWN:
+        return False
+    return any(
+        step.opname == "STORE_ATTR" and step.argval == "_wrapped"
+        for code in _codes(thing.__code__)
+        if "_wrapped" in code.co_names
+        for step in get_instructions(code)
     )
 
 
@@ -133,7 +153,7 @@ def _may_hold(thing: Any) -> bool:
         return False
     if callable(thing) or _is(thing, (*_CONTAINERS, SimpleNamespace)):
         return True
-    return _package(type(thing).__module__) not in sys.stdlib_module_names
+    return _package(type(thing).__module__) not in _NO_APPLICATIONS
 
 
 _CONTAINERS = (Mapping, list, tuple, set, frozenset, deque)
@@ -191,10 +211,15 @@ def _behind(attribute: Any) -> Any:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+    return (name for each in _codes(code) for name in each.co_names)
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code of a function, and of the functions in it."""
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from _codes(constant)
 
 
 def _of_object(thing: Any) -> Iterator[Any]:
@@ -215,7 +240,7 @@ def _slot(thing: Any, base: type, name: str) -> Any:
         return None
 
 
-_LEFT_ALONE = sys.stdlib_module_names | MEASURED.keys()
+_LEFT_ALONE = _NO_APPLICATIONS | MEASURED.keys()
 """Packages whose own code is not searched, because it does not wrap an application."""
 
 

@@ -147,8 +147,11 @@ class CookieToken:
 
     def read(self, view: RequestView) -> str | None:
         """Return the token; ``None`` for an empty cookie, which a logout may leave."""
-        value = _agreed(view.cookies(self.name), "cookie")
-        return value or None
+        values = view.cookies(self.name)
+        # A browser sends one cookie for each path and domain that has it, so equal values may come.
+        if len(set(values)) > 1:
+            raise TokenRepeated("the cookie was sent with different values")
+        return (values[0] or None) if values else None
 
     @property
     def expiry(self) -> str:
@@ -202,7 +205,19 @@ class QueryToken:
         """Return the token; ``None`` where the parameter is left to the application."""
         if not (view.is_websocket or self.http):
             return None
-        return _agreed(view.query(self.name), "parameter")
+        token, is_repeated = _first(view.query(self.name))
+        if is_repeated:
+            # RFC 6750 §3.1: a request that repeats a parameter is malformed, whatever the values.
+            raise TokenRepeated("the parameter was sent more than once")
+        return token
+
+
+def _first(values: list[str]) -> tuple[str | None, bool]:
+    """Return the first value, and whether there are more.
+
+    The error of a reader holds the reader's variables. So the list, which may be long, is not one.
+    """
+    return (values[0] if values else None), len(values) > 1
 
 
 # RFC 3986 §2.3: a name of unreserved characters has only one spelling.
@@ -233,12 +248,6 @@ def without_token(offered: Iterable[str]) -> list[str]:
     hidden = {BEARER_SUBPROTOCOL}
     hidden.update(after for name, after in pairwise(names) if name == BEARER_SUBPROTOCOL)
     return [name for name in names if name not in hidden]
-
-
-def _agreed(values: list[str], kind: str) -> str | None:
-    if len(set(values)) > 1:
-        raise TokenRepeated(f"the {kind} was sent with different values")
-    return values[0] if values else None
 
 
 def _credentials(values: list[str], scheme: str) -> str | None:

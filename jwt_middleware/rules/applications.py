@@ -158,6 +158,7 @@ class Application:
         fronts: Iterable[Front] = (),
         *,
         paths_are_whole: bool = True,
+        fills_user: bool = False,
     ) -> None:
         """
         :param packages: the package of each framework inside.
@@ -168,6 +169,8 @@ class Application:
         :param fronts: prefixes that dispatchers inside may put in front of a path, by the host.
         :param paths_are_whole: whether the server's path includes the mount point: it does in
             ASGI, but not in WSGI.
+        :param fills_user: whether a middleware inside writes its user into the user that the scope
+            has, as Channels' AuthMiddleware does.
         """
         routers = [MEASURED[name] for name in dict.fromkeys(packages) if name in MEASURED]
         self.is_measured = bool(routers)
@@ -177,6 +180,7 @@ class Application:
         """All mount points that may be stripped from a path inside."""
         self.fronts = tuple(dict.fromkeys(fronts))
         self.paths_are_whole = paths_are_whole
+        self.fills_user = fills_user
         self.steps: tuple[Step, ...] = tuple(
             dict.fromkeys(step for router in routers for step in router.steps)
         )

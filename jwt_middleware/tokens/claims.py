@@ -11,6 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+from jwt_middleware.claims import claims_of
 from jwt_middleware.errors import (
     AudienceMismatch,
     ClaimInvalid,
@@ -25,7 +26,6 @@ from jwt_middleware.errors import (
 from jwt_middleware.principal import (
     ABSENT,
     ClaimPath,
-    Claims,
     Principal,
     claim_at,
     filled_principal,
@@ -91,7 +91,8 @@ class ClaimPolicy:
     """The rules for the claims of one issuer's tokens."""
 
     audience: frozenset[str] | AnyAudience | None
-    """The accepted audiences; ``None``: a token must not name an audience."""
+    """The accepted audiences; ``None``: a token must not name an audience, so ``aud`` is missing or
+    an empty array."""
     leeway: float
     """The seconds by which clocks may differ."""
     require_exp: bool
@@ -168,6 +169,9 @@ class ClaimPolicy:
             raise ClaimMissing("aud")
         named = audience_of(claims)
         if isinstance(self.audience, AnyAudience):
+            return
+        if self.audience is None and not named:
+            # An empty array names no recipient, like a missing claim.
             return
         # RFC 7519 §4.1.3: a recipient that "aud" does not name must refuse the token. Without a
         # configured audience, "aud" never names this service.
@@ -258,7 +262,7 @@ class ClaimPolicy:
             scopes,
             roles,
             permissions,
-            Claims(members),
+            claims_of(members),
             None if expires is None else math.floor(expires),
             members.get("jti"),
             identity_of(namespace or issuer, subject) if is_one_of_several else subject or "",

@@ -10,6 +10,7 @@ TESTS = ROOT / "tests"
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
     # module: (its test file, why it is not the mirrored one)
+    "asgi/identity.py": ("faces/test_identity.py", "both faces are tested beside each other"),
     "asgi/middleware.py": ("faces/test_asgi.py", "both faces are tested beside each other"),
     "asgi/types.py": ("faces/test_asgi.py", "names of types only"),
     "asgi/websocket.py": ("faces/test_websocket.py", "both faces are tested beside each other"),
@@ -23,6 +24,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "rules/ruling.py": ("rules/test_table.py", "values; tested by the table that returns them"),
     "guard/integration.py": ("guard/test_guard.py", "the guard is asked, not its part"),
     "integrations/django_settings.py": ("integrations/test_django.py", "a part of the middleware"),
+    "integrations/django_users.py": ("integrations/test_sessions.py", "a part of the middleware"),
     "integrations/django_streams.py": (
         "integrations/test_django_requests.py",
         "a part of the middleware",

@@ -275,7 +275,9 @@ ROWS = [
     ),
     browser("an empty token in the query", 400, "header_malformed", query="token="),
     browser("two tokens in the query", 400, "token_repeated", query="token=a&token=b"),
-    browser("one token twice in the query", 401, "token_malformed", query="token=a&token=a"),
+    browser("one token twice in the query", 400, "token_repeated", query="token=a&token=a"),
+    browser("one token twice, once escaped", 400, "token_repeated", query="token=a&%74oken=a"),
+    browser("a token and an empty one", 400, "token_repeated", query="token=a&token="),
     browser(
         "a token in query and header",
         400,

@@ -266,7 +266,7 @@ async def test_what_one_request_changes_no_other_sees() -> None:
 
     await through_asgi(middleware, http_scope("GET", "/", BEARER))
 
-    assert sorted(app.scopes[1]["auth"].scopes) == ["a", "b"]
+    assert sorted(app.scopes[1]["auth"].scopes) == ["a", "authenticated", "b"]
     assert app.scopes[1]["user"].claims["sub"] == "alice"
 
 

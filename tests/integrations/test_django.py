@@ -160,7 +160,8 @@ def test_answers_say_what_they_vary_with() -> None:
 
     assert guarded["Vary"] == "Accept, Authorization"
     assert guarded["Cache-Control"] == "no-cache, private"
-    assert (feed["Vary"], feed["Cache-Control"]) == ("Authorization", "private")
+    # The view asked for the user of the session.
+    assert (feed["Vary"], feed["Cache-Control"]) == ("Authorization, Cookie", "private")
     assert untouched["Vary"] == "Accept"
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from jwt_middleware import (
     ConfigurationError,
@@ -68,6 +68,22 @@ async def theirs(request: Request) -> Response:
     return JSONResponse({"subject": request.user.display_name})
 
 
+@starlettes_requires("authenticated")
+async def anybody(request: Request) -> Response:
+    return JSONResponse({"subject": request.user.display_name})
+
+
+@starlettes_requires("authenticated")
+async def any_socket(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.close()
+
+
+@requires(has_scope("authenticated"))
+async def scoped(request: Request) -> Response:
+    return JSONResponse({})
+
+
 @requires(READS)
 async def socket(websocket: WebSocket) -> None:
     await websocket.accept()
@@ -94,6 +110,9 @@ ROUTES = [
     Mount("/mounted", routes=[Route("/loop", in_loop)]),
     Route("/tenants/{tenant:int}", tenant),
     Route("/theirs", theirs),
+    Route("/anybody", anybody),
+    Route("/scoped", scoped),
+    WebSocketRoute("/any-socket", any_socket),
     Route("/ruled", ruled),
     WebSocketRoute("/socket", socket),
     WebSocketRoute("/socket-class", Socket),
@@ -111,7 +130,7 @@ def test_who_meets_it_is_served(path: str) -> None:
     """In a loop, in a thread, in a class, below a mount."""
     answer = client().get(path, headers=token(scope="orders:read"))
 
-    assert answer.json() == {"subject": "alice", "scopes": ["orders:read"]}
+    assert answer.json() == {"subject": "alice", "scopes": ["authenticated", "orders:read"]}
 
 
 @pytest.mark.parametrize("path", HTTP)
@@ -218,3 +237,20 @@ def test_cors_on_the_wrong_side_is_warned_of(caplog: pytest.LogCaptureFixture) -
             pass
         said = [line for line in caplog.messages if "CORSMiddleware" in line]
         assert len(said) == (app is wrong)
+
+
+def test_starlettes_own_convention_for_a_known_caller_holds() -> None:
+    """``requires("authenticated")``: a scope of that name neither opens nor closes anything."""
+    for claims in ({}, {"scope": "orders:read"}, {"scope": "authenticated"}):
+        assert client().get("/anybody", headers=token(**claims)).status_code == 200
+        with client().websocket_connect("/any-socket", headers=token(**claims)):
+            pass
+    for headers in ({}, token(scope="authenticated", exp=1)):
+        assert client().get("/anybody", headers=headers).status_code == 403
+        with (
+            pytest.raises(WebSocketDisconnect),
+            client().websocket_connect("/any-socket", headers=headers),
+        ):
+            pass
+    assert client().get("/scoped", headers=token(scope="orders:read")).status_code == 403
+    assert client().get("/scoped", headers=token(scope="authenticated")).status_code == 200

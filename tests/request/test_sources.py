@@ -221,12 +221,14 @@ def test_a_query_token_is_for_sockets_unless_allowed_elsewhere() -> None:
 
 
 def test_a_query_token_is_one_token() -> None:
-    """Twice the same is one; different ones, or none in it, are refused."""
+    """RFC 6750 §3.1: a repeated parameter is refused, also where both say the same."""
     source = QueryToken("t", http=True)
 
-    assert source.read(View(parameters={"t": [TOKEN, TOKEN]})) == TOKEN
-    with pytest.raises(TokenRepeated):
-        source.read(View(parameters={"t": [TOKEN, "x"]}))
+    for repeated in ([TOKEN, "x"], [TOKEN, TOKEN], ["", ""]):
+        for is_websocket in (False, True):
+            with pytest.raises(TokenRepeated):
+                source.read(View(parameters={"t": repeated}, is_websocket=is_websocket))
+    assert QueryToken("t").read(View(parameters={"t": [TOKEN, TOKEN]})) is None
     assert source.read(View(parameters={"t": [""]})) == ""
 
 

@@ -1,8 +1,11 @@
 """What the guard may see: the same questions on both faces, and the same answers."""
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jwt_middleware import ConfigurationError, HeaderToken
 from jwt_middleware.guard.explain import SampleRequest
@@ -150,3 +153,11 @@ def test_a_header_name_that_is_none_is_a_sentence(name: str) -> None:
     """An underscore is the same as a hyphen to WSGI servers, which is how tokens are smuggled."""
     with pytest.raises(ConfigurationError, match="HeaderToken"):
         HeaderToken(name)
+
+
+@given(st.text(alphabet="at&=+%61;\xe9\x00", max_size=12), st.sampled_from(["a", "t", "at", "a;"]))
+def test_a_query_is_read_as_pythons_library_reads_it(query: str, name: str) -> None:
+    """Names and values are unescaped, and neither a blank value nor a missing one is left out."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+
+    assert query_values(query, name) == [value for key, value in pairs if key == name]

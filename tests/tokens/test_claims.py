@@ -256,14 +256,14 @@ def test_a_bound_token_is_a_bearer_where_the_policy_says_so() -> None:
     [
         (frozenset({"me", "us"}), ["us", ["x", "us"]], "audience_mismatch"),
         (frozenset({"me", "us"}), ["me"], "claim_missing"),
-        (None, [...], "audience_mismatch"),
+        (None, [..., []], "audience_mismatch"),
         (ANY_AUDIENCE, [..., "x", [], ["x"]], None),
     ],
 )
 def test_a_token_is_for_whom_the_policy_says(
     audience: Any, passes: list[Any], code: str | None
 ) -> None:
-    """``...`` is a token that names nobody: without an audience configured only that will do."""
+    """``...`` is a token without ``aud``: without an audience configured, that or ``[]`` will do."""
     policy = replace(POLICY, audience=audience)
 
     def check(aud: Any) -> None:
@@ -271,6 +271,10 @@ def test_a_token_is_for_whom_the_policy_says(
 
     for aud in passes:
         check(aud)
+    for aud in ("", [""], None, {}, 0, "x", [[]]):
+        if audience is not ANY_AUDIENCE:
+            with pytest.raises(TokenError):
+                check(aud)
     if code is not None:
         with pytest.raises(TokenError) as caught:
             check(... if code == "claim_missing" else ["x"])

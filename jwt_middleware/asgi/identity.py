@@ -1,0 +1,130 @@
+"""What the ASGI middleware tells the application about the caller, in the scope.
+
+Other code of the application writes there too: the middleware of a framework's sessions puts the
+user that it knows. What is its own stays, unless the guard has judged a token.
+"""
+
+from copy import copy
+from typing import Any, Self
+
+from jwt_middleware.asgi.types import Scope
+from jwt_middleware.principal import ANONYMOUS, Principal, token_was_judged
+
+PRINCIPAL_KEY = "jwt_middleware.principal"
+
+# The scope that Starlette's ``requires("authenticated")`` looks for.
+_AUTHENTICATED = "authenticated"
+
+
+class AuthScopes:
+    """The ``auth`` of Starlette's scope: a list of scopes, created for each request.
+
+    As Starlette's conventions have it, the list of a verified caller contains ``authenticated``. A
+    token cannot add or remove that name.
+    """
+
+    def __init__(self, principal: Principal) -> None:
+        found: list[str] = []
+        if principal.is_authenticated:
+            found = [_AUTHENTICATED, *principal.scopes]
+            if _AUTHENTICATED in principal.scopes:
+                found = found[1:]
+        self.scopes = found
+
+
+class UnnamedCaller(Principal[Any]):
+    """The anonymous principal of one request, until a framework names its own user.
+
+    Channels' AuthMiddleware writes the session's user into the user that the scope has already, as
+    ``_wrapped``. From then on this object is that user, as Django's lazy users are. The guard never
+    reads it.
+    """
+
+    # The slots of the principal stay empty, so that ``__getattr__`` answers for them.
+    __slots__ = ("_wrapped",)
+
+    def __new__(cls) -> Self:
+        return object.__new__(cls)
+
+    def __init__(self) -> None:
+        """No-op: creating it costs each anonymous request as little as can be."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ANONYMOUS if name == "_wrapped" else self._user, name)
+
+    @property
+    def _user(self) -> Any:
+        try:
+            return object.__getattribute__(self, "_wrapped")
+        except AttributeError:
+            return ANONYMOUS
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return type(self._user)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "_wrapped":
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._user, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._user, name)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._user == (other._user if type(other) is UnnamedCaller else other))
+
+    def __hash__(self) -> int:
+        return hash(self._user)
+
+    def __repr__(self) -> str:
+        return repr(self._user)
+
+    def __str__(self) -> str:
+        return str(self._user)
+
+    def __bool__(self) -> bool:
+        return bool(self._user)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _itself, (self._user,)
+
+
+def _itself(user: object) -> object:
+    return user
+
+
+def attach(scope: Scope, principal: Principal, shared_state: object, fills_user: bool) -> None:
+    """Tell the application who the caller is, in every place where it may look.
+
+    :param shared_state: the state of the lifespan, which all requests would share; ``None`` if
+        unknown.
+    :param fills_user: whether the application writes its user into the user that the scope has.
+    """
+    is_judged = token_was_judged(principal)
+    user = UnnamedCaller() if fills_user and not is_judged else principal
+    if "state" in scope:
+        _put_into_state(scope, user, shared_state)
+    else:
+        scope["state"] = {"user": user}
+    if is_judged or scope.get("user") is None or _is_ours(scope["user"]):
+        scope["user"] = user
+    scope["auth"] = AuthScopes(principal)
+    scope[PRINCIPAL_KEY] = principal
+
+
+def _put_into_state(scope: Scope, user: Principal, shared_state: object) -> None:
+    state = scope["state"]
+    left = state.get("user")
+    is_own = left is scope.get("user") or left is scope.get(PRINCIPAL_KEY)
+    if state is shared_state or (_is_ours(left) and not is_own):
+        # The server did not copy the state for this request. Another request may still read it.
+        state = scope["state"] = copy(state)
+    if "user" not in state or _is_ours(left):
+        state["user"] = user
+
+
+def _is_ours(user: object) -> bool:
+    # The type and not ``isinstance``, which reads ``__class__``: a lazy user would query for it.
+    return issubclass(type(user), Principal)
