@@ -159,3 +159,6 @@ class KeyHealth:
     """POSIX time of the last fetch that succeeded."""
     next_attempt_in: float = 0.0
     """Seconds until the next fetch is allowed."""
+    stuck_fetches: int = 0
+    """Threads that hang in fetches that took too long, such as in the look-up of a host's address.
+    At most four; then no fetch begins until one of them ends."""

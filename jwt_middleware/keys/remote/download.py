@@ -82,7 +82,7 @@ class Download:
             return Failed(answered.reason, pause, is_rejected=True)
         except Rejected as rejected:
             return Failed(rejected.reason, is_rejected=True)
-        except Exception as foreign:  # noqa: BLE001 - an application's fetcher may raise anything
+        except BaseException as foreign:  # noqa: BLE001 - a fetcher may raise anything, and even exit
             return Failed(f"no answer ({type(foreign).__name__})")
 
     def _fetch(self, known: Snapshot | None) -> Arrived | Unchanged:

@@ -7,14 +7,21 @@ budget, which outlives each of them. A returning source has a small budget by it
 names only use up the budget of new sources, and proven sources are not affected.
 """
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.remote.rate_limits import FIRST_PAUSE, RateLimit
+from jwt_middleware.keys.remote.shared_fetch import SharedFetch
 
 # The most fetches at once over all issuers of a pool, because tokens can name many in one second.
 MAX_FETCHES = 8
+
+# The most threads that hang in fetches that were given up, for each kind of source. One source has
+# at most four, so that seven proven sources whose hosts hang do not stop the others.
+MAX_STUCK = 32
 
 # The budget of all new issuers together. A deployment that starts with forty tenants fetches all
 # their keys at once, and a flood of invented names causes one fetch a second.
@@ -48,6 +55,8 @@ class Lease:
     standing: Standing
     ends_at: float
     patient_waiters: int = 0
+    threads: Collection[object] = ()
+    """The threads of the fetch that have not ended. The fetch would keep its source alive."""
 
 
 class PoolLimit:
@@ -74,8 +83,7 @@ class PoolLimit:
         """
         budget = {"proven": None, "returning": own, "new": self._budget}[standing]
         with self._lock:
-            self._leases = [lease for lease in self._leases if now <= lease.ends_at]
-            if sum(lease.standing == standing for lease in self._leases) >= self._most:
+            if self._is_full(standing, now):
                 return PoolRefusal(standing, FIRST_PAUSE)
             # The budget is charged last, so that a fetch without a place spends nothing.
             if budget is not None and not budget.take(now):
@@ -84,10 +92,21 @@ class PoolLimit:
             self._leases.append(lease)
             return lease
 
+    def _is_full(self, standing: Standing, now: float) -> bool:
+        self._leases = [each for each in self._leases if now <= each.ends_at or each.threads]
+        places = stuck = 0
+        for each in self._leases:
+            if now > each.ends_at:
+                each.patient_waiters = 0
+                stuck += each.standing == standing
+            else:
+                places += each.standing == standing
+        return places >= self._most or stuck >= MAX_STUCK
+
     def give_back(self, lease: Lease) -> None:
-        """Give a place back. No-op: a place that has expired."""
+        """Give a place back; its thread counts until it ends. No-op: a place that has expired."""
         with self._lock:
-            self._leases = [each for each in self._leases if each is not lease]
+            lease.ends_at, lease.patient_waiters = -math.inf, 0
 
     def may_be_patient(self, lease: Lease) -> bool:
         """Return whether one more caller may wait as long as the fetch of a lease takes."""
@@ -127,6 +146,11 @@ class PoolShare:
             return taken
         self._lease = taken
         return None
+
+    def lend_to(self, fetch: SharedFetch) -> None:
+        """Record the fetch that the place taken last is for."""
+        if self._lease is not None:
+            self._lease.threads = fetch.threads
 
     def give_back(self) -> None:
         """Give back the place that was taken last."""
