@@ -38,6 +38,8 @@ KNOWN = {
     "keys/remote/fetches.py": 2,
     # PoolLimit.after_fork renews it.
     "keys/remote/pool_limits.py": 2,
+    # RefusalLog.after_fork renews it.
+    "guard/refusal_log.py": 2,
     # Distrusted.after_fork renews it.
     "keys/distrust.py": 2,
     # StaticKeys.after_fork renews it.
@@ -131,6 +133,7 @@ def in_a_child(work: Any) -> int:
 
 
 LOCKS = [
+    "RefusalLog._lock",
     "Distrusted._lock",
     "StaticKeys._lock",
     "TokenCache._lock",

@@ -13,6 +13,7 @@ from jwt_middleware.errors import (
     IssuerUntrusted,
 )
 from jwt_middleware.events import Observer
+from jwt_middleware.evidence import kind_of
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.admitted_pool import AdmittedPool
 from jwt_middleware.issuers.issuer import Issuer
@@ -96,7 +97,7 @@ class Registry:
         """
         name = claims.get("iss", "")
         if not isinstance(name, str):
-            raise ClaimInvalid("iss")
+            raise ClaimInvalid("iss", "a string", kind_of(name))
         issuer = self._unnamed or self._exact.get(name)
         if issuer is not None:
             return issuer
@@ -104,7 +105,7 @@ class Registry:
             raise ClaimMissing("iss")
         issuer = self._find(name)
         if issuer is None:
-            raise IssuerUntrusted("iss", found=name)
+            raise IssuerUntrusted("iss", expected=self._by_name or "an admitted issuer", found=name)
         return issuer
 
     def _find(self, name: str) -> TrustedIssuer | None:

@@ -148,7 +148,7 @@ class KeyHealth:
     failures: int = 0
     """Fetches that failed since the last one that succeeded."""
     last_failure: str | None = None
-    """Why the last of these fetches failed, in a few fixed words."""
+    """Why the last fetch failed, or none could begin. What it quotes is escaped and cut."""
     is_degraded: bool = False
     """Whether expired keys still serve because they cannot be refreshed."""
     is_fetching: bool = False

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.evidence import Comparison, kind_of, reason_of
 from jwt_middleware.formats.urls import check_url, has_same_origin, url_problem
 from jwt_middleware.keys.document import Rejected, read_json_object
 from jwt_middleware.keys.remote.http import Fetcher, FetchRequest, FetchResponse
@@ -184,14 +185,32 @@ def read_discovery(body: bytes, issuer: str, base: str, options: ResolverOptions
     :raises Rejected: if it names another issuer, or keys must not be fetched from its ``jwks_uri``.
     """
     metadata = read_json_object(body)
-    if metadata.get("issuer") != issuer:
-        raise Rejected("discovery names another issuer")
+    named = metadata.get("issuer")
+    if named != issuer:
+        found = named if isinstance(named, str) else kind_of(named)
+        raise Rejected(f"discovery names another issuer, {_sides((issuer,), found)}")
     uri = metadata.get("jwks_uri")
     if not isinstance(uri, str):
         raise Rejected("discovery has no jwks_uri")
+    if len(uri) > MAX_URL_LENGTH:
+        raise Rejected(f"the discovered jwks_uri is longer than {MAX_URL_LENGTH:,} characters")
     leaves_tls = base.startswith("https:") and not uri.startswith("https:")
-    if leaves_tls or len(uri) > MAX_URL_LENGTH or url_problem(uri, allow_http=options.allow_http):
-        raise Rejected("keys must not be fetched from the discovered jwks_uri")
+    if leaves_tls or url_problem(uri, allow_http=options.allow_http):
+        sides = _sides("https with a host and no credentials", _origin(uri))
+        raise Rejected(f"keys must not be fetched from the discovered jwks_uri, {sides}")
     if options.same_origin and not has_same_origin(base, uri):
-        raise Rejected("the discovered jwks_uri is on another host")
+        sides = _sides((_origin(base),), _origin(uri))
+        raise Rejected(f"the discovered jwks_uri is on another host, {sides}")
     return uri
+
+
+def _sides(expected: object, found: object) -> str:
+    compared = Comparison(expected, found)
+    return reason_of("", compared.expected, compared.found, compared.hint)
+
+
+def _origin(url: str) -> str:
+    """Return scheme and host of a URL for the log, without any credentials."""
+    head, _, _ = url.partition("?")
+    scheme, _, rest = head.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"

@@ -49,7 +49,7 @@ class Failed:
     """A fetch without a response, or with a response that is not a key set."""
 
     reason: str
-    """A few words that quote neither the response nor another library."""
+    """A few words for the log. What they quote of a response is escaped and cut."""
     retry_after: float | None = None
     is_rejected: bool = False
     """Whether there was a response, which was rejected."""

@@ -112,26 +112,29 @@ def test_discovery_looks_in_two_places(issuer: str, oidc: str, oauth: str) -> No
 
 
 @pytest.mark.parametrize(
-    "named",
+    ("named", "ends"),
     [
-        f"{NAME}/",
-        "https://ID.example",
-        "https://login.microsoftonline.com/{tenantid}/v2.0",
-        "",
-        None,
-        7,
-        [NAME],
+        (f"{NAME}/", f"'{NAME}/', they differ only by a slash at the end"),
+        ("https://ID.example", "'https://ID.example', they differ only in upper and lower case"),
+        ("https://login.microsoftonline.com/{tenantid}/v2.0", "{tenantid}/v2.0'"),
+        ("https://a/\n" + "b" * 9_000, "'https://a/\\n" + "b" * 83 + "...'"),
+        ("", "''"),
+        (None, "null"),
+        (7, "a number"),
+        ([NAME], "an array"),
     ],
 )
-def test_discovery_must_name_the_issuer_exactly(key: KeyPair, named: Any) -> None:
-    """A document that names another issuer, or a template, is refused byte for byte (P58)."""
+def test_discovery_must_name_the_issuer_exactly(key: KeyPair, named: Any, ends: str) -> None:
+    """A document that names another issuer, or a template, is refused, and both are told (P58)."""
     web = web_of(key)
     web.put(discovery_urls(NAME)[0], {"issuer": named, "jwks_uri": f"{NAME}/keys"})
     source = JWKSResolver(issuer=NAME, fetcher=web)
 
     assert outcome(source, "k") == "keys_unavailable"
     assert f"{NAME}/keys" not in web.asked
-    assert source.health().last_failure == "discovery names another issuer"
+    failure = source.health().last_failure or ""
+    assert failure.startswith(f"discovery names another issuer, expected '{NAME}', found ")
+    assert failure.endswith(ends)
 
 
 def test_a_bad_discovery_keeps_the_last_good_address(key: KeyPair, clock: Clock) -> None:
