@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeGuard
 
-# In characters. A longer value is recognised by its beginning, or is no honest one.
+# In characters. A longer value is recognised by its beginning.
 MAX_LENGTH = 100
 
 # Of a longer list only the first are looked at, because any client can cause a refusal.
@@ -62,15 +62,15 @@ def plain(text: str, most: int = MAX_LENGTH) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
 
 
-def quoted(value: Side) -> str:
+def quoted(value: Side, most: int = MAX_LENGTH) -> str:
     """Return one value in quotes, escaped and cut; a number as it is, and ``none`` for ``None``."""
     if value is None:
         return "none"
     if not isinstance(value, str) or isinstance(value, Phrase):
-        return plain(str(value))
+        return plain(str(value), most)
     # Cut first, because the value may be as long as a token.
-    shown = ascii(value[: MAX_LENGTH + 1])
-    return shown if len(shown) <= MAX_LENGTH else f"{shown[: MAX_LENGTH - 4]}...{shown[0]}"
+    shown = ascii(value[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 4]}...{shown[0]}"
 
 
 def listed(values: Collection[Side], first: Collection[Side] = ()) -> str:
@@ -81,15 +81,14 @@ def listed(values: Collection[Side], first: Collection[Side] = ()) -> str:
     some = sorted(
         islice(values, MAX_VALUES), key=lambda each: (each not in first, each is None, str(each))
     )
-    shown = ""
-    for number, value in enumerate(some):
-        rest = f" and {len(values) - number} more"
-        longer = f"{shown}, {quoted(value)}" if shown else quoted(value)
-        is_last = number + 1 == len(values)
-        if shown and len(longer) + (0 if is_last else len(rest)) > MAX_LENGTH:
-            return shown + rest
+    room = MAX_LENGTH - (len(f" and {len(values):,} more") if len(values) > 1 else 0)
+    shown = quoted(some[0], room) if some else "none"
+    for number, value in enumerate(some[1:], 1):
+        longer = f"{shown}, {quoted(value, room)}"
+        if len(longer) > room:
+            return f"{shown} and {len(values) - number:,} more"
         shown = longer
-    return shown or "none"
+    return shown
 
 
 @dataclass(frozen=True, slots=True)
