@@ -50,9 +50,14 @@ _KINDS = {
 }
 
 
-def kind_of(value: object) -> Phrase:
-    """Return the JSON type of a claim whose value must not be told."""
-    return Phrase(_KINDS.get(type(value), "a value"))
+def kind_of(value: object, allowed: Collection[Side] = ()) -> Phrase:
+    """Return the JSON type of a claim whose value must not be told.
+
+    :param allowed: the required values. A small difference from one of them is told.
+    """
+    kind = _KINDS.get(type(value), "a value")
+    hint = Comparison(allowed, value).hint
+    return Phrase(f"{kind}, {hint}" if hint else kind)
 
 
 def plain(text: str, most: int = MAX_LENGTH) -> str:

@@ -78,7 +78,7 @@ class TrustedIssuer:
             if value is ABSENT:
                 raise ClaimMissing(".".join(path))
             if not any(json_equal(value, each) for each in allowed):
-                raise ClaimInvalid(".".join(path), allowed, kind_of(value))
+                raise ClaimInvalid(".".join(path), allowed, kind_of(value, allowed))
         if self.has_tenants:
             self._check_tenant(claims)
 
@@ -180,7 +180,7 @@ def tenant_of(claims: Mapping[str, Any]) -> str:
         raise ClaimMissing("tid")
     tenant = claims["tid"]
     if len(named) > 1 or not isinstance(tenant, str) or not TENANT_ID.fullmatch(tenant):
-        raise ClaimInvalid("tid", "one tenant's id", kind_of(tenant))
+        raise ClaimInvalid("tid", "one tenant's id in lower case", kind_of(tenant))
     return tenant
 
 

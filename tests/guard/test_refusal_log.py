@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jwt_middleware import (
+    AdmittedIssuers,
     CookieToken,
     Guard,
     Issuer,
@@ -37,6 +38,9 @@ PAGE = Path(__file__).parents[2] / "docs/errors.md"
 NAME = "https://id.example/"
 PAIR = KeyPair.generate("ES256", "k1")
 MARK = "s3cret"
+OURS = "9f41b0bd-8ac4-4fc6-9b0a-2a1f0d8e6a10"
+THEIRS = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+ISS = "https://login.example/{}/v2.0"
 
 
 class Lines:
@@ -110,6 +114,7 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("claim_invalid", {"exp": MARK}, {}, "expected a number of seconds, found a string"),
     ("claim_invalid", {"sub": 7}, {}, "expected a string, found a number"),
     ("claim_invalid", {"plan": MARK}, {}, "expected 'gold', found a string"),
+    ("claim_invalid", {"plan": "Gold"}, {}, "found a string, they differ only in upper and lower"),
     ("claim_missing", {"plan": ...}, {}, "claim 'plan' is required"),
     ("token_expired", {"exp": 1_000}, {}, "expected exp after 1749999970, found 1000"),
     ("type_not_allowed", {}, {"typ": "dpop+jwt"}, "'at+jwt', 'jwt', none, found 'dpop+jwt'"),
@@ -190,6 +195,38 @@ def test_other_refusals_say_what_they_compare(clock: Clock, lines: Lines) -> Non
     )
     assert path == "refused 400 path_invalid; GET under no rule; the path has a dot segment"
     assert missing == "refused 401 token_missing; other under protect('/**')"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"tid": THEIRS}, f"expected '{OURS}', found another tenant"),
+        ({"iss": ISS.format(THEIRS)}, f"iss, expected '{ISS.format('{tenantid}')}', found"),
+        ({"tid": OURS.upper()}, "expected one tenant's id in lower case, found a string"),
+        ({"kid": "other"}, f"expected '{ISS.format(THEIRS)}', found '{ISS.format(OURS)}'"),
+    ],
+)
+def test_a_tenant_is_compared_too(
+    changes: dict[str, Any], says: str, clock: Clock, lines: Lines
+) -> None:
+    """The tenant, the issuer of the tenant, and the issuer of the key."""
+    other = {**PAIR.jwk, "kid": "other", "issuer": ISS.format(THEIRS)}
+    issuer = Issuer(ISS.format("{tenantid}"), audience=None, keys=[PAIR.jwk, other], tenants=[OURS])
+    kid = {"kid": changes.pop("kid", "k1")}
+    claims = {"iss": ISS.format(OURS), "tid": OURS, "exp": clock.now() + 60, **changes}
+
+    Guard(issuers=issuer, clock=clock).decide(SampleRequest("GET", "/", PAIR.sign(claims, kid)))
+
+    assert says in lines()[0]
+
+
+def test_a_rule_that_admits_issuers_has_no_list_of_names(clock: Clock, lines: Lines) -> None:
+    """So that the expected side says what it is."""
+    guard = Guard(issuers=AdmittedIssuers(lambda _: None), clock=clock)
+
+    guard.decide(SampleRequest("GET", "/", signed(clock)))
+
+    assert f"expected an admitted issuer, found '{NAME}'" in lines()[0]
 
 
 def test_a_cached_token_that_expires_says_when(clock: Clock, lines: Lines) -> None:

@@ -4,13 +4,14 @@ OpenID Connect Discovery 1.0 and RFC 8414. The document must name the configured
 byte, because otherwise one issuer could pose as another.
 """
 
+import re
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.evidence import Comparison, kind_of, reason_of
+from jwt_middleware.evidence import Comparison, Phrase, kind_of, reason_of
 from jwt_middleware.formats.urls import check_url, has_same_origin, url_problem
 from jwt_middleware.keys.document import Rejected, read_json_object
 from jwt_middleware.keys.remote.http import Fetcher, FetchRequest, FetchResponse
@@ -22,6 +23,10 @@ MAX_URL_LENGTH = 8_000
 
 # The statuses for an address where nothing is found, or not any more (RFC 9110 §15.5).
 _GONE = frozenset({404, 410})
+
+
+# A host ends before these characters; a browser reads a backslash as a slash.
+_HOST_ENDS = re.compile(r"[/?#\\]")
 
 
 class AnsweredBadly(Rejected):
@@ -124,7 +129,8 @@ class Location:
                 return self._read(self._ask(url, deadline, None))
             except Rejected as rejected:
                 refusals.append(rejected)
-        raise refusals[0]
+        # Where one place has no document, the other says more.
+        raise next((each for each in refusals if not _is_absent(each)), refusals[0])
 
     def _read(self, response: FetchResponse) -> str:
         if response.status != 200:
@@ -146,6 +152,10 @@ class Location:
             )
         )
         return _checked(response, self._options.max_bytes)
+
+
+def _is_absent(rejected: Rejected) -> bool:
+    return isinstance(rejected, AnsweredBadly) and rejected.response.status in _GONE
 
 
 def _checked(response: Any, max_bytes: int) -> FetchResponse:
@@ -211,6 +221,6 @@ def _sides(expected: object, found: object) -> str:
 
 def _origin(url: str) -> str:
     """Return scheme and host of a URL for the log, without any credentials."""
-    head, _, _ = url.partition("?")
-    scheme, _, rest = head.partition("://")
-    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
+    scheme, _, rest = url.partition("://")
+    host = _HOST_ENDS.split(rest, maxsplit=1)[0].rpartition("@")[2]
+    return f"{scheme}://{host}" if host else Phrase("an address without a host")
