@@ -21,6 +21,9 @@ from jwt_middleware.keys.snapshot import Snapshot
 # Longer addresses are refused here, as servers and proxies do near this length (RFC 9110 §4.1).
 MAX_URL_LENGTH = 8_000
 
+# After this many seconds another fetch tries to discover again, beside one that hangs.
+HUNG_DISCOVERY_PAUSE = 60.0
+
 # The statuses for an address where nothing is found, or not any more (RFC 9110 §15.5).
 _GONE = frozenset({404, 410})
 
@@ -109,18 +112,24 @@ class Location:
         if self._discovered is not None and is_recent:
             return self._discovered, False
         if self._discovered is not None:
-            # Half of the time, so that a discovery that hangs leaves time for the key set.
+            # Half of the time, so that a slow discovery leaves time for the key set. One that hangs
+            # leaves none, so until it returns, other fetches use the address that is known.
             deadline = monotonic() + self._options.timeout / 2
+            self._rediscover_in(HUNG_DISCOVERY_PAUSE)
         try:
             self._discovered = self._discover(deadline)
         except Exception:
             # The address that was found before is used while discovery fails.
             if self._discovered is None:
                 raise
+            self._rediscover_in(0.0)
             return self._discovered, False
-        self._rediscover_at = self._clock.monotonic() + self._options.discovery_lifetime
-        self._rediscover_after = self._clock.now() + self._options.discovery_lifetime
+        self._rediscover_in(self._options.discovery_lifetime)
         return self._discovered, True
+
+    def _rediscover_in(self, seconds: float) -> None:
+        self._rediscover_at = self._clock.monotonic() + seconds
+        self._rediscover_after = self._clock.now() + seconds
 
     def _discover(self, deadline: float) -> str:
         refusals: list[Rejected] = []

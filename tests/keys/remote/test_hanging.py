@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from jwt_middleware.errors import KeysUnavailable
+from jwt_middleware.keys.remote.discovery import discovery_urls
 from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse, HTTPFetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.keys.remote.pool_limits import MAX_STUCK, PoolLimit, PoolShare
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.testing import Clock, FakeIssuer
+from jwt_middleware.testing import Clock, FakeIssuer, KeyPair
 from tests.keys.publisher import ES256, SOON, Steady, aoutcome, landed, outcome
+from tests.keys.web import NAME, web_of
 
 # Short, so that a caller whose patience ends with it is soon back.
 QUICK = ResolverOptions(timeout=0.02)
@@ -248,6 +250,36 @@ def test_a_process_ends_and_forks_although_fetches_hang() -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == ["unavailable", "unavailable", "0"]
+
+
+def test_a_discovery_that_hangs_leaves_the_address_that_is_known(clock: Clock) -> None:
+    """The document is due again and hangs: the next fetch goes to the key set all the same."""
+    web, let_go = web_of(KeyPair.generate("ES256", "a")), threading.Event()
+    oidc, _ = discovery_urls(NAME)
+    is_hanging = False
+
+    class HangingDiscovery:
+        def fetch(self, request: FetchRequest) -> FetchResponse:
+            if is_hanging and request.url == oidc:
+                let_go.wait()
+            return web.fetch(request)
+
+    options = ResolverOptions(timeout=0.02, discovery_lifetime=1)
+    source = JWKSResolver(issuer=NAME, fetcher=HangingDiscovery(), options=options, clock=clock)
+    source.warm(required=True)
+    is_hanging = True
+    try:
+        clock.tick(5_000)
+        assert outcome(source, "a") == "keys_unavailable"
+        clock.tick(2)
+        assert outcome(source, "a") == "keys_unavailable"
+        clock.tick(2)
+
+        assert outcome(source, "a") == "found"
+        assert source.health().stuck_fetches == 1
+    finally:
+        let_go.set()
+        landed()
 
 
 def test_a_look_up_that_comes_back_late_is_of_use(clock: Clock) -> None:
