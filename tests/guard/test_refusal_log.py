@@ -30,6 +30,7 @@ from jwt_middleware.rules.requirements import Match
 from jwt_middleware.testing import Clock
 from jwt_middleware.testing.keys import KeyPair
 from tests.faces.calls import InProcess
+from tests.keys.publisher import in_threads
 from tests.support.short_form import bearer
 
 FACES = ["asgi", "wsgi"]
@@ -345,6 +346,27 @@ def test_a_flood_is_some_lines_and_a_number(clock: Clock, lines: Lines) -> None:
     assert not [line for line in first if "left out" in line]
     assert second.endswith("; 990 more were left out of the log")
     assert third.endswith("; 499 more were left out of the log")
+
+
+def test_threads_share_one_limit(clock: Clock, lines: Lines) -> None:
+    """No line too many, and every refusal is a line or is counted."""
+    guard = guard_of(clock)
+    bad = SampleRequest("GET", "/", signed(clock, aud="billing"))
+
+    in_threads(8, lambda: [guard.decide(bad) for _ in range(50)])
+    written = len(lines())
+    clock.tick(1)
+    guard.decide(bad)
+
+    assert written == LINES_AT_ONCE
+    assert lines()[0].endswith("; 390 more were left out of the log")
+
+
+def test_a_socket_is_refused_by_the_same_line(clock: Clock, lines: Lines) -> None:
+    """Its method is its kind, as in events."""
+    guard_of(clock).decide(SampleRequest("WEBSOCKET", "/chat"))
+
+    assert lines() == ["refused 401 token_missing; WEBSOCKET under protect('/**')"]
 
 
 def test_a_flood_of_one_code_hides_no_other(clock: Clock, lines: Lines) -> None:
