@@ -1,7 +1,7 @@
 """Both sides of a comparison as text that any log can take."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jwt_middleware.evidence import (
@@ -20,6 +20,7 @@ from jwt_middleware.evidence import (
 VALUES = st.none() | st.text() | st.integers()
 
 
+@settings(deadline=None)
 @given(VALUES, st.lists(VALUES), st.text())
 def test_any_value_becomes_one_short_line(value: object, values: list[object], text: str) -> None:
     """No control character, no line break, nothing but printable ASCII, and never too long."""
