@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jwt_middleware.crypto import secret
@@ -13,6 +13,7 @@ from jwt_middleware.crypto.secret import KeyFile, Secret
 from jwt_middleware.errors import ConfigurationError
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=64).map(lambda raw: b"\xfe" + raw))
 def test_random_bytes_are_a_secret(value: bytes) -> None:
     """They become the material as they are, and show in no repr."""

@@ -183,25 +183,25 @@ class Fetches:
         """Begin a fetch, unless the backoff or the limit over several sources forbids it."""
         if not self._may_begin(now):
             return None
-        refusal = None if self._share is None else self._share.take(now, self._lease)
+        fetch = SharedFetch(
+            self._carry_out,
+            self.abandon,
+            number=self._begun + 1,
+            reason=reason,
+            seconds=self._seconds,
+            now=now,
+            kid=kid,
+        )
+        share = self._share
+        refusal = None if share is None else share.take(now, self._lease, fetch.threads)
         if refusal is not None:
             # Issuer names can be invented, so a refusal of an unproven issuer does not mean that
             # its keys are unavailable.
             is_proven = refusal.standing == "proven"
             return None if is_proven else Suppressed("over budget", refusal.seconds)
         self._begun += 1
-        self.current = SharedFetch(
-            self._carry_out,
-            self.abandon,
-            number=self._begun,
-            reason=reason,
-            seconds=self._seconds,
-            now=now,
-            kid=kid,
-        )
-        if self._share is not None:
-            self._share.lend_to(self.current)
-        return self.current
+        self.current = fetch
+        return fetch
 
     def free(self, fetch: SharedFetch) -> None:
         """Make room for the next fetch. No-op: a fetch that was already given up."""

@@ -14,7 +14,6 @@ from typing import Literal
 
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.remote.rate_limits import FIRST_PAUSE, RateLimit
-from jwt_middleware.keys.remote.shared_fetch import SharedFetch
 
 # The most fetches at once over all issuers of a pool, because tokens can name many in one second.
 MAX_FETCHES = 8
@@ -54,9 +53,9 @@ class Lease:
 
     standing: Standing
     ends_at: float
-    patient_waiters: int = 0
-    threads: Collection[object] = ()
+    threads: Collection[object]
     """The threads of the fetch that have not ended. The fetch would keep its source alive."""
+    patient_waiters: int = 0
 
 
 class PoolLimit:
@@ -74,12 +73,18 @@ class PoolLimit:
         renew_after_fork(self)
 
     def take(
-        self, now: float, seconds: float, standing: Standing, own: RateLimit | None
+        self,
+        now: float,
+        seconds: float,
+        standing: Standing,
+        own: RateLimit | None,
+        threads: Collection[object],
     ) -> Lease | PoolRefusal:
         """Take a place and charge the budget, or return why it cannot.
 
         :param seconds: the time after which the place is free again, at the latest.
         :param own: the budget of a returning source.
+        :param threads: the threads of the fetch, empty when they have ended.
         """
         budget = {"proven": None, "returning": own, "new": self._budget}[standing]
         with self._lock:
@@ -88,7 +93,7 @@ class PoolLimit:
             # The budget is charged last, so that a fetch without a place spends nothing.
             if budget is not None and not budget.take(now):
                 return PoolRefusal(standing, budget.seconds_until_next(now))
-            lease = Lease(standing, now + seconds)
+            lease = Lease(standing, now + seconds, threads)
             self._leases.append(lease)
             return lease
 
@@ -136,21 +141,21 @@ class PoolShare:
         self.returning: RateLimit | None = None
         """The budget of a source that was proven before."""
 
-    def take(self, now: float, seconds: float) -> PoolRefusal | None:
-        """Take a place for at most ``seconds``; return the refusal if it cannot."""
+    def take(
+        self, now: float, seconds: float, threads: Collection[object] = ()
+    ) -> PoolRefusal | None:
+        """Take a place for at most ``seconds``; return the refusal if it cannot.
+
+        :param threads: the threads of the fetch, empty when they have ended.
+        """
         standing: Standing = "new" if self.returning is None else "returning"
         if self.is_proven:
             standing = "proven"
-        taken = self._limit.take(now, seconds, standing, self.returning)
+        taken = self._limit.take(now, seconds, standing, self.returning, threads)
         if isinstance(taken, PoolRefusal):
             return taken
         self._lease = taken
         return None
-
-    def lend_to(self, fetch: SharedFetch) -> None:
-        """Record the fetch that the place taken last is for."""
-        if self._lease is not None:
-            self._lease.threads = fetch.threads
 
     def give_back(self) -> None:
         """Give back the place that was taken last."""

@@ -183,6 +183,22 @@ def test_without_threads_the_answer_is_503_in_words(
     assert source.health().last_failure is None
 
 
+def test_a_fetch_of_a_closed_source_pauses_nothing(
+    source: JWKSResolver, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given up for lack of a thread after its source was closed, it is not the current one."""
+    gap = source.plan("a", ES256)
+    assert isinstance(gap, Waiter)
+    source.close()
+    with monkeypatch.context() as patch:
+        no_threads(patch)
+        gap.perform(0.0)
+
+    assert source.health().last_failure is None
+    source.warm(required=True)
+    assert outcome(source, "a") == "found"
+
+
 def test_without_threads_what_is_in_memory_serves_on(
     warm: JWKSResolver, publisher: Publisher, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
