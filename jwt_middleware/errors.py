@@ -31,13 +31,12 @@ Every ``code`` is stable; new ones may be added. ``public`` is the one sentence 
 client. It never contains a token, a key, a claim or the text of another library's exception.
 ``detail`` is for the operator's log. It names settings and reasons, never secrets. ``expected`` and
 ``found`` are for the operator too: the required value, and the value of the header or of a
-registered claim.
+registered claim, quoted, escaped and cut short.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
-# Values from a token are cut in logs, because any client may have written them. In characters.
-MAX_EVIDENCE_LENGTH = 120
+from jwt_middleware.evidence import NOT_COMPARED, Comparison, reason_of
 
 
 class JWTMiddlewareError(Exception):
@@ -63,48 +62,48 @@ class Refused(JWTMiddlewareError):
     """The check of the guard that raises it, as ``explain`` names the check."""
 
     issuer: str | None = None
-    """The issuer of the token, if it was known."""
-    _expected: object = None
-    _found: object = None
+    """The issuer of the token, if it is certain."""
+    judged_by: str | None = None
+    """The trusted issuer that the token names. It is certain only if it is ``issuer`` too."""
 
     def __init__(
         self,
         detail: str = "",
         *,
-        expected: object = None,
-        found: object = None,
+        expected: object = NOT_COMPARED,
+        found: object = NOT_COMPARED,
         issuer: str | None = None,
     ) -> None:
         """
         :param detail: a few words for the operator.
-        :param expected: the required value.
-        :param found: the value in the token's header or registered claim. Never any other value.
-        :param issuer: the issuer of the token, if it is known.
+        :param expected: the required value, or a collection of these. A text is shown as it is.
+        :param found: the value in the token's header or registered claim, ``None`` if it is absent.
+            Never any other value.
+        :param issuer: the issuer of the token, if it is certain.
         """
         super().__init__(detail or self.public)
         self.detail = detail
-        self._expected, self._found, self.issuer = expected, found, issuer
+        self._sides, self.issuer = Comparison(expected, found), issuer
 
     @property
     def expected(self) -> str:
         """The required value, or an empty text."""
-        return _evidence(self._expected)
+        return self._sides.expected
 
     @property
     def found(self) -> str:
-        """The value in the token, cut and escaped, or an empty text."""
-        return _evidence(self._found)
+        """The value in the token, quoted, escaped and cut, or an empty text."""
+        return self._sides.found
 
-    def note(self, found: object) -> None:
-        """Record what the token says, for an error that was raised without it."""
-        self._found = found
+    def note(self, *, expected: object = NOT_COMPARED, found: object = NOT_COMPARED) -> None:
+        """Record both sides of a comparison, for an error that was raised without them."""
+        if self._sides.actual is NOT_COMPARED:
+            self._sides = Comparison(expected, found)
 
     @property
-    def evidence(self) -> str:
-        """The detail and both values, as one line for the log."""
-        named = (("expected", self.expected), ("found", self.found))
-        parts = [f"{name} {value}" for name, value in named if value]
-        return ", ".join([self.detail or self.public, *parts])
+    def reason(self) -> str:
+        """The detail and both sides, as one line; empty if the code says it all."""
+        return reason_of(self.detail, self.expected, self.found, self._sides.hint)
 
     @property
     def is_verdict(self) -> bool:
@@ -218,8 +217,14 @@ class KeyUnknown(TokenError):
     It is set if too many tokens named unknown keys. Then this token may be valid.
     """
 
-    def __init__(self, detail: str = "", retry_after: float | None = None) -> None:
-        super().__init__(detail)
+    def __init__(
+        self,
+        detail: str = "",
+        retry_after: float | None = None,
+        expected: object = NOT_COMPARED,
+        found: object = NOT_COMPARED,
+    ) -> None:
+        super().__init__(detail, expected=expected, found=found)
         self.retry_after = retry_after
 
     @property
@@ -286,18 +291,21 @@ class ClaimMissing(TokenError):
     public = "The access token lacks a required claim"
 
     def __init__(self, claim: str) -> None:
-        super().__init__(f"claim {claim!r} is required", expected=f"claim {claim}")
+        super().__init__(f"claim {claim!r} is required")
         self.claim = claim
 
 
 class ClaimInvalid(TokenError):
-    """A registered claim has the wrong type or value."""
+    """A claim has the wrong type or value."""
 
     code = "claim_invalid"
     public = "The access token carries a claim of the wrong type or value"
 
-    def __init__(self, claim: str) -> None:
-        super().__init__(f"claim {claim!r} has the wrong type or value")
+    def __init__(
+        self, claim: str, expected: object = NOT_COMPARED, found: object = NOT_COMPARED
+    ) -> None:
+        detail = f"claim {claim!r} has the wrong type or value"
+        super().__init__(detail, expected=expected, found=found)
         self.claim = claim
 
 
@@ -383,15 +391,6 @@ class StoreUnavailable(Unavailable):
     check = "revocation"
     code = "store_unavailable"
     public = "The token cannot be checked at the moment"
-
-
-def _evidence(value: object) -> str:
-    if value is None:
-        return ""
-    is_list = isinstance(value, Collection) and not isinstance(value, str | bytes)
-    text = ", ".join(sorted(map(str, value))) if is_list else str(value)  # type: ignore[call-overload]
-    text = text if text.isprintable() else repr(text)
-    return text if len(text) <= MAX_EVIDENCE_LENGTH else f"{text[:MAX_EVIDENCE_LENGTH]}..."
 
 
 def refusals() -> Iterator[type[Refused]]:

@@ -42,6 +42,8 @@ class RequestRefused(Event):
     rule: str
     """See :class:`RequestAllowed`. It is ``a view`` if the code of a view refused."""
     detail: str
+    """Why, in words for the operator, with both sides of what was compared. Empty if the code says
+    it all."""
     method: str = ""
     pattern: str = ""
     issuer: str | None = None
@@ -50,7 +52,9 @@ class RequestRefused(Event):
     expected: str = ""
     """The required value, if the refusal has one."""
     found: str = ""
-    """The value in the token, cut to 120 characters and escaped."""
+    """The value in the token, quoted, escaped and cut to 100 characters."""
+    judged_by: str | None = None
+    """The trusted issuer that the token names. Any client can write it into a token."""
 
 
 @dataclass(frozen=True, slots=True)

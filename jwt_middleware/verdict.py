@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal
 
+from jwt_middleware.errors import Refused
 from jwt_middleware.principal import Principal
 
 Headers = tuple[tuple[str, str], ...]
@@ -81,6 +82,9 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Deny(Reply):
     """The verdict that refuses a request with this response."""
+
+    problem: Refused | None = field(default=None, repr=False, compare=False)
+    """The reason for the operator, of a refusal that is kept and perhaps sent later."""
 
 
 @dataclass(frozen=True, slots=True)

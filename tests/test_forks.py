@@ -38,15 +38,18 @@ KNOWN = {
     "keys/remote/fetches.py": 2,
     # PoolLimit.after_fork renews it.
     "keys/remote/pool_limits.py": 2,
+    # RefusalLog.after_fork renews it.
+    "guard/refusal_log.py": 2,
     # Distrusted.after_fork renews it.
     "keys/distrust.py": 2,
     # StaticKeys.after_fork renews it.
     "keys/static.py": 2,
     # HTTPFetcher.after_fork renews the lock; a timer cuts one call, and ends with it.
     "keys/remote/http.py": 3,
-    # The claim of a fetch is never waited for, and a child
-    # has no fetch; a thread carries one out.
-    "keys/remote/shared_fetch.py": 2,
+    # The claim of a fetch is never waited for, and a child has no fetch.
+    "keys/remote/shared_fetch.py": 1,
+    # A thread carries out one call, and nothing waits for one of the parent's.
+    "daemons.py": 1,
 }
 
 
@@ -130,6 +133,7 @@ def in_a_child(work: Any) -> int:
 
 
 LOCKS = [
+    "RefusalLog._lock",
     "Distrusted._lock",
     "StaticKeys._lock",
     "TokenCache._lock",

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from jwt_middleware.checks import check_text
 from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.daemons import within
 from jwt_middleware.errors import ConfigurationError
+
+# A file is read within this many seconds, because one on a network share that hangs would hold up
+# the start for ever, or a request whose issuer is admitted by a rule.
+READ_SECONDS = 5.0
+
+# Key sets are at most as long as those that are fetched; a device such as /dev/zero has no end.
+MAX_FILE_BYTES = 262_144
 
 
 class Secret:
@@ -136,7 +144,11 @@ def _is_der_sequence(value: bytes) -> bool:
 
 def _names_a_file(value: bytes) -> bool:
     try:
-        return len(value) < 4096 and Path(os.fsdecode(value)).is_file()
+        path = Path(os.fsdecode(value))
+        return len(value) < 4096 and within(READ_SECONDS, "jwt_middleware.key_file", path.is_file)
+    except TimeoutError:
+        # Something hangs at that place, which no random secret would name.
+        return True
     except (OSError, ValueError):
         return False
 
@@ -163,7 +175,12 @@ class KeyFile:
         :raises ConfigurationError: if the file cannot be read.
         """
         try:
-            return Path(self.path).read_bytes()
+            data = within(READ_SECONDS, "jwt_middleware.key_file", self._read)
+        except TimeoutError:
+            raise ConfigurationError(
+                f"KeyFile({os.fspath(self.path)!r}) could not be read within {READ_SECONDS:g} "
+                "seconds: name a file of this machine, or look at the network share"
+            ) from None
         except (TypeError, ValueError):
             raise ConfigurationError(
                 f"KeyFile({self.path!r}) must have a path: write KeyFile('key.pem') or the like"
@@ -172,6 +189,16 @@ class KeyFile:
             raise ConfigurationError(
                 f"KeyFile({os.fspath(self.path)!r}) cannot be read: {problem.strerror}"
             ) from None
+        if len(data) > MAX_FILE_BYTES:
+            raise ConfigurationError(
+                f"KeyFile({os.fspath(self.path)!r}) must not be longer than {MAX_FILE_BYTES:,} "
+                "bytes: name a file with keys and nothing else"
+            )
+        return data
+
+    def _read(self) -> bytes:
+        with Path(self.path).open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
 
     @property
     def password_bytes(self) -> bytes | None:

@@ -6,19 +6,27 @@ looked up again. If it is the same key object, the signature is not checked a se
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.effects import Answers, Gap, Slot, refuse_to_block
-from jwt_middleware.errors import AlgorithmNotAllowed, KeyUnknown, SignatureInvalid, TokenExpired
+from jwt_middleware.errors import (
+    AlgorithmNotAllowed,
+    KeyUnknown,
+    Refused,
+    SignatureInvalid,
+    TokenExpired,
+)
+from jwt_middleware.evidence import Phrase
 from jwt_middleware.issuers.registry import Registry
 from jwt_middleware.issuers.trusted import TrustedIssuer
 from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
-from jwt_middleware.keys.snapshot import Keys
+from jwt_middleware.keys.snapshot import Keys, Snapshot
 from jwt_middleware.principal import Principal
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.tokens.cache import Entry, TokenCache, claims_weight
-from jwt_middleware.tokens.compact import KnownHeaders, parse
+from jwt_middleware.tokens.compact import Compact, KnownHeaders, parse
 from jwt_middleware.tokens.verifier import check_signature
 
 
@@ -97,7 +105,7 @@ class Authenticator:
             entry.was_used = True
             return entry.principal if entry.is_shared else _fresh(entry)
         if now >= entry.valid_until:
-            raise TokenExpired
+            raise _expired(entry, now)
         return self._renewed(token, entry, answers)
 
     def _renewed(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
@@ -129,13 +137,29 @@ class Authenticator:
         claims = compact.claims()
         awaited = answers.get(KEYS)
         issuer = self._issuers.choose(claims, header.alg) if awaited is None else awaited.issuer
+        try:
+            return self._verified_by(issuer, token, compact, claims, answers)
+        except Refused as problem:
+            problem.judged_by = issuer.told_apart_as
+            raise
+
+    def _verified_by(
+        self,
+        issuer: TrustedIssuer,
+        token: str,
+        compact: Compact,
+        claims: dict[str, Any],
+        answers: Answers,
+    ) -> Principal | Gap:
+        header = compact.header
         algorithm = issuer.check_header(header)
         issuer.check(claims, self._clock.now())
         snapshot = issuer.current.snapshot
         try:
             keys = self._keys(issuer, header.kid, algorithm, answers)
         except KeyUnknown as problem:
-            problem.note(found=header.kid)
+            expected, found = _key_sides(issuer.current.snapshot, header.kid, algorithm)
+            problem.note(expected=expected, found=found)
             raise
         if isinstance(keys, Gap):
             return keys
@@ -186,6 +210,29 @@ class Authenticator:
     def forget(self) -> None:
         """Forget every cached token."""
         self._tokens.clear()
+
+
+def _key_sides(
+    snapshot: Snapshot | None, kid: str | None, algorithm: Algorithm
+) -> tuple[object, object]:
+    """Return what was expected of a key, and what was found, for the log."""
+    if snapshot is None:
+        return "a key set", None
+    keys = snapshot.keys if kid is None else snapshot.by_kid.get(kid, ())
+    if keys and not any(key.may_serve(algorithm) for key in keys):
+        kinds = {" ".join(filter(None, (key.kty, key.crv, key.alg))) for key in keys}
+        return f"a key for {algorithm.name}", [Phrase(kind) for kind in kinds]
+    return snapshot.kids, kid
+
+
+def _expired(entry: Entry, now: float) -> TokenExpired:
+    issuer: TrustedIssuer = entry.issuer
+    latest = now - issuer.policy.leeway
+    return TokenExpired(
+        expected=f"exp after {latest:.0f}",
+        found=entry.principal.expires_at,
+        issuer=entry.principal.issuer,
+    )
 
 
 def _fresh(entry: Entry) -> Principal:

@@ -33,6 +33,7 @@ from jwt_middleware.errors import (
 from jwt_middleware.events import Observer, RequestAllowed, RequestRefused, tell
 from jwt_middleware.guard.authenticator import Authenticator
 from jwt_middleware.guard.explain import explanation
+from jwt_middleware.guard.refusal_log import RefusalLog
 from jwt_middleware.principal import ANONYMOUS, Principal
 from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.overrides import inner_root, refuse_other_method
@@ -69,6 +70,8 @@ class Judge:
     renderer: Renderer
     closes_on_expiry: bool
     observers: tuple[Observer, ...]
+    log: RefusalLog | None
+    """Writes a line on each refusal; ``None``: no client sent the request."""
 
     def ruling(self, view: RequestView, application: Application) -> Ruling:
         """Return the ruling of the rule table on a request.
@@ -161,14 +164,20 @@ class Judge:
             needs_no_login = getattr(view, "needs_no_login", None)
             if needs_no_login is not None and needs_no_login():
                 headers = private_headers(self.sources.vary)
-                deny = self._denied(problem, view)
+                deny = replace(self._denied(problem, view), problem=problem)
                 nobody = ANONYMOUS if token is None else replace(ANONYMOUS, refusal=problem.code)
                 return Allow(nobody, "login_not_required", headers, otherwise=deny)
         return self._refuse(problem, view, ruling, token)
 
     def _check_origin(self, view: RequestView, source: CookieToken, principal: Principal) -> None:
         if not self.origins.passes(view, source, principal):
-            raise CSRFRefused("the request does not prove that it comes from a trusted origin")
+            expected, found = self.origins.sides(view)
+            raise CSRFRefused(
+                "the request does not prove that it comes from a trusted origin",
+                expected=expected,
+                found=found,
+                issuer=principal.issuer,
+            )
 
     def _hold_against(
         self,
@@ -241,10 +250,20 @@ class Judge:
         return self.told(self.renderer.refuse_code(UserUnknown.code))
 
     def told(self, deny: Deny, problem: Refused | None = None) -> Deny:
-        """Report a refusal that a view asked for to the observers, and return it."""
-        if self.observers:
-            tell(self.observers, _refused(deny, "a view", problem))
+        """Report a refusal that a view asked for to the log and the observers, and return it."""
+        left_out = self._admitted_to_log(deny)
+        if self.observers or left_out is not None:
+            self._report(_refused(deny, "a view", problem or deny.problem), left_out)
         return deny
+
+    def _admitted_to_log(self, deny: Deny) -> int | None:
+        return None if self.log is None else self.log.admit(deny.code)
+
+    def _report(self, event: RequestRefused, left_out: int | None) -> None:
+        """Report a refusal to the log, unless it must not be written there, and to observers."""
+        if left_out is not None and self.log is not None:
+            self.log.write(event, left_out)
+        tell(self.observers, event)
 
     def _refuse(
         self,
@@ -265,21 +284,16 @@ class Judge:
     ) -> Deny:
         """Log the refusal of a request, report it to the observers, and return it."""
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug(
-                "refused: %s\n  because     %s", explanation(view, ruling, deny), problem.evidence
+            _log.debug("refused: %s", explanation(view, ruling, deny, problem.reason))
+        left_out = self._admitted_to_log(deny)
+        if self.observers or left_out is not None:
+            event = replace(
+                _refused(deny, "" if ruling is None else ruling.rule, problem),
+                method=_method(view),
+                pattern="" if ruling is None else ruling.pattern,
+                token=None if token is None else _digest(token),
             )
-        if self.observers:
-            rule = "" if ruling is None else ruling.rule
-            event = _refused(deny, rule, problem)
-            tell(
-                self.observers,
-                replace(
-                    event,
-                    method=_method(view),
-                    pattern="" if ruling is None else ruling.pattern,
-                    token=None if token is None else _digest(token),
-                ),
-            )
+            self._report(event, left_out)
         return deny
 
     def _denied(self, problem: Refused, view: RequestView) -> Deny:
@@ -314,10 +328,11 @@ def _refused(deny: Deny, rule: str, problem: Refused | None) -> RequestRefused:
         deny.code,
         deny.status,
         rule,
-        problem.detail,
+        problem.reason,
         issuer=problem.issuer,
         expected=problem.expected,
         found=problem.found,
+        judged_by=problem.judged_by,
     )
 
 

@@ -71,23 +71,30 @@ class Explanation:
     checks: tuple[tuple[str, str], ...]
     """Each check and its outcome: ``holds``, ``fails`` with a code, or ``not reached``."""
     outcome: str
+    because: str = ""
+    """Why the request is refused, with both sides of what was compared; empty if the outcome says
+    it all."""
 
     def __str__(self) -> str:
         lines = [f"{_printable(self.method)} {_printable(self.path)}"]
         lines += [f"  falls under  {rule}" for rule in self.rules]
         lines += [f"  asks for     {requirement}" for requirement in self.asks]
         lines += [f"  {check:<18} {outcome}" for check, outcome in self.checks]
-        return "\n".join([*lines, f"  comes to     {self.outcome}"])
+        lines.append(f"  comes to     {self.outcome}")
+        return "\n".join([*lines, *([f"  because      {self.because}"] if self.because else [])])
 
 
 def _printable(text: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Reply) -> Explanation:
+def explanation(
+    view: RequestView, ruling: Ruling | None, verdict: Allow | Reply, because: str
+) -> Explanation:
     """Return the explanation of a verdict.
 
     :param ruling: the ruling of the rule table; ``None`` if the path is ambiguous.
+    :param because: the reason of a refusal.
     """
     deciders = () if ruling is None else ruling.deciders
     demands = () if ruling is None else ruling.demands
@@ -98,6 +105,7 @@ def explanation(view: RequestView, ruling: Ruling | None, verdict: Allow | Reply
         asks=tuple(str(requirement) for requirement, _ in demands),
         checks=tuple(_course(verdict)),
         outcome=str(verdict),
+        because=because,
     )
 
 

@@ -14,7 +14,7 @@ from jwt_middleware.errors import (
     PathInvalid,
     TokenMalformed,
 )
-from jwt_middleware.events import Observer
+from jwt_middleware.events import Event, Observer, RequestRefused
 from jwt_middleware.guard.authenticator import BLOCKING, Authenticator
 from jwt_middleware.guard.decision import Judge
 from jwt_middleware.guard.explain import Explanation, SampleRequest, explanation
@@ -31,6 +31,7 @@ from jwt_middleware.guard.options import (
     refuse_unknown,
     warn_of_grants,
 )
+from jwt_middleware.guard.refusal_log import RefusalLog
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.registry import Registry
@@ -170,6 +171,7 @@ class Guard:
             Renderer(realm or "api", error_body, sources.vary, metadata),
             close_on_expiry,
             told,
+            RefusalLog(clock),
         )
         self.integration = Integration(self._judge, warm_up, error_body)
         """The interface for middleware and framework integrations."""
@@ -232,7 +234,8 @@ class Guard:
         view = SampleRequest(meant, path, token, mount_point=mounted_at)
         application = self.integration.application
         # No client sent this request, so the observers must not count it.
-        judge = replace(self._judge, observers=())
+        told: list[Event] = []
+        judge = replace(self._judge, observers=(told.append,), log=None)
         step = self._decided_by(judge, view, application)
         if not isinstance(step, (Allow, Reply)):
             refuse_to_block("Guard.explain", "Guard.averify")
@@ -241,7 +244,8 @@ class Guard:
             ruling = judge.ruling(view, application)
         except PathInvalid:
             ruling = None
-        return explanation(view, ruling, step)
+        because = next((each.detail for each in told if isinstance(each, RequestRefused)), "")
+        return explanation(view, ruling, step, because)
 
     def health(self) -> dict[str | None, KeyHealth]:
         """Return the state of each issuer's keys, by its label or name, without fetching them."""

@@ -11,8 +11,10 @@ from jwt_middleware.errors import (
     ClaimMissing,
     ConfigurationError,
     IssuerUntrusted,
+    TokenError,
 )
 from jwt_middleware.events import Observer
+from jwt_middleware.evidence import kind_of
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.admitted_pool import AdmittedPool
 from jwt_middleware.issuers.issuer import Issuer
@@ -122,7 +124,12 @@ class Registry:
         :raises TokenError: if several issuers have that name, and none may accept the token.
         :raises KeysUnavailable: if the rule that may admit it fails.
         """
-        return self._group(claims).fitting(alg, claims)
+        group = self._group(claims)
+        try:
+            return group.fitting(alg, claims)
+        except TokenError as problem:
+            problem.judged_by = group.members[0].name
+            raise
 
     def of(self, principal: Principal) -> TrustedIssuer:
         """Return the issuer of a principal that this guard has authenticated.
@@ -134,7 +141,7 @@ class Registry:
     def _group(self, claims: Mapping[str, Any]) -> Named:
         name = claims.get("iss", "")
         if not isinstance(name, str):
-            raise ClaimInvalid("iss")
+            raise ClaimInvalid("iss", "a string", kind_of(name))
         group = self._unnamed or self._exact.get(name)
         if group is not None:
             return group
@@ -142,7 +149,7 @@ class Registry:
             raise ClaimMissing("iss")
         group = self._find(name)
         if group is None:
-            raise IssuerUntrusted("iss", found=name)
+            raise IssuerUntrusted("iss", expected=self._by_name or "an admitted issuer", found=name)
         return group
 
     def _find(self, name: str) -> Named | None:

@@ -16,6 +16,7 @@ from jwt_middleware.errors import (
     TypeNotAllowed,
 )
 from jwt_middleware.events import Observer
+from jwt_middleware.evidence import Phrase, kind_of
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.keys.distrust import Distrusted
@@ -131,14 +132,15 @@ class TrustedIssuer:
             if value is ABSENT:
                 raise ClaimMissing(".".join(path))
             if not any(json_equal(value, each) for each in allowed):
-                raise ClaimInvalid(".".join(path))
+                raise ClaimInvalid(".".join(path), allowed, kind_of(value, allowed))
 
     def _check_tenant(self, claims: Mapping[str, Any]) -> None:
         tenant = tenant_of(claims)
         tenants = self.issuer.tenants or ()
         is_trusted = isinstance(tenants, AnyTenant) or tenant in tenants
         if not is_trusted or self._filled(self.name, tenant) != claims["iss"]:
-            raise ClaimInvalid("tid")
+            expected = "the tenant of iss" if is_trusted else tenants
+            raise ClaimInvalid("tid", expected, Phrase("another tenant"))
 
     def _filled(self, name: str | None, tenant: str) -> str | None:
         return None if name is None else name.replace(TENANT, tenant)
@@ -159,7 +161,10 @@ class TrustedIssuer:
             if key.issuer is None or self._filled(key.issuer, tenant) == claims["iss"]
         )
         if not serving:
-            raise KeyUnknown("the key of that name is another issuer's")
+            owners = sorted({str(key.issuer) for key in keys})
+            raise KeyUnknown(
+                "the key of that name is another issuer's", expected=owners, found=claims["iss"]
+            )
         return serving
 
     def principal(
@@ -229,7 +234,7 @@ def tenant_of(claims: Mapping[str, Any]) -> str:
         raise ClaimMissing("tid")
     tenant = claims["tid"]
     if len(named) > 1 or not isinstance(tenant, str) or not TENANT_ID.fullmatch(tenant):
-        raise ClaimInvalid("tid")
+        raise ClaimInvalid("tid", "one tenant's id in lower case", kind_of(tenant))
     return tenant
 
 

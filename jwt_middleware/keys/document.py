@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from jwt_middleware.crypto.jwk import UnusableKey, VerificationKey, import_jwk
 from jwt_middleware.crypto.pem import import_pem
+from jwt_middleware.evidence import quoted
 
 # A key set is three levels deep. The JSON parser recurses, so deeper values are cut out first.
 MAX_DEPTH = 16
@@ -23,7 +24,7 @@ _MARK = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class Rejected(Exception):
-    """A response is not a usable document. ``reason`` quotes none of its text."""
+    """A response is not a usable document. ``reason`` is safe to log."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -73,13 +74,20 @@ def read_key_set(
     for member in members:
         reading.take(member)
     if members and not reading.imported and not may_lack_keys:
-        raise Rejected("no usable key")
+        raise Rejected(f"no usable key: {_first_of(reading.skipped)}")
     return KeySet(
         tuple(reading.imported.values()),
         reading.imported,
         tuple(reading.skipped[:MAX_SKIPPED]),
         is_empty=not members,
     )
+
+
+def _first_of(skipped: list[Skipped]) -> str:
+    first = skipped[0]
+    name = "" if first.kid is None else f" {quoted(first.kid)}"
+    others = f", and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+    return f"the first member{name} was skipped ({first.reason}){others}"
 
 
 def without_members(body: bytes, is_unwanted: Callable[[VerificationKey], bool]) -> bytes:

@@ -148,7 +148,7 @@ class KeyHealth:
     failures: int = 0
     """Fetches that failed since the last one that succeeded."""
     last_failure: str | None = None
-    """Why the last of these fetches failed, in a few fixed words."""
+    """Why the last fetch failed, or none could begin. What it quotes is escaped and cut."""
     is_degraded: bool = False
     """Whether expired keys still serve because they cannot be refreshed."""
     is_fetching: bool = False
@@ -159,3 +159,6 @@ class KeyHealth:
     """POSIX time of the last fetch that succeeded."""
     next_attempt_in: float = 0.0
     """Seconds until the next fetch is allowed."""
+    stuck_fetches: int = 0
+    """Threads that hang in fetches that took too long, such as in the look-up of a host's address.
+    At most four; then no fetch begins until one of them ends."""

@@ -59,6 +59,13 @@ class OriginCheck:
             return True
         return site in {"same-origin", "none"} or _repeats_claim(view, source, principal)
 
+    def sides(self, view: RequestView) -> tuple[object, object]:
+        """Return the origins that may send the request, and what it says of its own."""
+        host = _only(view, "host")
+        expected = [*self.trusted, *([] if host is None else [f"https://{host}"])]
+        said = [_only(view, name) for name in ("origin", "sec-fetch-site")]
+        return expected, [each for each in said if each is not None]
+
 
 def _opens_socket(view: RequestView) -> bool:
     """Return whether the request opens a WebSocket, which under WSGI is a plain GET."""

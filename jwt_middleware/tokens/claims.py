@@ -23,6 +23,7 @@ from jwt_middleware.errors import (
     TokenNotYetValid,
     TypeNotAllowed,
 )
+from jwt_middleware.evidence import kind_of
 from jwt_middleware.principal import (
     ABSENT,
     ClaimPath,
@@ -134,7 +135,7 @@ class ClaimPolicy:
         # RFC 7519 §4.1.2 and §4.1.7: both are strings.
         for name in ("sub", "jti"):
             if not isinstance(claims.get(name, ""), str):
-                raise ClaimInvalid(name)
+                raise ClaimInvalid(name, "a string", kind_of(claims[name]))
         if not _TELLTALES.isdisjoint(claims):
             self._check_kind(claims)
         if self.subject_of(claims) is None and self.require_subject:
@@ -295,7 +296,7 @@ def audience_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise ClaimInvalid("aud")
+        raise ClaimInvalid("aud", "a string or an array of strings", kind_of(value))
     return tuple(value)
 
 
@@ -303,7 +304,7 @@ def _numeric_date(claims: Mapping[str, Any], name: str) -> float:
     """Return a NumericDate (RFC 7519 §2): a number, not text, not a boolean, not ``null``."""
     value = claims[name]
     if type(value) not in _NUMBERS or not -_GREATEST_INTEGER < value < _GREATEST_INTEGER:
-        raise ClaimInvalid(name)
+        raise ClaimInvalid(name, "a number of seconds", kind_of(value))
     return value  # type: ignore[no-any-return]
 
 

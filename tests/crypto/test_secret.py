@@ -1,16 +1,19 @@
 """Secrets and key files as options."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jwt_middleware.crypto import secret
 from jwt_middleware.crypto.secret import KeyFile, Secret
 from jwt_middleware.errors import ConfigurationError
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=64).map(lambda raw: b"\xfe" + raw))
 def test_random_bytes_are_a_secret(value: bytes) -> None:
     """They become the material as they are, and show in no repr."""
@@ -131,3 +134,46 @@ def test_text_that_no_bytes_stand_for_is_no_secret(tmp_path: Path) -> None:
     for path in ("a\0b", "\ud800"):
         with pytest.raises(ConfigurationError, match="must have a path"):
             KeyFile(path).read()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_key_file_that_hangs_stops_the_start_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that nobody writes to hangs like a file on a dead network share."""
+    pipe = tmp_path / "key.pem"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(secret, "READ_SECONDS", 0.05)
+
+    with pytest.raises(ConfigurationError, match=r"key\.pem'\) could not be read within 0\.05 sec"):
+        KeyFile(pipe).read()
+
+    # Written to, the thread that was left behind reads to the end and is gone.
+    pipe.write_bytes(b"late")
+    for thread in threading.enumerate():
+        if thread.name == "jwt_middleware.key_file":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def test_a_secret_whose_look_up_hangs_is_taken_for_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistyped path on a dead share must not become a secret that others know."""
+    let_go = threading.Event()
+    monkeypatch.setattr(secret, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(Path, "is_file", lambda _: let_go.wait(10))
+    try:
+        with pytest.raises(ConfigurationError, match="existing file"):
+            Secret("/Net/Share/" + "K" * 40).to_key(256)
+    finally:
+        let_go.set()
+
+
+def test_a_key_file_without_an_end_is_refused(tmp_path: Path) -> None:
+    """Reading stops at a bound, whatever the file is."""
+    endless = Path("/dev/zero")
+    if not endless.exists():
+        endless = tmp_path / "large"
+        endless.write_bytes(bytes(secret.MAX_FILE_BYTES + 1))
+
+    with pytest.raises(ConfigurationError, match=r"must not be longer than 262,144 bytes"):
+        KeyFile(endless).read()

@@ -120,7 +120,7 @@ def test_the_log_explains_a_refusal_in_the_same_words(
     told = caplog.messages[-1]
 
     assert str(explained) in told
-    assert "because     role admin" in told
+    assert "because      role admin" in told
     assert text not in caplog.text
     caplog.clear()
     with caplog.at_level(logging.INFO, "jwt_middleware"):

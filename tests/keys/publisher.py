@@ -159,7 +159,7 @@ def held_up(source: JWKSResolver, publisher: Publisher, kid: str = "a") -> Waite
     waiter = source.plan(kid, ES256)
     assert isinstance(waiter, Waiter)
     assert waiter.fetch.claim()
-    waiter.fetch.fetch_on_thread()
+    waiter.fetch.start()
     assert publisher.arrived.wait(SOON)
     return waiter
 

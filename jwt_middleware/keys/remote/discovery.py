@@ -4,12 +4,14 @@ OpenID Connect Discovery 1.0 and RFC 8414. The document must name the configured
 byte, because otherwise one issuer could pose as another.
 """
 
+import re
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.evidence import Comparison, Phrase, kind_of, reason_of
 from jwt_middleware.formats.urls import check_url, has_same_origin, url_problem
 from jwt_middleware.keys.document import Rejected, read_json_object
 from jwt_middleware.keys.remote.http import Fetcher, FetchRequest, FetchResponse
@@ -19,8 +21,15 @@ from jwt_middleware.keys.snapshot import Snapshot
 # Longer addresses are refused here, as servers and proxies do near this length (RFC 9110 §4.1).
 MAX_URL_LENGTH = 8_000
 
+# After this many seconds another fetch tries to discover again, beside one that hangs.
+HUNG_DISCOVERY_PAUSE = 60.0
+
 # The statuses for an address where nothing is found, or not any more (RFC 9110 §15.5).
 _GONE = frozenset({404, 410})
+
+
+# A host ends before these characters; a browser reads a backslash as a slash.
+_HOST_ENDS = re.compile(r"[/?#\\]")
 
 
 class AnsweredBadly(Rejected):
@@ -103,18 +112,24 @@ class Location:
         if self._discovered is not None and is_recent:
             return self._discovered, False
         if self._discovered is not None:
-            # Half of the time, so that a discovery that hangs leaves time for the key set.
+            # Half of the time, so that a slow discovery leaves time for the key set. One that hangs
+            # leaves none, so until it returns, other fetches use the address that is known.
             deadline = monotonic() + self._options.timeout / 2
+            self._rediscover_in(HUNG_DISCOVERY_PAUSE)
         try:
             self._discovered = self._discover(deadline)
         except Exception:
             # The address that was found before is used while discovery fails.
             if self._discovered is None:
                 raise
+            self._rediscover_in(0.0)
             return self._discovered, False
-        self._rediscover_at = self._clock.monotonic() + self._options.discovery_lifetime
-        self._rediscover_after = self._clock.now() + self._options.discovery_lifetime
+        self._rediscover_in(self._options.discovery_lifetime)
         return self._discovered, True
+
+    def _rediscover_in(self, seconds: float) -> None:
+        self._rediscover_at = self._clock.monotonic() + seconds
+        self._rediscover_after = self._clock.now() + seconds
 
     def _discover(self, deadline: float) -> str:
         refusals: list[Rejected] = []
@@ -123,7 +138,8 @@ class Location:
                 return self._read(self._ask(url, deadline, None))
             except Rejected as rejected:
                 refusals.append(rejected)
-        raise refusals[0]
+        # Where one place has no document, the other says more.
+        raise next((each for each in refusals if not _is_absent(each)), refusals[0])
 
     def _read(self, response: FetchResponse) -> str:
         if response.status != 200:
@@ -145,6 +161,10 @@ class Location:
             )
         )
         return _checked(response, self._options.max_bytes)
+
+
+def _is_absent(rejected: Rejected) -> bool:
+    return isinstance(rejected, AnsweredBadly) and rejected.response.status in _GONE
 
 
 def _checked(response: Any, max_bytes: int) -> FetchResponse:
@@ -184,14 +204,32 @@ def read_discovery(body: bytes, issuer: str, base: str, options: ResolverOptions
     :raises Rejected: if it names another issuer, or keys must not be fetched from its ``jwks_uri``.
     """
     metadata = read_json_object(body)
-    if metadata.get("issuer") != issuer:
-        raise Rejected("discovery names another issuer")
+    named = metadata.get("issuer")
+    if named != issuer:
+        found = named if isinstance(named, str) else kind_of(named)
+        raise Rejected(f"discovery names another issuer, {_sides((issuer,), found)}")
     uri = metadata.get("jwks_uri")
     if not isinstance(uri, str):
         raise Rejected("discovery has no jwks_uri")
+    if len(uri) > MAX_URL_LENGTH:
+        raise Rejected(f"the discovered jwks_uri is longer than {MAX_URL_LENGTH:,} characters")
     leaves_tls = base.startswith("https:") and not uri.startswith("https:")
-    if leaves_tls or len(uri) > MAX_URL_LENGTH or url_problem(uri, allow_http=options.allow_http):
-        raise Rejected("keys must not be fetched from the discovered jwks_uri")
+    if leaves_tls or url_problem(uri, allow_http=options.allow_http):
+        sides = _sides("https with a host and no credentials", _origin(uri))
+        raise Rejected(f"keys must not be fetched from the discovered jwks_uri, {sides}")
     if options.same_origin and not has_same_origin(base, uri):
-        raise Rejected("the discovered jwks_uri is on another host")
+        sides = _sides((_origin(base),), _origin(uri))
+        raise Rejected(f"the discovered jwks_uri is on another host, {sides}")
     return uri
+
+
+def _sides(expected: object, found: object) -> str:
+    compared = Comparison(expected, found)
+    return reason_of("", compared.expected, compared.found, compared.hint)
+
+
+def _origin(url: str) -> str:
+    """Return scheme and host of a URL for the log, without any credentials."""
+    scheme, _, rest = url.partition("://")
+    host = _HOST_ENDS.split(rest, maxsplit=1)[0].rpartition("@")[2]
+    return f"{scheme}://{host}" if host else Phrase("an address without a host")

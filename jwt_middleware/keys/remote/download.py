@@ -49,7 +49,7 @@ class Failed:
     """A fetch without a response, or with a response that is not a key set."""
 
     reason: str
-    """A few words that quote neither the response nor another library."""
+    """A few words for the log. What they quote of a response is escaped and cut."""
     retry_after: float | None = None
     is_rejected: bool = False
     """Whether there was a response, which was rejected."""
@@ -82,7 +82,7 @@ class Download:
             return Failed(answered.reason, pause, is_rejected=True)
         except Rejected as rejected:
             return Failed(rejected.reason, is_rejected=True)
-        except Exception as foreign:  # noqa: BLE001 - an application's fetcher may raise anything
+        except BaseException as foreign:  # noqa: BLE001 - a fetcher may raise anything, and even exit
             return Failed(f"no answer ({type(foreign).__name__})")
 
     def _fetch(self, known: Snapshot | None) -> Arrived | Unchanged:

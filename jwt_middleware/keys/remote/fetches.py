@@ -16,17 +16,23 @@ from jwt_middleware.keys.remote.shared_fetch import (
     SharedFetch,
     Waiter,
     in_crowd,
+    until_over,
 )
 
 # A fetch counts as lost this many seconds after its timeout, because the look-up of a host's
 # address has no timeout of its own and must not block a source for minutes.
 LEASE_GRACE = 1.0
 
+# The most threads of one source that hang in a fetch that was given up. A thread cannot be stopped,
+# so that beyond this number no fetch begins until one of them ends.
+MAX_STUCK = 4
+
 
 class Fetches:
     """Begins fetches, and returns waiters for the fetch under way.
 
-    All but :meth:`is_busy`, :meth:`send_off` and :meth:`abandon` are called with :attr:`lock` held.
+    Those that begin, join or end a fetch are called with :attr:`lock` held, but not
+    :meth:`send_off` and :meth:`abandon`. The others read attributes, and need no lock.
     """
 
     def __init__(
@@ -35,11 +41,13 @@ class Fetches:
         limits: FetchLimits,
         share: PoolShare | None,
         seconds: float,
+        monotonic: Callable[[], float],
     ) -> None:
         """
-        :param carry_out: performs a fetch and applies its outcome, on any thread.
+        :param carry_out: performs a fetch and applies its outcome, on the thread of the fetch.
         :param share: the share in the limit of simultaneous fetches over several sources.
         :param seconds: the time that one fetch may take.
+        :param monotonic: returns the monotonic time.
         """
         self.lock = TinyLock()
         self.current: SharedFetch | None = None
@@ -48,19 +56,56 @@ class Fetches:
         self._share = share
         self._seconds = seconds
         self._lease = seconds + LEASE_GRACE
+        self._monotonic = monotonic
         self._begun = 0
+        self._left_behind: tuple[SharedFetch, ...] = ()
+        """Fetches that made room for others, and whose threads may still run."""
 
     def is_busy(self, now: float) -> bool:
-        """Return whether no fetch may begin now. Without the lock the result is a guess."""
+        """Return whether no fetch may begin now. The result is a guess."""
         fetch = self.current
         if fetch is not None:
-            return now <= fetch.started_at + self._lease
-        return not self._limits.may_fetch(now)
+            return not self._is_overdue(fetch, now)
+        return not self._may_begin(now)
+
+    def is_fetching(self, now: float) -> bool:
+        """Return whether a fetch is under way that may still be in time."""
+        fetch = self.current
+        return fetch is not None and not self._is_overdue(fetch, now)
+
+    def stuck(self, now: float) -> int:
+        """Return how many threads hang in fetches that took too long."""
+        fetches = (*self._left_behind, self.current)
+        return sum(
+            fetch is not None and fetch.is_running and self._is_overdue(fetch, now)
+            for fetch in fetches
+        )
+
+    def _is_overdue(self, fetch: SharedFetch, now: float) -> bool:
+        return now > fetch.started_at + self._lease
+
+    def _may_begin(self, now: float) -> bool:
+        return self._limits.may_fetch(now) and not self.has_too_many_stuck
+
+    @property
+    def has_too_many_stuck(self) -> bool:
+        """Whether too many threads hang for another fetch to begin."""
+        return sum(fetch.is_running for fetch in self._left_behind) >= MAX_STUCK
+
+    @property
+    def obstacle(self) -> str:
+        """Why no fetch has brought the keys, in a few words."""
+        if self._limits.is_closed:
+            return "closed"
+        reason = self._limits.backoff.last_failure or "the fetch is not over"
+        if self.has_too_many_stuck:
+            return f"{MAX_STUCK} fetches are stuck, so that no other begins ({reason})"
+        return reason
 
     def under_way(self, now: float) -> SharedFetch | None:
         """Return the fetch under way; give up one that takes too long."""
         fetch = self.current
-        if fetch is not None and now > fetch.started_at + self._lease:
+        if fetch is not None and self._is_overdue(fetch, now):
             self.free(fetch)
             # A fetch that no thread has claimed says nothing about the issuer, so only a claimed
             # one counts as a failure.
@@ -75,7 +120,7 @@ class Fetches:
             return fetch
         if fetch.is_run_here:
             return None
-        waiter = Waiter(fetch, fetch.patience, now)
+        waiter = until_over(fetch, now)
         if self._may_be_patient():
             return waiter
         return in_crowd(waiter, now) or Suppressed("too many waiting", CROWD_PATIENCE)
@@ -97,7 +142,7 @@ class Fetches:
     def _join(self, fetch: SharedFetch, kid: str | None, now: float) -> Waiter | Suppressed:
         if fetch.is_run_here:
             return Suppressed("paused", FIRST_PAUSE)
-        waiter = Waiter(fetch, fetch.patience, now)
+        waiter = until_over(fetch, now)
         if fetch.unknown_kid_waiters < MAX_UNKNOWN_KID_WAITERS and self._may_be_patient():
             fetch.unknown_kid_waiters += 1
             return waiter
@@ -106,6 +151,8 @@ class Fetches:
         return crowded or Suppressed("too many waiting", CROWD_PATIENCE)
 
     def _begin_for_unknown_kid(self, kid: str | None, now: float) -> SharedFetch | Suppressed:
+        if self.has_too_many_stuck:
+            return Suppressed("paused", FIRST_PAUSE)
         reason = self._limits.reason_for(kid, now)
         if isinstance(reason, Suppressed):
             return reason
@@ -134,40 +181,42 @@ class Fetches:
         self, now: float, reason: str, kid: str | None = None
     ) -> SharedFetch | Suppressed | None:
         """Begin a fetch, unless the backoff or the limit over several sources forbids it."""
-        if not self._limits.may_fetch(now):
+        if not self._may_begin(now):
             return None
-        refusal = None if self._share is None else self._share.take(now, self._lease)
+        fetch = SharedFetch(
+            self._carry_out,
+            self.abandon,
+            number=self._begun + 1,
+            reason=reason,
+            seconds=self._seconds,
+            now=now,
+            kid=kid,
+        )
+        share = self._share
+        refusal = None if share is None else share.take(now, self._lease, fetch.threads)
         if refusal is not None:
             # Issuer names can be invented, so a refusal of an unproven issuer does not mean that
             # its keys are unavailable.
             is_proven = refusal.standing == "proven"
             return None if is_proven else Suppressed("over budget", refusal.seconds)
         self._begun += 1
-        self.current = SharedFetch(
-            self._carry_out,
-            self.abandon,
-            number=self._begun,
-            reason=reason,
-            seconds=self._seconds,
-            now=now,
-            kid=kid,
-        )
-        return self.current
+        self.current = fetch
+        return fetch
 
     def free(self, fetch: SharedFetch) -> None:
         """Make room for the next fetch. No-op: a fetch that was already given up."""
         if self.current is fetch:
             self.current = None
+            self._left_behind = tuple(
+                each for each in (*self._left_behind, fetch) if each.is_running
+            )
             if self._share is not None:
                 self._share.give_back()
 
-    def send_off(self, fetch: SharedFetch | None, now: float) -> None:
-        """Start a fetch in the background. Called without the lock."""
-        if fetch is not None and fetch.claim() and not fetch.fetch_in_background():
-            # No thread can be started. A request that must wait will fetch on its own thread. The
-            # pause prevents that every request tries again until then.
-            with self.lock:
-                self._limits.backoff.pause(now)
+    def send_off(self, fetch: SharedFetch | None) -> None:
+        """Start a fetch in the background."""
+        if fetch is not None and fetch.claim():
+            fetch.start()
 
     def close(self) -> SharedFetch | None:
         """Forbid further fetches; return the fetch under way, which the caller must finish."""
@@ -177,14 +226,20 @@ class Fetches:
         self._limits.is_closed = True
         return fetch
 
-    def abandon(self, fetch: SharedFetch) -> None:
-        """Make room for the next fetch, because no thread will perform this one."""
+    def abandon(self, fetch: SharedFetch, reason: str) -> None:
+        """Make room for the next fetch, because no thread will perform this one.
+
+        The pause prevents that every request tries again until threads can be started.
+        """
         with self.lock:
+            if self.current is fetch:
+                self._limits.backoff.pause(reason, self._monotonic())
             self.free(fetch)
 
     def after_fork(self) -> None:
         """Reset the lock and the fetch in a forked child: they belong to the parent process."""
         self.lock = TinyLock()
         self.current = None
+        self._left_behind = ()
         if self._share is not None:
             self._share.after_fork()

@@ -97,8 +97,11 @@ class HeldKeys:
         self.current.snapshot = fresh
         return list(removals(known, fresh, self._terms.name))
 
-    def health(self, *, is_fetching: bool) -> KeyHealth:
-        """Return the health of the source."""
+    def health(self, *, is_fetching: bool, stuck: int) -> KeyHealth:
+        """Return the health of the source.
+
+        :param stuck: how many threads hang in fetches that took too long.
+        """
         snapshot, backoff = self.current.snapshot, self._limits.backoff
         now, wall = self._clock.monotonic(), self._clock.now()
         state = "closed" if self._limits.is_closed else state_of(snapshot, now, wall)
@@ -115,4 +118,5 @@ class HeldKeys:
             generation=0 if snapshot is None else snapshot.generation,
             last_success_at=self._last_success_at,
             next_attempt_in=max(0.0, backoff.ends_at - now),
+            stuck_fetches=stuck,
         )

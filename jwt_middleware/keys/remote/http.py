@@ -223,12 +223,12 @@ class HTTPFetcher:
             return nullcontext(self._client)
         import httpx
 
-        with self._lock:
-            if self._settings["verify"] is True:
-                # Reading the bundle of authorities costs milliseconds, so it is read once.
-                self._settings["verify"] = httpx.create_ssl_context(
-                    trust_env=self._settings["trust_env"]
-                )
+        if self._settings["verify"] is True:
+            # Reading the bundle of authorities costs milliseconds, so it is read once. The lock is
+            # not held, because the bundle may be a file on a share that hangs.
+            self._settings["verify"] = httpx.create_ssl_context(
+                trust_env=self._settings["trust_env"]
+            )
         return httpx.Client(**self._settings)
 
     def close(self) -> None:

@@ -7,6 +7,8 @@ budget, which outlives each of them. A returning source has a small budget by it
 names only use up the budget of new sources, and proven sources are not affected.
 """
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +17,10 @@ from jwt_middleware.keys.remote.rate_limits import FIRST_PAUSE, RateLimit
 
 # The most fetches at once over all issuers of a pool, because tokens can name many in one second.
 MAX_FETCHES = 8
+
+# The most threads that hang in fetches that were given up, for each kind of source. One source has
+# at most four, so that seven proven sources whose hosts hang do not stop the others.
+MAX_STUCK = 32
 
 # The budget of all new issuers together. A deployment that starts with forty tenants fetches all
 # their keys at once, and a flood of invented names causes one fetch a second.
@@ -47,6 +53,8 @@ class Lease:
 
     standing: Standing
     ends_at: float
+    threads: Collection[object]
+    """The threads of the fetch that have not ended. The fetch would keep its source alive."""
     patient_waiters: int = 0
 
 
@@ -65,29 +73,45 @@ class PoolLimit:
         renew_after_fork(self)
 
     def take(
-        self, now: float, seconds: float, standing: Standing, own: RateLimit | None
+        self,
+        now: float,
+        seconds: float,
+        standing: Standing,
+        own: RateLimit | None,
+        threads: Collection[object],
     ) -> Lease | PoolRefusal:
         """Take a place and charge the budget, or return why it cannot.
 
         :param seconds: the time after which the place is free again, at the latest.
         :param own: the budget of a returning source.
+        :param threads: the threads of the fetch, empty when they have ended.
         """
         budget = {"proven": None, "returning": own, "new": self._budget}[standing]
         with self._lock:
-            self._leases = [lease for lease in self._leases if now <= lease.ends_at]
-            if sum(lease.standing == standing for lease in self._leases) >= self._most:
+            if self._is_full(standing, now):
                 return PoolRefusal(standing, FIRST_PAUSE)
             # The budget is charged last, so that a fetch without a place spends nothing.
             if budget is not None and not budget.take(now):
                 return PoolRefusal(standing, budget.seconds_until_next(now))
-            lease = Lease(standing, now + seconds)
+            lease = Lease(standing, now + seconds, threads)
             self._leases.append(lease)
             return lease
 
+    def _is_full(self, standing: Standing, now: float) -> bool:
+        self._leases = [each for each in self._leases if now <= each.ends_at or each.threads]
+        places = stuck = 0
+        for each in self._leases:
+            if now > each.ends_at:
+                each.patient_waiters = 0
+                stuck += each.standing == standing
+            else:
+                places += each.standing == standing
+        return places >= self._most or stuck >= MAX_STUCK
+
     def give_back(self, lease: Lease) -> None:
-        """Give a place back. No-op: a place that has expired."""
+        """Give a place back; its thread counts until it ends. No-op: a place that has expired."""
         with self._lock:
-            self._leases = [each for each in self._leases if each is not lease]
+            lease.ends_at, lease.patient_waiters = -math.inf, 0
 
     def may_be_patient(self, lease: Lease) -> bool:
         """Return whether one more caller may wait as long as the fetch of a lease takes."""
@@ -117,12 +141,17 @@ class PoolShare:
         self.returning: RateLimit | None = None
         """The budget of a source that was proven before."""
 
-    def take(self, now: float, seconds: float) -> PoolRefusal | None:
-        """Take a place for at most ``seconds``; return the refusal if it cannot."""
+    def take(
+        self, now: float, seconds: float, threads: Collection[object] = ()
+    ) -> PoolRefusal | None:
+        """Take a place for at most ``seconds``; return the refusal if it cannot.
+
+        :param threads: the threads of the fetch, empty when they have ended.
+        """
         standing: Standing = "new" if self.returning is None else "returning"
         if self.is_proven:
             standing = "proven"
-        taken = self._limit.take(now, seconds, standing, self.returning)
+        taken = self._limit.take(now, seconds, standing, self.returning, threads)
         if isinstance(taken, PoolRefusal):
             return taken
         self._lease = taken

@@ -105,8 +105,9 @@ class Backoff:
         self.ends_at = now + pause
         return pause
 
-    def pause(self, now: float) -> None:
-        """Begin the shortest pause, for a cause in this process."""
+    def pause(self, reason: str, now: float) -> None:
+        """Begin the shortest pause, for a reason in this process that is not a failed fetch."""
+        self.last_failure = reason
         self.ends_at = max(self.ends_at, now + FIRST_PAUSE)
 
     def succeeded(self) -> None:

@@ -120,7 +120,9 @@ class JWKSResolver:
         self._held = HeldKeys(Terms(self._name, options, rng, self.distrusted), self._limits, clock)
         self.current = self._held.current
         """The current set, read without a lock."""
-        self._fetches = Fetches(self._carry_out, self._limits, share, options.timeout)
+        self._fetches = Fetches(
+            self._carry_out, self._limits, share, options.timeout, self._monotonic
+        )
         if seed is not None:
             self.current.snapshot = snapshot_from_seed(seed, options, clock, self.distrusted)
         renew_after_fork(self)
@@ -238,7 +240,7 @@ class JWKSResolver:
             return
         with self._fetches.lock:
             fetch = self._fetches.in_background(now)
-        self._fetches.send_off(fetch, now)
+        self._fetches.send_off(fetch)
 
     def settle(self, kid: str | None, algorithm: Algorithm, waited: Waited) -> Keys:
         """Return the keys to try after a wait. It never begins another fetch.
@@ -281,10 +283,9 @@ class JWKSResolver:
         return keys
 
     def _unavailable(self, now: float) -> KeysUnavailable:
-        backoff = self._limits.backoff
-        reason = "closed" if self._limits.is_closed else backoff.last_failure or "not here yet"
         return KeysUnavailable(
-            f"the keys of {self._name}: {reason}", retry_after=max(1.0, backoff.ends_at - now)
+            f"the keys of {self._name}: {self._fetches.obstacle}",
+            retry_after=max(1.0, self._limits.backoff.ends_at - now),
         )
 
     def _tell(self, event: Event) -> None:
@@ -315,7 +316,7 @@ class JWKSResolver:
         now = self._monotonic()
         with self._fetches.lock:
             fetch = self._fetches.for_replaced_kid(now)
-        self._fetches.send_off(fetch, now)
+        self._fetches.send_off(fetch)
 
     def start_warming(self) -> Waiter | None:
         """Begin a fetch as :meth:`warm` does; return the waiter for it, or ``None``."""
@@ -327,9 +328,7 @@ class JWKSResolver:
             waiter = self._fetches.wait(self._monotonic(), "warm")
         if not isinstance(waiter, Waiter):
             return None
-        if waiter.fetch.claim():
-            # On a thread, because a fetch here would not end with the timeout of warm().
-            waiter.fetch.fetch_on_thread()
+        self._fetches.send_off(waiter.fetch)
         return waiter
 
     def warm(self, timeout: float | None = None, required: bool = False) -> None:
@@ -379,7 +378,8 @@ class JWKSResolver:
 
     def health(self) -> KeyHealth:
         """Return the health of the resolver, without a fetch."""
-        return self._held.health(is_fetching=self._fetches.current is not None)
+        now, fetches = self._monotonic(), self._fetches
+        return self._held.health(is_fetching=fetches.is_fetching(now), stuck=fetches.stuck(now))
 
     def export(self) -> dict[str, Any] | None:
         """Return the set as JSON values, for ``seed``; ``None`` without one."""

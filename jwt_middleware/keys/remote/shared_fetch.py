@@ -1,7 +1,8 @@
 """One fetch under way, shared by all callers that need it.
 
 A fetch does not belong to one caller: a waiter that gives up does not affect the others, and a
-fetch is not bound to an event loop. If the thread that fetches dies, a new one takes over.
+fetch is not bound to an event loop. It is always performed on a short-lived thread of its own, so
+that a fetch that hangs holds up no caller for longer than the caller's patience.
 """
 
 import asyncio
@@ -13,8 +14,14 @@ from concurrent.futures import wait as wait_for_futures
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from jwt_middleware.daemons import start_daemon
+
 # Added to the timeout of a fetch, so that a waiter sees the end of the fetch and not its own.
 GRACE = 0.5
+
+# Why a fetch is given up that no thread performs.
+NO_THREAD = "no thread can be started to fetch them"
+THREAD_ENDED = "the thread that fetched them ended early"
 
 # The most callers that wait for an unknown key id as long as the fetch takes, because invented key
 # ids must not block every worker of a server while an issuer is slow.
@@ -35,7 +42,7 @@ class SharedFetch:
     def __init__(
         self,
         task: Callable[["SharedFetch"], None],
-        abandon: Callable[["SharedFetch"], None],
+        abandon: Callable[["SharedFetch", str], None],
         *,
         number: int,
         reason: str,
@@ -45,7 +52,7 @@ class SharedFetch:
     ) -> None:
         """
         :param task: fetches and applies the outcome; it raises only if its thread must end.
-        :param abandon: called if no thread will perform this fetch.
+        :param abandon: called with the reason if no thread will perform this fetch.
         :param number: the number of this fetch among those of the source.
         :param reason: why the fetch was begun, in a word.
         :param seconds: the time that the fetch may take.
@@ -66,8 +73,9 @@ class SharedFetch:
         self._task = task
         self._abandon = abandon
         self._claim = threading.Lock()
-        self._may_hand_over = True
         self._thread: int | None = None
+        self.threads: set[object] = set()
+        """One mark for each thread that has not ended yet."""
 
     @property
     def is_run_here(self) -> bool:
@@ -78,6 +86,29 @@ class SharedFetch:
         """Return ``True`` to exactly one caller, which must have the fetch performed."""
         return self._claim.acquire(blocking=False)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a thread of this fetch has not ended yet."""
+        return bool(self.threads)
+
+    def start(self) -> None:
+        """Fetch on a short-lived daemon thread; give the fetch up if none can be started.
+
+        The thread sees no context variables, because the fetch belongs to none of its waiters.
+        """
+        thread = object()
+        self.threads.add(thread)
+
+        def run() -> None:
+            try:
+                self.fetch_here()
+            finally:
+                self.threads.discard(thread)
+
+        if not start_daemon("jwt_middleware.keys", run):
+            self.threads.discard(thread)
+            self.give_up(NO_THREAD)
+
     def fetch_here(self) -> None:
         """Fetch on this thread, and wake the waiters in any case."""
         self._thread = threading.get_ident()
@@ -85,42 +116,14 @@ class SharedFetch:
             self._task(self)
         except BaseException:
             # Not a failed fetch, which the task handles itself, but the end of this thread, such as
-            # a worker that exits or a killed greenlet. The other waiters still need the keys.
-            self._hand_over()
+            # by an observer that exits.
+            self.give_up(THREAD_ENDED)
             raise
         self.finish()
 
-    def _hand_over(self) -> None:
-        may = self._may_hand_over and not self.future.done()
-        self._may_hand_over = False
-        if not (may and self._start_thread()):
-            self.give_up()
-
-    def fetch_on_thread(self) -> None:
-        """Fetch on a short-lived daemon thread, which does not delay the interpreter's exit."""
-        if not self._start_thread():
-            # Threads can be forbidden or used up, so the caller fetches itself, even if it blocks.
-            self.fetch_here()
-
-    def fetch_in_background(self) -> bool:
-        """Fetch on a thread; if none can be started, give the fetch up and return ``False``."""
-        if self._start_thread():
-            return True
-        self.give_up()
-        return False
-
-    def _start_thread(self) -> bool:
-        try:
-            threading.Thread(
-                target=self.fetch_here, name="jwt_middleware.keys", daemon=True
-            ).start()
-        except RuntimeError:
-            return False
-        return True
-
-    def give_up(self) -> None:
+    def give_up(self, reason: str) -> None:
         """Free the source for another fetch, and wake the waiters without a result."""
-        self._abandon(self)
+        self._abandon(self, reason)
         self.finish()
 
     def finish(self) -> None:
@@ -146,20 +149,14 @@ class Waiter:
     """Whether many callers wait for what a client can invent, so that the wait is short."""
 
     def perform(self, deadline: float) -> "Waited":
-        """Wait by blocking; performs the fetch if no other caller does."""
-        if self.fetch.claim():
-            if self._seconds_left(deadline) < self.fetch.patience:
-                # On a thread, because the fetch may take longer than this waiter waits.
-                self.fetch.fetch_on_thread()
-            else:
-                self.fetch.fetch_here()
+        """Wait by blocking; starts the fetch if no other caller does."""
+        self._start_once()
         wait_for_futures((self.fetch.future,), timeout=self._seconds_left(deadline))
         return Waited(self, self.fetch.future.done())
 
     async def aperform(self, deadline: float) -> "Waited":
-        """Async version of :meth:`perform`. The fetch is performed on a thread."""
-        if self.fetch.claim():
-            self.fetch.fetch_on_thread()
+        """Async version of :meth:`perform`."""
+        self._start_once()
         try:
             # Cancelling the wrapper also cancels its future, which a RUNNING future ignores, so a
             # client that disconnects does not affect the others.
@@ -168,6 +165,10 @@ class Waiter:
         except TimeoutError:
             pass
         return Waited(self, self.fetch.future.done())
+
+    def _start_once(self) -> None:
+        if self.fetch.claim():
+            self.fetch.start()
 
     def _seconds_left(self, deadline: float) -> float:
         return max(0.0, min(self.patience, deadline - time.monotonic()))
@@ -180,6 +181,11 @@ class Waited:
     waiter: Waiter
     is_over: bool
     """Whether the fetch was over in time."""
+
+
+def until_over(fetch: SharedFetch, now: float) -> Waiter:
+    """Return a waiter that waits as long as a fetch may take, from the start of the fetch."""
+    return Waiter(fetch, max(0.0, fetch.started_at + fetch.patience - now), now)
 
 
 def with_old_keys(waiter: Waiter, now: float) -> Waiter | None:

@@ -7,15 +7,18 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from jwt_middleware import forks
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
+from jwt_middleware.events import KeyFetchStarted
 from jwt_middleware.keys.remote.pool_limits import PoolLimit, PoolShare
 from jwt_middleware.keys.remote.resolver import JWKSResolver
-from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
+from jwt_middleware.keys.remote.shared_fetch import NO_THREAD, THREAD_ENDED, Waiter
 from jwt_middleware.testing import Clock, FakeIssuer
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.keys.publisher import (
@@ -133,7 +136,7 @@ def test_a_forked_child_fetches_over_http_while_its_parent_hangs() -> None:
         gap = source.plan("x", ES256)
         assert isinstance(gap, Waiter)
         gap.fetch.claim()
-        gap.fetch.fetch_on_thread()
+        gap.fetch.start()
         assert issuer.arrived.wait(SOON)
         issuer.arrived.clear()
         with source._own_fetcher._lock:
@@ -148,40 +151,83 @@ def test_a_forked_child_fetches_over_http_while_its_parent_hangs() -> None:
         assert outcome(source, issuer.key.kid) == "found"
 
 
-def test_without_threads_a_blocking_caller_fetches_itself(
-    source: JWKSResolver, publisher: Publisher, clock: Clock, monkeypatch: pytest.MonkeyPatch
+RESOLVE = pytest.mark.parametrize(
+    "resolved", [outcome, lambda *args: asyncio.run(aoutcome(*args))], ids=["sync", "async"]
+)
+Resolved = Callable[[JWKSResolver, str], str]
+
+
+@RESOLVE
+def test_without_threads_the_answer_is_503_in_words(
+    resolved: Resolved,
+    source: JWKSResolver,
+    publisher: Publisher,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where no thread can be started, requests still get their keys (P52)."""
-    no_threads(monkeypatch)
-    assert outcome(source, "a") == "found"
-    assert publisher.threads == [threading.get_ident()]
-    clock.tick(301)
-    assert outcome(source, "a") == "found"
-    assert outcome(source, "a") == "found"
-    assert publisher.fetches == 1
+    """Where no thread can be started, nothing could hold the time limit of a fetch (P52)."""
+    with monkeypatch.context() as patch:
+        no_threads(patch)
+        assert resolved(source, "a") == "keys_unavailable"
+        assert source.health().last_failure == NO_THREAD
+        with pytest.raises(KeysUnavailable, match="no thread can be started"):
+            source.warm(required=True)
+        with pytest.raises(KeysUnavailable, match="no thread can be started"):
+            source.plan("a", ES256)
+    assert publisher.fetches == 0
     assert source.health().failures == 0
-    clock.tick(301)
-    assert outcome(source, "a") == "found"
-    assert publisher.fetches == 2
-    clock.tick(601)
+
+    # A second later, with a thread to be had, it works.
+    clock.tick(1)
+    assert resolved(source, "a") == "found"
+    assert source.health().last_failure is None
+
+
+def test_a_fetch_of_a_closed_source_pauses_nothing(
+    source: JWKSResolver, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given up for lack of a thread after its source was closed, it is not the current one."""
+    gap = source.plan("a", ES256)
+    assert isinstance(gap, Waiter)
+    source.close()
+    with monkeypatch.context() as patch:
+        no_threads(patch)
+        gap.perform(0.0)
+
+    assert source.health().last_failure is None
     source.warm(required=True)
-    assert publisher.fetches == 3
+    assert outcome(source, "a") == "found"
 
 
-def test_without_threads_real_http_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a watchdog the limits of each step remain, and the fetch succeeds (P52)."""
-    with FakeIssuer(["ES256"]) as issuer:
-        source = JWKSResolver(issuer.jwks_uri)
-        # The fake issuer needs its own threads, so only those of this room are refused.
-        start = threading.Thread.start
+def test_without_threads_what_is_in_memory_serves_on(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refresh that cannot begin pauses for a second, and old keys serve as in any outage (P52)."""
+    no_threads(monkeypatch)
+    clock.tick(301)
+    assert outcome(warm, "a") == "found"
+    clock.tick(601)
+    assert outcome(warm, "a") == "found"
+    assert publisher.fetches == 0
 
-        def refuse(thread: threading.Thread) -> None:
-            if isinstance(thread, threading.Timer) or thread.name == "jwt_middleware.keys":
-                raise RuntimeError("can't start new thread")
-            start(thread)
 
-        monkeypatch.setattr(threading.Thread, "start", refuse)
-        assert outcome(source, issuer.key.kid) == "found"
+@RESOLVE
+def test_a_fetch_sees_no_context_variables_of_a_request(
+    resolved: Resolved, source: JWKSResolver, publisher: Publisher
+) -> None:
+    """It belongs to all that wait for it, so it must not see the caller of one of them."""
+    caller: ContextVar[str] = ContextVar("caller", default="nobody")
+    caller.set("alice")
+    seen = list[str]()
+    fetch = publisher.fetch
+
+    def look(request: Any) -> Any:
+        seen.append(caller.get())
+        return fetch(request)
+
+    publisher.fetch = look  # type: ignore[method-assign]
+    assert resolved(source, "a") == "found"
+    assert seen == ["nobody"]
 
 
 @pytest.mark.slow
@@ -237,7 +283,7 @@ def test_close_leaves_no_thread_and_no_socket() -> None:
         gap = source.plan("a", ES256)
         assert isinstance(gap, Waiter)
         gap.fetch.claim()
-        gap.fetch.fetch_on_thread()
+        gap.fetch.start()
         assert issuer.arrived.wait(SOON)
         (thread,) = [each for each in threading.enumerate() if each.name == "jwt_middleware.keys"]
         source.close()
@@ -259,50 +305,40 @@ def test_a_closed_source_opens_again_when_it_is_warmed(
     assert outcome(warm, "a") == "found"
 
 
-def test_a_dying_thread_hands_its_fetch_over(source: JWKSResolver, publisher: Publisher) -> None:
-    """If the thread that fetches is killed, another fetches for those who wait (P52)."""
-
-    class Killed(BaseException):
-        pass
-
-    publisher.failure = Killed()
-    gap = source.plan("a", ES256)
-    assert isinstance(gap, Waiter)
-    assert gap.fetch.claim()
-    # What kills the thread happens once: the next fetch is well.
-    kill, publisher.failure = publisher.failure, None
-    fetch, publisher.fetch = publisher.fetch, None  # type: ignore[method-assign, assignment]
-
-    def die(request: Any) -> Any:
-        publisher.fetch = fetch  # type: ignore[method-assign]
-        raise kill
-
-    publisher.fetch = die  # type: ignore[method-assign]
-    with pytest.raises(Killed):
-        gap.fetch.fetch_here()
-    gap.fetch.future.result(SOON)
-
-    assert source.settle("a", ES256, Waited(gap, True))[0].kid == "a"
-    assert source.health().failures == 0
-
-
-def test_a_fetch_that_nobody_can_carry_out_frees_its_place(
-    source: JWKSResolver, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+@RESOLVE
+def test_a_fetcher_that_exits_is_one_that_fails(
+    resolved: Resolved, source: JWKSResolver, publisher: Publisher, clock: Clock
 ) -> None:
-    """Killed, and no thread to be had: the waiters are told, and the next caller fetches (P52)."""
-    no_threads(monkeypatch)
+    """On a thread of its own, ``sys.exit`` ends nothing but the fetch, and counts as a failure."""
     publisher.failure = SystemExit()
-    gap = source.plan("a", ES256)
-    assert isinstance(gap, Waiter)
-    assert gap.fetch.claim()
-    with pytest.raises(SystemExit):
-        gap.fetch.fetch_here()
 
-    assert gap.fetch.future.done()
-    with pytest.raises(KeysUnavailable):
-        source.settle("a", ES256, Waited(gap, True))
-    assert source.health().failures == 0
+    assert resolved(source, "a") == "keys_unavailable"
+
+    assert source.health().last_failure == "no answer (SystemExit)"
+    assert source.health().failures == 1
     publisher.failure = None
+    clock.tick(1)
+    assert resolved(source, "a") == "found"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fetch_whose_thread_dies_frees_its_place(publisher: Publisher, clock: Clock) -> None:
+    """The waiters are told, and after a second the next caller fetches (P52)."""
+    dying = [True]
+
+    def die(event: object) -> None:
+        if dying and isinstance(event, KeyFetchStarted):
+            raise SystemExit
+
+    source = resolver_of(publisher, clock, [die])
+    assert outcome(source, "a") == "keys_unavailable"
+    landed()
+
+    assert source.health().last_failure == THREAD_ENDED
+    assert (source.health().failures, source.health().stuck_fetches) == (0, 0)
+    assert publisher.fetches == 0
+    dying.clear()
+    clock.tick(1)
     assert outcome(source, "a") == "found"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jwt_middleware.errors import KeysUnavailable
-from jwt_middleware.events import Event, KeyFetchStarted
+from jwt_middleware.events import Event, KeyFetchFinished, KeyFetchStarted
 from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.keys.remote.shared_fetch import Waiter
 from jwt_middleware.testing.clock import Clock
@@ -356,21 +356,65 @@ def test_a_late_failure_does_not_close_the_gate(
     assert source.health().failures == 1
 
 
-def test_a_publisher_that_never_answers_costs_fewer_and_fewer_threads(
-    source: JWKSResolver, publisher: Publisher, clock: Clock
-) -> None:
-    """Each fetch that is given up is a failure, and the pauses grow as after any other (P11)."""
-    publisher.hold()
-    for _ in range(300):
+def keep_asking(source: JWKSResolver, clock: Clock, seconds: int) -> None:
+    """Ask once a second, and start what may be started."""
+    for _ in range(seconds):
         with contextlib.suppress(KeysUnavailable):
             waiter = source.plan("a", ES256)
             if isinstance(waiter, Waiter) and waiter.fetch.claim():
-                waiter.fetch.fetch_on_thread()
+                waiter.fetch.start()
         clock.tick(1)
 
-    # 7 s each, and pauses of 1, 2, 4, 8, 16, 32 and 60 s between them; without these it were 42.
-    assert source.health().failures == 9
+
+def test_a_publisher_that_never_answers_costs_four_threads(
+    source: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """Each fetch that is given up is a failure; the fifth is not begun until one ends (P11)."""
+    publisher.hold()
+
+    keep_asking(source, clock, 300)
+
+    health = source.health()
+    assert (health.failures, health.stuck_fetches, health.is_fetching) == (4, 4, False)
+    assert publisher.fetches == len(set(publisher.threads)) == 4
+    with pytest.raises(KeysUnavailable, match=r"4 fetches are stuck.*took too long"):
+        source.plan("a", ES256)
     publisher.gate.set()
+    landed()
+    assert source.health().stuck_fetches == 0
+    clock.tick(61)
+    assert outcome(source, "a") == "found"
+    assert source.health().failures == 0
+
+
+def test_an_unknown_kid_is_no_verdict_while_fetches_are_stuck(
+    warm: JWKSResolver, publisher: Publisher, clock: Clock
+) -> None:
+    """Nobody can ask whether it is published, so the answer is 503, and known keys serve on."""
+    publisher.hold()
+    clock.tick(301)
+    keep_asking(warm, clock, 120)
+    assert warm.health().stuck_fetches == 4
+    warm._limits.backoff.ends_at = 0.0
+
+    assert outcome(warm, "x") == "keys_unavailable"
+    assert outcome(warm, "a") == "found"
+    assert publisher.fetches == 4
+
+
+def test_an_observer_that_hangs_counts_as_well(publisher: Publisher, clock: Clock) -> None:
+    """The keys are there before observers hear of them, and the thread is counted while it hangs."""
+    hanging = threading.Event()
+    source = resolver_of(
+        publisher, clock, [lambda event: isinstance(event, KeyFetchFinished) and hanging.wait(SOON)]
+    )
+
+    assert outcome(source, "a") == "found"
+    clock.tick(7)
+    assert source.health().stuck_fetches == 1
+    hanging.set()
+    landed()
+    assert source.health().stuck_fetches == 0
 
 
 def test_a_fetch_that_nobody_carried_out_is_no_failure(

@@ -259,14 +259,16 @@ def test_a_trickle_ends_at_the_total_time(issuer: FakeIssuer, answer: Answer) ->
 
 def test_a_server_that_never_answers_is_left(issuer: FakeIssuer) -> None:
     """A connection that is accepted and never answered is cut when the time is up (P44)."""
+    # The first fetch of a process imports the client, which may take longer than the time below.
+    fetch(issuer.jwks_uri)
     issuer.gate.clear()
     began = time.monotonic()
 
     with pytest.raises(Rejected, match="took too long"):
-        fetch(issuer.jwks_uri, seconds=0.2)
+        fetch(issuer.jwks_uri, seconds=0.4)
 
     assert time.monotonic() - began < 1.5
-    assert issuer.requests[JWKS_PATH] == 1
+    assert issuer.requests[JWKS_PATH] == 2
 
 
 def test_a_content_type_is_not_required(issuer: FakeIssuer, remote: JWKSResolver) -> None:

@@ -112,26 +112,29 @@ def test_discovery_looks_in_two_places(issuer: str, oidc: str, oauth: str) -> No
 
 
 @pytest.mark.parametrize(
-    "named",
+    ("named", "ends"),
     [
-        f"{NAME}/",
-        "https://ID.example",
-        "https://login.microsoftonline.com/{tenantid}/v2.0",
-        "",
-        None,
-        7,
-        [NAME],
+        (f"{NAME}/", f"'{NAME}/', they differ only by a slash at the end"),
+        ("https://ID.example", "'https://ID.example', they differ only in upper and lower case"),
+        ("https://login.microsoftonline.com/{tenantid}/v2.0", "{tenantid}/v2.0'"),
+        ("https://a/\n" + "b" * 9_000, "'https://a/\\n" + "b" * 83 + "...'"),
+        ("", "''"),
+        (None, "null"),
+        (7, "a number"),
+        ([NAME], "an array"),
     ],
 )
-def test_discovery_must_name_the_issuer_exactly(key: KeyPair, named: Any) -> None:
-    """A document that names another issuer, or a template, is refused byte for byte (P58)."""
+def test_discovery_must_name_the_issuer_exactly(key: KeyPair, named: Any, ends: str) -> None:
+    """A document that names another issuer, or a template, is refused, and both are told (P58)."""
     web = web_of(key)
     web.put(discovery_urls(NAME)[0], {"issuer": named, "jwks_uri": f"{NAME}/keys"})
     source = JWKSResolver(issuer=NAME, fetcher=web)
 
     assert outcome(source, "k") == "keys_unavailable"
     assert f"{NAME}/keys" not in web.asked
-    assert source.health().last_failure == "discovery names another issuer"
+    failure = source.health().last_failure or ""
+    assert failure.startswith(f"discovery names another issuer, expected '{NAME}', found ")
+    assert failure.endswith(ends)
 
 
 def test_a_bad_discovery_keeps_the_last_good_address(key: KeyPair, clock: Clock) -> None:
@@ -200,6 +203,35 @@ def test_discovery_may_not_lead_away_from_tls(key: KeyPair) -> None:
     source = JWKSResolver(issuer=NAME, fetcher=web, options=ResolverOptions(allow_http=True))
 
     assert outcome(source, "k") == "keys_unavailable"
+    assert source.health().last_failure == (
+        "keys must not be fetched from the discovered jwks_uri, expected https with a host and no "
+        "credentials, found 'http://127.0.0.1'"
+    )
+
+
+def test_credentials_in_a_discovered_address_are_not_told(key: KeyPair) -> None:
+    """Only its scheme and its host are, because the health and the log are read by many."""
+    for uri in (
+        "https://me:s3cret@keys.example/k?s3cret#s3cret",
+        "s3cret",
+        "https://k#s3cret",
+        "https://" + "s3cret" * 2_000,
+    ):
+        source = JWKSResolver(issuer=NAME, fetcher=web_of(key, jwks_uri=uri))
+        assert outcome(source, "k") == "keys_unavailable"
+        assert "s3cret" not in (source.health().last_failure or "")
+
+
+def test_the_document_that_is_there_says_what_is_wrong(key: KeyPair) -> None:
+    """Not the place where there is none."""
+    web = web_of(key)
+    here, there = discovery_urls(NAME)
+    web.put(here, {}, status=404)
+    web.put(there, {"issuer": "https://evil.example"})
+    source = JWKSResolver(issuer=NAME, fetcher=web)
+
+    assert outcome(source, "k") == "keys_unavailable"
+    assert "found 'https://evil.example'" in (source.health().last_failure or "")
 
 
 def test_another_host_is_allowed_unless_it_is_not(key: KeyPair) -> None:
@@ -208,8 +240,11 @@ def test_another_host_is_allowed_unless_it_is_not(key: KeyPair) -> None:
     assert outcome(JWKSResolver(issuer=NAME, fetcher=web), "k") == "found"
 
     strict = ResolverOptions(same_origin=True)
-    assert (
-        outcome(JWKSResolver(issuer=NAME, fetcher=web, options=strict), "k") == "keys_unavailable"
+    source = JWKSResolver(issuer=NAME, fetcher=web, options=strict)
+    assert outcome(source, "k") == "keys_unavailable"
+    assert source.health().last_failure == (
+        f"the discovered jwks_uri is on another host, expected '{NAME}', found "
+        "'https://keys.example'"
     )
     near = web_of(key)
     assert outcome(JWKSResolver(issuer=NAME, fetcher=near, options=strict), "k") == "found"

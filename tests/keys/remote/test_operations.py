@@ -287,7 +287,9 @@ def test_a_rejected_document_is_an_event_of_its_own(
     outcome(source, "a")
 
     assert [event.outcome for event in record.of(KeyFetchFinished)] == ["rejected"]
-    assert record.of(KeyDocumentRejected) == [KeyDocumentRejected(URI, "no usable key")]
+    assert record.of(KeyDocumentRejected) == [
+        KeyDocumentRejected(URI, "no usable key: the first member was skipped (not_an_object)")
+    ]
 
 
 def test_a_late_outcome_is_told_as_ignored(

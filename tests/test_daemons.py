@@ -1,0 +1,60 @@
+"""Calls on threads of their own, which their callers may leave behind."""
+
+import threading
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from jwt_middleware.daemons import start_daemon, within
+
+NAME = "tests.daemons"
+
+
+def test_within_returns_and_raises_what_the_call_does() -> None:
+    """As if it were called here, with the context variables of this thread."""
+    who: ContextVar[str] = ContextVar("who", default="nobody")
+    who.set("alice")
+
+    assert within(10, NAME, who.get) == "alice"
+    with pytest.raises(ZeroDivisionError):
+        within(10, NAME, lambda: 1 // 0)
+    with pytest.raises(SystemExit):
+        within(10, NAME, lambda: (_ for _ in ()).throw(SystemExit()))
+
+
+def test_within_is_back_while_the_call_still_hangs() -> None:
+    """The thread that is left behind is a daemon, and ends with the call."""
+    let_go = threading.Event()
+
+    with pytest.raises(TimeoutError):
+        within(0.01, NAME, let_go.wait)
+
+    (thread,) = [each for each in threading.enumerate() if each.name == NAME]
+    assert thread.daemon
+    let_go.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_without_threads_the_call_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no limit then, but a start that needs the file does not fail for it."""
+
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert not start_daemon(NAME, threading.get_ident)
+    assert within(10, NAME, threading.get_ident) == threading.get_ident()
+
+
+def test_a_daemon_sees_no_context_variables_by_itself() -> None:
+    """What is shared by many must not see the context of the one that started it."""
+    who: ContextVar[str] = ContextVar("who", default="nobody")
+    who.set("alice")
+    seen: Future[str] = Future()
+
+    assert start_daemon(NAME, lambda: seen.set_result(who.get()))
+    assert seen.result(10) == "nobody"
