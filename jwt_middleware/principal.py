@@ -231,9 +231,8 @@ def reset_current(caller: Caller) -> None:
 def revise_current(principal: Principal) -> None:
     """Replace the caller of the current request, which was decided again."""
     caller = _current.get()
-    if caller is None:
-        Caller(principal)
-    elif caller.principal is not None:
+    # A task that outlived its request may still change that request; the caller stays away.
+    if caller is not None and caller.principal is not None:
         caller.principal = principal
 
 

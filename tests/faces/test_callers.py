@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.test import AsyncClient, Client, override_settings
+from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, override_settings
 from django.urls import path
 from flask import Flask, Response
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
 from jwt_middleware import Guard, JWTMiddleware, JWTWSGIMiddleware, current_principal
+from jwt_middleware.integrations.django import JWTMiddleware as DjangoMiddleware
 from jwt_middleware.integrations.django_settings import MIDDLEWARE
 from jwt_middleware.integrations.flask import JWT
 from jwt_middleware.principal import Caller, Principal, revise_current
@@ -346,6 +347,28 @@ async def test_django_leaves_no_caller_behind_in_a_loop(place: str) -> None:
             assert [piece async for piece in response] == [b"a", b"b"]
 
     LEFT.assert_ended(*["alice"] * (2 if place == "async-stream" else 1))
+
+
+async def test_djangos_middleware_leaves_no_caller_behind_when_it_raises() -> None:
+    """Django turns most exceptions into responses, but not those of every middleware."""
+    left = Left()
+
+    def failing(request: HttpRequest) -> HttpResponse:
+        left.note()
+        raise LookupError
+
+    async def failing_async(request: HttpRequest) -> HttpResponse:
+        return failing(request)
+
+    with override_settings(JWT_MIDDLEWARE={"GUARD": guard}):
+        plain, in_loop = DjangoMiddleware(failing), DjangoMiddleware(failing_async)
+        with pytest.raises(LookupError):
+            plain(RequestFactory().get("/", headers=sent("alice")))
+        answer: Any = in_loop(AsyncRequestFactory().get("/", headers=sent("alice")))
+        with pytest.raises(LookupError):
+            await answer
+
+    left.assert_ended("alice", "alice")
 
 
 def test_a_decision_after_the_end_names_no_caller() -> None:
