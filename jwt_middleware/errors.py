@@ -83,27 +83,27 @@ class Refused(JWTMiddlewareError):
         """
         super().__init__(detail or self.public)
         self.detail = detail
-        self._sides, self.issuer = Comparison(expected, found), issuer
+        self.comparison, self.issuer = Comparison(expected, found), issuer
 
     @property
     def expected(self) -> str:
         """The required value, or an empty text."""
-        return self._sides.expected
+        return self.comparison.expected
 
     @property
     def found(self) -> str:
         """The value in the token, quoted, escaped and cut, or an empty text."""
-        return self._sides.found
+        return self.comparison.found
 
     def note(self, *, expected: object = NOT_COMPARED, found: object = NOT_COMPARED) -> None:
         """Record both sides of a comparison, for an error that was raised without them."""
-        if self._sides.actual is NOT_COMPARED:
-            self._sides = Comparison(expected, found)
+        if self.comparison.actual is NOT_COMPARED:
+            self.comparison = Comparison(expected, found)
 
     @property
     def reason(self) -> str:
         """The detail and both sides, as one line; empty if the code says it all."""
-        return reason_of(self.detail, self.expected, self.found, self._sides.hint)
+        return reason_of(self.detail, self.expected, self.found, self.comparison.hint)
 
     @property
     def is_verdict(self) -> bool:

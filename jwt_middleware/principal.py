@@ -261,7 +261,7 @@ def caller_key(principal: Principal | None = None) -> str:
     who = current_principal() if principal is None else principal
     claims = who.claims.to_dict().items()
     said = [
-        [who.is_authenticated, who.refusal, who.issuer, who.subject],
+        [who.is_authenticated, who.refusal, who.issuer, who.issuer_label, who.subject],
         [sorted(names) for names in (who.scopes, who.roles, who.permissions)],
         sorted((name, value) for name, value in claims if name not in _OF_ONE_TOKEN),
     ]

@@ -6,6 +6,7 @@ decide. So keys of one issuer never verify a token that only another may accept.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +16,7 @@ from jwt_middleware.errors import (
     ConfigurationError,
     TokenError,
 )
+from jwt_middleware.evidence import is_several
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.options import Audience
 from jwt_middleware.issuers.trusted import TrustedIssuer
@@ -73,8 +75,18 @@ def _accepting(
         else:
             found.append(each)
     if not found:
-        raise problems[0]
+        raise _of_all(problems)
     return found
+
+
+def _of_all(problems: list[TokenError]) -> TokenError:
+    """Return the first problem, with what any of the issuers would have accepted."""
+    first = problems[0]
+    sides = [each.comparison.required for each in problems if each.detail == first.detail]
+    accepted = [value for side in sides if is_several(side) for value in side]
+    if accepted:
+        first.comparison = replace(first.comparison, required=accepted)
+    return first
 
 
 def named(members: Sequence[TrustedIssuer]) -> TrustedIssuer | Namesakes:

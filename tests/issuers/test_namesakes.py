@@ -1,6 +1,7 @@
 """Several issuers of one name: which of them a token is held against, and what people call them."""
 
 import json
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -19,6 +20,7 @@ from jwt_middleware import (
     Principal,
     Secret,
     TokenError,
+    caller_key,
     presets,
 )
 from jwt_middleware.events import Event, KeyFetchFinished, RequestAllowed
@@ -173,9 +175,20 @@ def test_two_clusters_are_told_apart_by_the_audience(clusters: Guard, clock: Clo
     assert (blue.issuer, blue.issuer_label, blue.identity) == (NAME, "blue", "blue|alice")
     assert (green.issuer, green.issuer_label, green.identity) == (NAME, "green", "green|alice")
     assert outcome(clusters, signed(EC, clock, aud="green-api")) == "signature_invalid"
-    assert outcome(clusters, signed(EC, clock, aud="x")) == "audience_mismatch"
+    with pytest.raises(TokenError) as refused:
+        clusters.verify(signed(EC, clock, aud="x"))
+    assert (refused.value.code, refused.value.judged_by) == ("audience_mismatch", NAME)
+    assert refused.value.reason == "expected 'blue-api', 'green-api', found 'x'"
     assert outcome(clusters, signed(EC, clock, aud=None)) == "claim_missing"
     assert outcome(clusters, signed(EC, clock, aud=7)) == "claim_invalid"
+
+
+def test_caches_keep_the_callers_of_two_labels_apart(clusters: Guard, clock: Clock) -> None:
+    """Also if their tokens say the same."""
+    blue = clusters.verify(signed(EC, clock, aud="blue-api"))
+
+    assert caller_key(blue) == caller_key(replace(blue, token_id="other"))
+    assert caller_key(blue) != caller_key(replace(blue, issuer_label="green"))
 
 
 def test_a_token_for_both_is_nobodys(clusters: Guard, web: Web, clock: Clock) -> None:
