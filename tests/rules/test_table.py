@@ -299,6 +299,7 @@ HOSTILE: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_what_remembered_paths_weigh_is_bounded_whatever_they_are(kind: str) -> None:
     """By their bytes, not only by their number; measured."""

@@ -53,6 +53,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_tokens_weigh_no_more_than_they_are_counted_for(kind: str, clock: Clock) -> None:
     """Measured, for a dozen tokens whose claims differ in nothing that could be shared."""
