@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from contextvars import Context, copy_context
 from typing import TypeVar
 
+from jwt_middleware.forks import renew_after_fork
+
 T = TypeVar("T")
 
 
@@ -29,6 +31,24 @@ def start_daemon(name: str, call: Callable[[], object], context: Context | None 
     return True
 
 
+# More calls than this hang at once only if something stays broken.
+MOST_AT_ONCE = 16
+
+
+class _Places:
+    """The places for calls that run at once. A forked child has none of its parent's threads."""
+
+    def __init__(self) -> None:
+        self.free = threading.BoundedSemaphore(MOST_AT_ONCE)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        self.free = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+
+_places = _Places()
+
+
 def within(seconds: float, name: str, call: Callable[[], T]) -> T:
     """Return what ``call`` returns, or raise what it raises.
 
@@ -36,16 +56,23 @@ def within(seconds: float, name: str, call: Callable[[], T]) -> T:
 
     :param seconds: the most seconds to wait for it.
     :param name: the name of its thread.
-    :raises TimeoutError: if it takes longer. Its thread ends when the call does.
+    :raises TimeoutError: if it takes longer. Its thread ends when the call does. Also if too many
+        such calls have not ended.
     """
     future: Future[T] = Future()
+    running = _places.free
+    if not running.acquire(blocking=False):
+        raise TimeoutError
 
     def fill() -> None:
         try:
             future.set_result(call())
         except BaseException as problem:  # noqa: BLE001 - raised again by the thread that waits
             future.set_exception(problem)
+        finally:
+            running.release()
 
     if not start_daemon(name, fill, copy_context()):
+        running.release()
         return call()
     return future.result(seconds)

@@ -102,13 +102,14 @@ def read_options(owner: type, given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: option.read(given[name]) for name, option in options_of(owner).items()}
 
 
-def check_fields(owner: Any) -> None:
+def check_fields(value: Any, owner: Any) -> None:
     """Check the fields of a frozen dataclass, and replace them by the values to use.
 
+    :param owner: the class that has the options; ``value`` may be of a class derived from it.
     :raises ConfigurationError: for the first wrong value, in the order of the signature.
     """
-    for name, option in options_of(owner.__class__).items():
-        object.__setattr__(owner, name, option.read(getattr(owner, name)))
+    for name, option in options_of(owner).items():
+        object.__setattr__(value, name, option.read(getattr(value, name)))
 
 
 def hint(name: object, known: Iterable[str], prefix: str = "", cutoff: float = 0.5) -> str:

@@ -78,9 +78,9 @@ class Principal(Generic[Typed_co]):
     identity: str = ""
     """The subject, or ``issuer|subject`` if several issuers are trusted (OIDC Core §5.7).
 
-    An issuer with a label is named by it. In the issuer, ``|`` is written ``%7C`` and ``%`` is
-    written ``%25``, so that the first ``|`` ends it. The subject part is empty if the token has no
-    subject.
+    With a label it is ``issuer#label|subject``. In the name and the label, ``|``, ``#`` and ``%``
+    are written ``%7C``, ``%23`` and ``%25``, so that the first ``|`` ends them. The subject part is
+    empty if the token has no subject.
     """
     issuer_label: str | None = None
     """The label of the issuer, which tells issuers of one name apart."""
@@ -165,15 +165,22 @@ def filled_principal(  # noqa: PLR0917 - the fields, in their order
     return draft  # type: ignore[no-any-return]
 
 
-def identity_of(issuer: str | None, subject: str | None) -> str:
+def identity_of(issuer: str | None, subject: str | None, label: str | None = None) -> str:
     """Return a name that is unique among the subjects of all issuers.
 
     :param issuer: the name of the issuer. Like the subject, it may contain any character.
+    :param label: the label of the issuer, if its callers are others than those of a namesake.
     """
-    name = issuer or ""
-    if "%" in name or "|" in name:
-        name = name.replace("%", "%25").replace("|", "%7C")
+    name = _escaped(issuer or "")
+    if label is not None:
+        name = f"{name}#{_escaped(label)}"
     return f"{name}|{subject or ''}"
+
+
+def _escaped(name: str) -> str:
+    if "%" in name or "|" in name or "#" in name:
+        return name.replace("%", "%25").replace("|", "%7C").replace("#", "%23")
+    return name
 
 
 ANONYMOUS: Principal = Principal(is_authenticated=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware.daemons import start_daemon, within
+from jwt_middleware.daemons import MOST_AT_ONCE, start_daemon, within
 
 NAME = "tests.daemons"
 
@@ -36,6 +36,24 @@ def test_within_is_back_while_the_call_still_hangs() -> None:
     let_go.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_calls_that_hang_for_ever_are_bounded() -> None:
+    """The next one is not begun, until one of them has ended."""
+    let_go = threading.Event()
+    for _ in range(MOST_AT_ONCE):
+        with pytest.raises(TimeoutError):
+            within(0, NAME, let_go.wait)
+    running = [each for each in threading.enumerate() if each.name == NAME]
+    try:
+        with pytest.raises(TimeoutError):
+            within(10, NAME, lambda: pytest.fail("it was begun"))
+    finally:
+        let_go.set()
+    for thread in running:
+        thread.join(10)
+
+    assert within(10, NAME, lambda: "done") == "done"
 
 
 def test_without_threads_the_call_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:

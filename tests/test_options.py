@@ -22,6 +22,7 @@ from jwt_middleware import (
 from jwt_middleware.issuers.issuer import IssuerOptions
 from jwt_middleware.options import REQUIRED, Seconds, check_fields, hint, options_of
 from jwt_middleware.testing import KeyPair
+from jwt_middleware.tokens.grants import Grants
 from tests.support.short_form import HMAC
 
 ROOT = Path(__file__).parents[1]
@@ -143,6 +144,43 @@ def test_issuers_differ_if_one_option_does(option: str) -> None:
     assert hash(Issuer(**given)) == hash(Issuer(**given))
 
 
+def test_values_of_claims_are_compared_as_json() -> None:
+    """In Python 1 and True are equal; in a token they are two values."""
+    one, other = (Issuer("https://a/", audience="x", required_values={"v": v}) for v in (1, True))
+
+    assert one != other
+
+
+def test_a_derived_issuer_is_checked_as_any_other() -> None:
+    """Its own constructor hides the options, and not their checks. It equals no plain one."""
+
+    class Ours(Issuer):
+        def __init__(self, issuer: str, **options: Any) -> None:
+            super().__init__(issuer, audience="x", **options)
+
+    assert Ours("https://a/") != Issuer("https://a/", audience="x")
+    assert Ours("https://a/", leeway=timedelta(seconds=3)).leeway == 3
+    with pytest.raises(ConfigurationError, match="leeway="):
+        Ours("https://a/", leeway=10**9)
+
+
+def test_grants_given_as_such_are_read_too() -> None:
+    """A list in them becomes a set."""
+    given: Any = Grants(roles=["admin"])  # type: ignore[arg-type]
+    issuer = Issuer("https://a/", audience="x", grants=given)
+
+    assert issuer.grants == Grants(roles=frozenset({"admin"}))
+    with pytest.raises(ConfigurationError, match="grants"):
+        Issuer("https://a/", audience="x", grants=Grants(roles="admin"))  # type: ignore[arg-type]
+
+
+def test_a_claim_in_two_spellings_is_refused() -> None:
+    """One of them would be lost."""
+    twice: Any = {"a.b": "x", ("a", "b"): "y"}
+    with pytest.raises(ConfigurationError, match="two spellings"):
+        Issuer("https://a/", audience="x", required_values=twice)
+
+
 def test_a_seed_is_where_an_issuer_starts_and_not_what_it_is() -> None:
     """Two with different seeds are equal."""
     assert Issuer("https://a/", audience="x", seed={}) == Issuer("https://a/", audience="x")
@@ -218,7 +256,7 @@ def test_checked_fields_are_replaced_by_what_the_check_returns() -> None:
     """A wrong one is named."""
     given: dict[str, Any] = {"timeout": timedelta(seconds=3)}
     options = ResolverOptions(**given)
-    check_fields(options)
+    check_fields(options, ResolverOptions)
 
     assert options.timeout == 3
 

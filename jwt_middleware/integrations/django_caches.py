@@ -11,8 +11,10 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils import cache
+from django.utils.functional import SimpleLazyObject
 
 from jwt_middleware.guard.guard import Guard
 from jwt_middleware.principal import ANONYMOUS, caller_key, token_was_judged
@@ -83,7 +85,9 @@ class KeptApart:
     @property
     def _cache_update_cache(self) -> bool:
         own = self.__dict__
-        return bool(own.get(_WANTED) and (_IS_GUARDED not in own or own.get(_MAY_BE_KEPT)))
+        if not own.get(_WANTED) or _IS_GUARDED not in own:
+            return bool(own.get(_WANTED))
+        return bool(own.get(_MAY_BE_KEPT)) and not _is_known_otherwise(self)
 
     @_cache_update_cache.setter
     def _cache_update_cache(self, wanted: bool) -> None:
@@ -104,4 +108,16 @@ def _caller_of(request: Any) -> str:
     key = caller_key(principal)
     # The user is not asked for, because that would query the database, which async views cannot.
     session = None if token_was_judged(principal) else getattr(request, "session", None)
+    if _is_known_otherwise(request):
+        # No page is stored under this key, and so none is found.
+        return f"{key} not stored"
     return key if session is None else f"{key} {session.session_key}"
+
+
+def _is_known_otherwise(request: Any) -> bool:
+    """Return whether other code has named a user that is neither of a token nor of a session."""
+    if token_was_judged(request.META.get(PRINCIPAL_KEY, ANONYMOUS)):
+        return False
+    # Django's own users of sessions are lazy, and are told apart by the session.
+    known = type(vars(request).get("user", None))
+    return known not in {type(None), SimpleLazyObject, AnonymousUser}

@@ -18,6 +18,9 @@ from jwt_middleware.principal import Principal, token_was_judged
 _PLACES = ("user", "auser", "_cached_user", "_acached_user")
 _BEFORE = "_jwt_user_before"
 
+# Where the user that ``auser`` returned for the caller is kept.
+_OURS = "_jwt_auser"
+
 
 class JWTUser:
     """A caller with the attributes of a Django user, used if the project maps no user model.
@@ -70,6 +73,7 @@ def put_user(request: Any, user_of: UserOf | None, principal: Principal) -> None
     request._cached_user = request.user = SimpleLazyObject(partial(_user, user_of, principal))
     # Removed, because an earlier middleware may have cached the user of the session here.
     own.pop("_acached_user", None)
+    own.pop(_OURS, None)
     request.auser = partial(_auser, request, user_of, principal)
 
 
@@ -94,7 +98,9 @@ async def _anonymous() -> AnonymousUser:
 
 def claim_auser(request: Any, user_of: UserOf | None, principal: Principal) -> None:
     """Restore ``auser`` if a later AuthenticationMiddleware has replaced it."""
-    is_theirs = getattr(request.auser, "func", _auser).__module__ == _SESSIONS_MODULE
+    is_theirs = (
+        getattr(getattr(request, "auser", _auser), "func", _auser).__module__ == _SESSIONS_MODULE
+    )
     if token_was_judged(principal) and is_theirs:
         request.auser = partial(_auser, request, user_of, principal)
 
@@ -119,11 +125,12 @@ def _active(user: Any) -> Any:
 
 
 async def _auser(request: Any, user_of: UserOf | None, principal: Principal) -> Any:
-    if not hasattr(request, "_acached_user"):
+    # Not ``_acached_user``: Django's own ``auser`` may have put the user of the session there.
+    if _OURS not in vars(request):
         if user_of is not None and is_plain_coroutine_function(user_of):
             known = await user_of(principal) if principal.is_authenticated else None
-            request._acached_user = _active(known)
+            setattr(request, _OURS, _active(known))
         else:
             # ``sync_to_async``, because a query of the ORM must run on the thread of the request.
-            request._acached_user = await sync_to_async(_user)(user_of, principal)
-    return request._acached_user
+            setattr(request, _OURS, await sync_to_async(_user)(user_of, principal))
+    return getattr(request, _OURS)

@@ -63,7 +63,7 @@ class AdmittedIssuers:
     grants: Annotated[GrantsOption, granted_names] = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_fields(self, AdmittedIssuers)
         if self.most <= self.max_flights:
             raise ConfigurationError(
                 f"most={self.most!r} must be more than max_flights={self.max_flights!r}: an issuer "

@@ -20,7 +20,7 @@ from jwt_middleware.events import Observer
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.issuers.namesakes import check_apart, labels_of, named
+from jwt_middleware.issuers.namesakes import check_apart, labels_of, name_with, named
 from jwt_middleware.issuers.trusted import Named, TrustedIssuer, source_of
 from jwt_middleware.issuers.withdrawals import Withdrawals
 from jwt_middleware.keys.remote.pool_limits import (
@@ -148,15 +148,17 @@ class AdmittedPool:
     def _made_one(
         self, settings: Issuer, label: str | None, before: Iterable[TrustedIssuer]
     ) -> TrustedIssuer:
+        name = settings.issuer
         for known in before:
             if known.issuer == settings and known.label == label:
                 return known
         for known in before:
             if known.issuer.key_settings == settings.key_settings:
-                return TrustedIssuer(settings, known.keys, label)
-        return TrustedIssuer(settings, self._source(settings, label), label)
+                return TrustedIssuer(settings, known.keys, label, name_with(label, name))
+        keys = self._source(settings, name_with(label, name))
+        return TrustedIssuer(settings, keys, label, name_with(label, name))
 
-    def _source(self, settings: Issuer, label: str | None) -> KeySource:
+    def _source(self, settings: Issuer, told_apart_as: str | None) -> KeySource:
         """Return the key source of an issuer; simultaneous callers get the same one."""
         with self._lock:
             kept = self._sources.get(settings.key_settings)
@@ -170,7 +172,7 @@ class AdmittedPool:
             self._observers,
             share=share,
             distrusted=distrusted,
-            label=label,
+            told_apart_as=told_apart_as,
         )
         with self._lock:
             kept = self._sources.setdefault(settings.key_settings, made)
@@ -221,9 +223,8 @@ class AdmittedPool:
         self._issuers[name] = made
         if current is None:
             return self._make_room(name)
-        if name not in self._proven:
-            return []
-        return [each for each in current.members if each not in made.members]
+        # Of an unchanged issuer too: beside other issuers of its name it may accept less.
+        return list(current.members) if current is not made and name in self._proven else []
 
     def _make_room(self, newest: str) -> list[TrustedIssuer]:
         if len(self._issuers) <= self._policy.most:

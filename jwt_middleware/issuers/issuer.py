@@ -120,7 +120,8 @@ class Issuer:
     :param fetcher: fetches over the network, in place of an :class:`HTTPFetcher` with defaults.
     :param seed: what ``Guard.export_keys`` returned, here or in another process.
     :param label: what ``Guard.health``, ``distrust``, ``export_keys`` and events call this issuer,
-        where several have one name. Callers of issuers with different labels are different callers.
+        where several have one name; the identities of its callers are ``issuer#label|subject``.
+        For an issuer that a rule admitted, they use ``issuer#label`` too.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
 
@@ -158,7 +159,7 @@ class Issuer:
     label: Annotated[str | None, Text("mobile")] = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_fields(self, Issuer)
         _check_source(self)
         if self.keys is not None:
             self._settle("keys", read_keys(self.keys, select(self.algorithms)))
@@ -220,13 +221,18 @@ class Issuer:
     @property
     def token_settings(self) -> tuple[Any, ...]:
         """The requirements of its tokens, as a value that can be compared."""
-        return tuple(
-            getattr(self, name) for name in options_of(Issuer) if name not in _NOT_OF_TOKENS
+        # With their types, because 1 and true are equal in Python and not in JSON.
+        values = tuple(
+            (path, tuple((type(value), value) for value in _several(allowed)))
+            for path, allowed in self.required_values.items()
         )
+        names = (name for name in options_of(Issuer) if name not in _NOT_OF_TOKENS)
+        return (values, *(getattr(self, name) for name in names))
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Issuer)
+            and type(self) is type(other)
             and self.key_settings == other.key_settings
             and self.token_settings == other.token_settings
         )
@@ -239,7 +245,11 @@ class Issuer:
 
 
 _OF_KEYS = ("issuer", "jwks_uri", "discovery", "algorithms", "resolver")
-_NOT_OF_TOKENS = frozenset({*_OF_KEYS, "keys", "fetcher", "seed"})
+_NOT_OF_TOKENS = frozenset({*_OF_KEYS, "keys", "fetcher", "seed", "required_values"})
+
+
+def _several(values: Any) -> tuple[ClaimValue, ...]:
+    return tuple(values)
 
 
 def _check_source(issuer: Issuer) -> None:

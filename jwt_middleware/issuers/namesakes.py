@@ -55,8 +55,8 @@ class Namesakes:
         return left[0]
 
     def labelled(self, label: str | None) -> TrustedIssuer:
-        """Return the issuer with a label that one of them has."""
-        return next(each for each in self.members if each.label == label)
+        """Return the issuer with a label; any of them if the label is gone meanwhile."""
+        return next((each for each in self.members if each.label == label), self.members[0])
 
 
 def _accepting(
@@ -95,19 +95,29 @@ def named(members: Sequence[TrustedIssuer]) -> TrustedIssuer | Namesakes:
 
 
 def labels_of(issuers: Sequence[Issuer]) -> list[str | None]:
-    """Return what tells the issuers of one name apart for people.
+    """Return what tells the issuers of one name apart.
 
     An issuer has the label that it was given. An issuer that is the only one of its name needs
-    none. Any other is called by its name and what it alone accepts.
+    none. Any other is called by what it alone accepts.
+
+    :raises ConfigurationError: if two have one label.
     """
     given = [each.label for each in issuers]
     if len(issuers) == 1:
-        return list(given)
-    texts = _differences(issuers)
-    return [
-        label or f"{each.issuer} ({text})"
-        for label, each, text in zip(given, issuers, texts, strict=True)
-    ]
+        return given
+    labels = [label or text for label, text in zip(given, _differences(issuers), strict=True)]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ConfigurationError(
+                f"label={label!r} must name one issuer of {issuers[0].issuer!r}: write another for "
+                "each"
+            )
+    return list(labels)
+
+
+def name_with(label: str | None, name: str | None) -> str | None:
+    """Return the name of an issuer with its label."""
+    return name if label is None else f"{name}#{label}"
 
 
 def _differences(issuers: Sequence[Issuer]) -> list[str]:

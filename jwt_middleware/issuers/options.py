@@ -70,12 +70,15 @@ def claim_paths(name: str, paths: Any) -> tuple[ClaimPath, ...]:
 
 def claim_values(name: str, required: Any) -> Mapping[ClaimPath, tuple[ClaimValue, ...]]:
     """Return the accepted values of each claim."""
-    return MappingProxyType(
-        {
-            claim_path(path, name): _values(name, path, wanted)
-            for path, wanted in mapped(name, required, "{'tier': 'gold'}").items()
-        }
-    )
+    found: dict[ClaimPath, tuple[ClaimValue, ...]] = {}
+    for written, wanted in mapped(name, required, "{'tier': 'gold'}").items():
+        path = claim_path(written, name)
+        if path in found:
+            raise ConfigurationError(
+                f"{name}: {written!r} is there in two spellings: write its values in one list"
+            )
+        found[path] = _values(name, written, wanted)
+    return MappingProxyType(found)
 
 
 def _values(name: str, path: Any, wanted: Any) -> tuple[ClaimValue, ...]:

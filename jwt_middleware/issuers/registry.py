@@ -1,7 +1,7 @@
 """The issuers of one guard. A token of any other issuer is refused without a fetch."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Never
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import ALGORITHMS
@@ -18,7 +18,7 @@ from jwt_middleware.evidence import kind_of
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.admitted_pool import AdmittedPool
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.issuers.namesakes import check_apart, labels_of, named
+from jwt_middleware.issuers.namesakes import check_apart, labels_of, name_with, named
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.issuers.trusted import Named, TrustedIssuer, source_of
 from jwt_middleware.issuers.withdrawals import Withdrawals
@@ -47,11 +47,16 @@ class Registry:
         rules = [rule for rule in chosen if isinstance(rule, AdmittedIssuers)]
         for issuer in chosen:
             if not isinstance(issuer, Issuer | AdmittedIssuers):
-                raise ConfigurationError(f"issuers: {issuer!r} must be Issuer(...)")
+                # Not the value, which may contain a secret.
+                raise ConfigurationError(
+                    f"issuers: a value of type {type(issuer).__name__} must be Issuer(...)"
+                )
         _check_names(fixed, len(chosen))
         self._fixed = [
-            TrustedIssuer(issuer, source_of(issuer, clock, observers, label=label), label)
-            for issuer, label in _labelled(fixed)
+            TrustedIssuer(
+                issuer, source_of(issuer, clock, observers, told_apart_as=told), label, told
+            )
+            for issuer, label, told in _labelled(fixed)
         ]
         _check_labels(self._fixed)
         self._by_label = {issuer.told_apart_as: issuer for issuer in self._fixed}
@@ -110,9 +115,14 @@ class Registry:
     def _labelled(self, label: str | None) -> TrustedIssuer | None:
         """Return the issuer with a label that is not its name."""
         issuer = self._by_label.get(label)
-        if issuer is not None or label is None:
+        name, separator, rest = (label or "").rpartition("#")
+        if issuer is not None or not separator or label in self._by_name:
             return issuer
-        return next((each for each in self if each.label == label), None)
+        group = self._admitted(name)
+        if group is None:
+            # The label is part of a name.
+            return None
+        return next((each for each in group.members if each.label == rest), None) or _no_such(label)
 
     def choose(self, claims: Mapping[str, Any], alg: str) -> TrustedIssuer:
         """Return the issuer that checks a token: that of its ``iss``, matched exactly.
@@ -197,13 +207,29 @@ class Registry:
         if issuer is not None and issuer.label is not None:
             self._withdrawals.keep(issuer.name or "")
             _withdraw(kid, [issuer.keys])
+            self._pass_on(issuer)
         elif group is not None:
-            _withdraw(kid, [each.keys for each in group.members])
+            try:
+                _withdraw(kid, [each.keys for each in group.members])
+            finally:
+                for each in group.members:
+                    self._pass_on(each)
         elif name is None or self._tenants_issuer(name) is not None:
             # The keys are those of all tenants, so they are withdrawn by the name of the template.
             raise KeyError(name)
         else:
             self._distrust_admitted(name, kid)
+
+    def _pass_on(self, issuer: TrustedIssuer) -> None:
+        """Withdraw the keys that an issuer has lost from the other issuers of its names, too.
+
+        They may publish the same key, under another key id or at another address.
+        """
+        names = _names(issuer.issuer)
+        for each in self._fixed:
+            if each is not issuer and not set(names).isdisjoint(_names(each.issuer)):
+                each.keys.distrusted.take_keys_of(issuer.keys.distrusted)
+                each.keys.apply_withdrawals()
 
     def _distrust_admitted(self, name: str, kid: str | None) -> None:
         """Withdraw keys of an issuer for all rules, whether or not it has a place."""
@@ -213,7 +239,8 @@ class Registry:
         self._withdrawals.keep(name)
         sources = self._sources_of(name)
         holders = [each for each in sources if kid is not None or each.snapshot is not None]
-        _withdraw(kid, holders or [each.keys for each in group.members])
+        members = [each.keys for each in group.members if each.keys not in holders]
+        _withdraw(kid, [*holders, *members])
         # One that was added meanwhile, and one without a key of that key id.
         for source in self._sources_of(name):
             source.apply_withdrawals()
@@ -260,7 +287,8 @@ class Registry:
 def _withdraw(kid: str | None, sources: list[KeySource]) -> None:
     """Withdraw a key of all sources of one issuer.
 
-    :raises ConfigurationError: if there is nothing to withdraw in any of them.
+    :raises ConfigurationError: if there is nothing to withdraw in any of them; or, if all keys are
+        to be withdrawn, in one of them, whose keys would be trusted when they are fetched.
     """
     problems = []
     for source in sources:
@@ -268,7 +296,7 @@ def _withdraw(kid: str | None, sources: list[KeySource]) -> None:
             source.distrust(kid)
         except ConfigurationError as problem:
             problems.append(problem)
-    if len(problems) == len(sources):
+    if problems and (kid is None or len(problems) == len(sources)):
         raise problems[-1]
 
 
@@ -295,8 +323,14 @@ def _names(issuer: Issuer) -> tuple[str | None, ...]:
     return (issuer.issuer, *issuer.aliases)
 
 
-def _labelled(issuers: list[Issuer]) -> list[tuple[Issuer, str | None]]:
-    """Return each issuer with its label, and check that no token fits two of them.
+def _no_such(label: str | None) -> Never:
+    raise KeyError(label)
+
+
+def _labelled(issuers: list[Issuer]) -> list[tuple[Issuer, str | None, str | None]]:
+    """Return each issuer with its label and what operators call it.
+
+    No token fits two of them.
 
     :raises ConfigurationError: if issuers of one name are not told apart.
     """
@@ -306,7 +340,11 @@ def _labelled(issuers: list[Issuer]) -> list[tuple[Issuer, str | None]]:
         check_apart(name, sharing)
         for each, label in zip(sharing, labels_of(sharing), strict=True):
             labels[id(each)] = label or labels[id(each)]
-    return [(each, labels[id(each)]) for each in issuers]
+    return [
+        (each, label, each.label or name_with(label, each.issuer))
+        for each in issuers
+        for label in (labels[id(each)],)
+    ]
 
 
 def _check_labels(issuers: list[TrustedIssuer]) -> None:

@@ -55,9 +55,20 @@ class Named(Protocol):
 class TrustedIssuer:
     """An issuer in service: its settings and its keys."""
 
-    def __init__(self, issuer: Issuer, keys: KeySource, label: str | None = None) -> None:
-        """:param label: what tells it apart from other issuers of its name."""
+    def __init__(
+        self,
+        issuer: Issuer,
+        keys: KeySource,
+        label: str | None = None,
+        told_apart_as: str | None = None,
+    ) -> None:
+        """
+        :param label: what tells it apart from other issuers of its name.
+        :param told_apart_as: what operators call it; by default its name.
+        """
         self.issuer = issuer
+        self.told_apart_as = issuer.issuer if told_apart_as is None else told_apart_as
+        """Its name, or what tells it apart from every other issuer of the guard."""
         self.group: Named = self
         """All issuers of its name: itself, if it is the only one."""
         self.name = issuer.issuer
@@ -83,11 +94,6 @@ class TrustedIssuer:
     def members(self) -> "tuple[TrustedIssuer, ...]":
         """The issuers of its name, of which it is the only one."""
         return (self,)
-
-    @property
-    def told_apart_as(self) -> str | None:
-        """Its label, or its name."""
-        return self.name if self.label is None else self.label
 
     def fitting(self, alg: str, claims: Mapping[str, Any]) -> "TrustedIssuer":
         """Return the issuer of its name that checks a token."""
@@ -185,7 +191,7 @@ class TrustedIssuer:
             expand_roles,
             is_one_of_several=is_one_of_several,
             label=self.label,
-            namespace=self.issuer.label,
+            own_label=self.issuer.label,
         )
         return self.with_own_claims(principal)
 
@@ -245,13 +251,13 @@ def source_of(
     *,
     share: PoolShare | None = None,
     distrusted: Distrusted | None = None,
-    label: str | None = None,
+    told_apart_as: str | None = None,
 ) -> KeySource:
     """Return the key source of an issuer, ready to use.
 
     :param share: the share in the limit of simultaneous fetches over several issuers.
     :param distrusted: the keys of this issuer that were withdrawn before.
-    :param label: what events call it, if that is not its name.
+    :param told_apart_as: what events call it, if that is not its name.
     :raises ConfigurationError: for an address that keys must not be fetched from, or a wrong seed.
     """
     if issuer.keys is not None:
@@ -259,7 +265,7 @@ def source_of(
     return JWKSResolver(
         issuer.jwks_uri,
         issuer=issuer.issuer,
-        name=label,
+        name=told_apart_as,
         discovery=issuer.discovery,
         options=issuer.resolver,
         fetcher=issuer.fetcher,

@@ -36,6 +36,15 @@ class Distrusted:
         meant = [key for key in held if kid is None or key.kid == kid]
         self._withdraw(() if kid is None else (kid,), (key.digest for key in meant))
 
+    @property
+    def digests(self) -> frozenset[bytes]:
+        """The digests of the withdrawn keys."""
+        return self._materials
+
+    def take_keys_of(self, other: "Distrusted") -> None:
+        """Withdraw the keys that another issuer of the same name has lost, but not its key ids."""
+        self._withdraw((), other.digests)
+
     def _withdraw(self, kids: Iterable[str], materials: Iterable[bytes]) -> None:
         more = frozenset(materials)
         with self._lock:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 
 from jwt_middleware import checks
+from jwt_middleware.claims import claim_path
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
 from jwt_middleware.issuers.options import Audience
@@ -32,8 +33,9 @@ def build(name: str, audience: Audience, known: IssuerOptions, given: IssuerOpti
         merged.pop("fetcher", None)
     merged.update(given)
     wanted, fixed = given.get("required_values", {}), known.get("required_values", {})
+    said = {claim_path(path, "required_values") for path in wanted}
     for path in fixed:
-        if path in wanted:
+        if claim_path(path, "required_values") in said:
             raise ConfigurationError(
                 f"required_values: {path!r} cannot be set, because the preset sets it: leave it out"
             )

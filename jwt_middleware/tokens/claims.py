@@ -228,13 +228,13 @@ class ClaimPolicy:
         *,
         is_one_of_several: bool = False,
         label: str | None = None,
-        namespace: str | None = None,
+        own_label: str | None = None,
     ) -> Principal:
         """Return the principal for checked claims.
 
         :param issuer: the configured name of the token's issuer.
         :param label: what tells issuers of one name apart.
-        :param namespace: what identities begin with, if that is not the name of the issuer.
+        :param own_label: the label, if the callers are others than those of a namesake.
         :param expand_roles: adds the roles that a role implies.
         :param is_one_of_several: whether there are several issuers, so that a subject alone does
             not identify a caller.
@@ -266,7 +266,7 @@ class ClaimPolicy:
             claims_of(members),
             None if expires is None else math.floor(expires),
             members.get("jti"),
-            identity_of(namespace or issuer, subject) if is_one_of_several else subject or "",
+            identity_of(issuer, subject, own_label) if is_one_of_several else subject or "",
             label,
         )
 

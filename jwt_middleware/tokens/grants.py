@@ -47,8 +47,10 @@ def granted_names(name: str, option: Any) -> Grants | AnyGrants:
     :param name: the name of the option, for messages.
     :raises ConfigurationError: for an invalid kind or name, which the message quotes.
     """
-    if isinstance(option, AnyGrants | Grants):
+    if isinstance(option, AnyGrants):
         return option
+    if isinstance(option, Grants):
+        option = {kind: getattr(option, kind) for kind in Grants.__slots__}
     if not isinstance(option, Mapping):
         raise ConfigurationError(
             f"{name}={option!r} must be a mapping, such as {_SUCH_AS}, or ANY_GRANTS"

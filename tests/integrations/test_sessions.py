@@ -5,13 +5,14 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
+from django.utils.decorators import sync_and_async_middleware
 from django.views.decorators.cache import cache_page
 from flask import Flask
 from litestar import Litestar, get
@@ -221,6 +222,69 @@ def test_kept_pages_of_two_sessions_are_apart() -> None:
     answers = [each.get("/feed/kept").json()["user"] for each in (first, second, first, Client())]
 
     assert answers == ["bob", "carol", "bob", ""]
+
+
+class ByBasic:
+    """Stands for a middleware that names a user whom no session knows."""
+
+    def __init__(self, respond: Any) -> None:
+        self.respond = respond
+
+    def __call__(self, request: Any) -> Any:
+        if name := request.headers.get("x-basic"):
+            request.user = get_user_model()(username=name)
+        return self.respond(request)
+
+
+@pytest.mark.parametrize(
+    "middlewares",
+    [[f"{__name__}.ByBasic", MIDDLEWARE], [SESSION, SESSIONS, f"{__name__}.ByBasic", MIDDLEWARE]],
+)
+def test_the_page_of_a_user_whom_other_code_names_is_not_kept(middlewares: list[str]) -> None:
+    """Nothing tells two of them apart, so none gets the other's, nor a stranger's."""
+    cache.clear()
+
+    def page(**headers: str) -> str:
+        return str(Client().get("/feed/kept", headers=headers).json()["user"])
+
+    with override_settings(MIDDLEWARE=middlewares):
+        assert [page(**{"x-basic": name}) for name in ("bob", "carol")] == ["bob", "carol"]
+        assert [page(), page(**{"x-basic": "bob"}), page()] == ["", "bob", ""]
+
+
+@sync_and_async_middleware
+def asking_early(respond: Any) -> Any:
+    """Ask for the user before the view does."""
+
+    async def ask_async(request: Any) -> Any:
+        await request.auser()
+        return await respond(request)
+
+    def ask(request: Any) -> Any:
+        request.user.is_authenticated  # noqa: B018 - it is looked up
+        return respond(request)
+
+    return ask_async if iscoroutinefunction(respond) else ask
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("view", ["view", "async"])
+def test_a_middleware_that_asks_for_the_user_changes_nothing(kind: Any, view: str) -> None:
+    """Behind Django's own, which keeps what it found."""
+    client = logged_in(kind=kind)
+    ask = client.get if kind is Client else async_to_sync(client.get)
+    order = [SESSION, MIDDLEWARE, SESSIONS, f"{__name__}.asking_early"]
+
+    with override_settings(MIDDLEWARE=order):
+        assert ask(f"/lenient/{view}", headers=GOOD).json() == ALICE
+        assert ask(f"/lenient/{view}", headers=EXPIRED).json() == NOBODY
+        assert ask(f"/lenient/{view}").json() == BOB
+
+
+def test_a_user_without_its_awaitable_twin_is_enough() -> None:
+    """Older middleware sets ``request.user`` alone."""
+    with override_settings(MIDDLEWARE=[f"{__name__}.ByBasic", MIDDLEWARE]):
+        assert Client().get("/feed/view", headers={"x-basic": "bob"}).json() == BOB
 
 
 class BySession(AuthenticationBackend):

@@ -147,8 +147,8 @@ def test_each_policy_of_a_tenant_has_keys_of_its_own(web: Web, clock: Clock) -> 
     assert outcome(guard, signed(rsa["B2C_1_in"], clock, iss=B2C)) == "claim_missing"
     # An issuer is called by all spellings of its policy that it accepts.
     assert list(guard.health()) == [
-        f"{B2C} (tfp=B2C_1_in, b2c_1_in)",
-        f"{B2C} (tfp=B2C_1A_edit, b2c_1a_edit)",
+        f"{B2C}#tfp=B2C_1_in, b2c_1_in",
+        f"{B2C}#tfp=B2C_1A_edit, b2c_1a_edit",
     ]
 
 
@@ -172,8 +172,12 @@ def test_two_clusters_are_told_apart_by_the_audience(clusters: Guard, clock: Clo
     blue = clusters.verify(signed(EC, clock, aud="blue-api"))
     green = clusters.verify(signed(OTHER_EC, clock, aud=["green-api", "x"]))
 
-    assert (blue.issuer, blue.issuer_label, blue.identity) == (NAME, "blue", "blue|alice")
-    assert (green.issuer, green.issuer_label, green.identity) == (NAME, "green", "green|alice")
+    assert (blue.issuer, blue.issuer_label, blue.identity) == (NAME, "blue", f"{NAME}#blue|alice")
+    assert (green.issuer, green.issuer_label, green.identity) == (
+        NAME,
+        "green",
+        f"{NAME}#green|alice",
+    )
     assert outcome(clusters, signed(EC, clock, aud="green-api")) == "signature_invalid"
     with pytest.raises(TokenError) as refused:
         clusters.verify(signed(EC, clock, aud="x"))
@@ -217,7 +221,7 @@ def test_two_presets_of_one_cluster_name_stand_side_by_side(web: Web, clock: Clo
 
     name = "https://kubernetes.default.svc.cluster.local"
     token = signed(EC, clock, iss=name, aud="blue-api")
-    assert guard.verify(token).identity == "blue|alice"
+    assert guard.verify(token).identity == f"{name}#blue|alice"
     assert list(guard.health()) == ["blue", "green"]
 
 
@@ -305,11 +309,11 @@ def test_two_audiences_of_one_key_set_need_none(clock: Clock) -> None:
 
     assert guard.verify(signed(EC, clock, aud="a")).identity == f"{NAME}|alice"
     assert outcome(guard, signed(EC, clock, aud="b")) == "claim_missing"
-    assert list(guard.health()) == [f"{NAME} (aud=a)", f"{NAME} (aud=b)"]
+    assert list(guard.health()) == [f"{NAME}#aud=a", f"{NAME}#aud=b"]
 
 
 @pytest.mark.parametrize(
-    "labels", [("x", "x"), (NAME, "y"), ("https://b/", "y"), (f"{NAME} (aud=green)", None)]
+    "labels", [("x", "x"), (NAME, "y"), ("https://b/", "y"), (f"{NAME}#aud=green", None)]
 )
 def test_a_label_names_one_issuer(labels: Any) -> None:
     """It is neither another's label nor a name."""
@@ -318,7 +322,7 @@ def test_a_label_names_one_issuer(labels: Any) -> None:
         Issuer(NAME, **{**ONE, "audience": audience}, label=label)
         for audience, label in zip(audiences, labels, strict=True)
     ]
-    with pytest.raises(ConfigurationError, match=r"^label="):
+    with pytest.raises(ConfigurationError, match=r"label=.* must name one issuer"):
         Guard(issuers=[*issuers, Issuer("https://b/", **ONE)])
 
 
@@ -327,7 +331,7 @@ def test_a_label_serves_an_issuer_without_namesakes_too(clock: Clock) -> None:
     issuers = [Issuer(NAME, **ONE, label="ours"), Issuer("https://b/", **ONE)]
     guard = Guard(issuers=issuers, clock=clock)
 
-    assert guard.verify(signed(EC, clock)).identity == "ours|alice"
+    assert guard.verify(signed(EC, clock)).identity == f"{NAME}#ours|alice"
     assert list(guard.health()) == ["ours", "https://b/"]
 
 
@@ -363,6 +367,56 @@ def test_keys_are_exported_by_label(clusters: Guard, clock: Clock) -> None:
     assert clusters.export_keys("green") is None
     with pytest.raises(ConfigurationError, match=r"several issuers: write one of \['blue', 'gre"):
         clusters.export_keys(NAME)
+
+
+def test_keys_of_a_namesake_that_was_not_fetched_are_not_passed_over(
+    web: Web, clock: Clock
+) -> None:
+    """The operator hears of it; and a key that one of them has lost is lost for the other."""
+    url = published(web, "id.example", EC)
+    given: Any = {"jwks_uri": url, "algorithms": ["ES256"], "fetcher": web}
+    guard = Guard(
+        issuers=[Issuer(NAME, audience=each, label=each, **given) for each in ("web", "mobile")],
+        clock=clock,
+    )
+    guard.verify(signed(EC, clock, aud="web"))
+
+    with pytest.raises(ConfigurationError, match="distrust"):
+        guard.distrust(NAME)
+    assert outcome(guard, signed(EC, clock, aud="web")) == "key_unknown"
+    assert outcome(guard, signed(EC, clock, aud="mobile")) == "key_unknown"
+
+
+def test_a_key_that_is_withdrawn_by_label_is_withdrawn_under_any_key_id(
+    web: Web, clock: Clock
+) -> None:
+    """A namesake that publishes the same key does not go on trusting it."""
+    renamed = {**EC.jwk, "kid": "other"}
+    guard = Guard(
+        issuers=[
+            Issuer(NAME, **{**ONE, "audience": "a"}, label="a"),
+            Issuer(NAME, **{**ONE, "audience": "b", "keys": renamed}, label="b"),
+        ],
+        clock=clock,
+    )
+    guard.distrust("a", "k")
+
+    assert outcome(guard, signed(EC, clock, aud="a")) == "key_unknown"
+    assert outcome(guard, signed(KeyPair(EC.private, "ES256", "other"), clock, aud="b")) == (
+        "key_unknown"
+    )
+
+
+def test_tenants_of_a_labelled_issuer_have_callers_of_their_own(clock: Clock) -> None:
+    """The label stands beside the name that the token has, and does not replace it."""
+    issuer = Issuer("https://id/{tenantid}/", **ONE, tenants=ANY_TENANT, label="mobile")
+    guard = Guard(issuers=issuer, clock=clock)
+    stranger = "11111111-2222-4333-8444-555555555555"
+
+    assert [
+        guard.verify(signed(EC, clock, iss=f"https://id/{tenant}/", tid=tenant)).identity
+        for tenant in (TENANT, stranger)
+    ] == [f"https://id/{tenant}/#mobile|alice" for tenant in (TENANT, stranger)]
 
 
 def test_events_call_each_by_its_label(web: Web, clock: Clock) -> None:
@@ -460,11 +514,11 @@ class TestAdmitted:
         """Each has its own keys."""
         for each in ("blue", "green"):
             token = signed(self.keys[each], clock, aud=each)
-            assert guard.verify(token).identity == f"{each}|alice"
-            assert guard.verify(token).identity == f"{each}|alice"
+            assert guard.verify(token).identity == f"{NAME}#{each}|alice"
+            assert guard.verify(token).identity == f"{NAME}#{each}|alice"
         assert outcome(guard, signed(EC, clock, aud="green")) == "signature_invalid"
         assert outcome(guard, signed(EC, clock, aud=["blue", "green"])) == "audience_mismatch"
-        assert sorted(map(str, guard.health())) == ["blue", "green"]
+        assert sorted(map(str, guard.health())) == [f"{NAME}#blue", f"{NAME}#green"]
 
     def test_an_empty_list_admits_nobody(self, guard: Guard, clock: Clock) -> None:
         """As ``None`` does."""
@@ -491,12 +545,74 @@ class TestAdmitted:
         tokens = {each: signed(self.keys[each], clock, aud=each) for each in ("blue", "green")}
         for token in tokens.values():
             guard.verify(token)
-        guard.distrust("blue")
+        guard.distrust(f"{NAME}#blue")
         assert outcome(guard, tokens["blue"]) == "key_unknown"
         assert isinstance(outcome(guard, tokens["green"]), Principal)
-        assert guard.export_keys("green") is not None
+        assert guard.export_keys(f"{NAME}#green") is not None
         guard.distrust(NAME, "k")
         assert outcome(guard, tokens["green"]) == "key_unknown"
+
+    def test_a_label_belongs_to_a_name(self, clock: Clock) -> None:
+        """Two tenants may each call an issuer the same; their callers are others."""
+        keys = {f"https://{each}/": KeyPair.generate("ES256", "k") for each in ("good", "evil")}
+
+        def admit(name: str) -> Issuer:
+            return Issuer(name, **{**ONE, "keys": keys[name].jwk}, label="web")
+
+        guard = Guard(issuers=AdmittedIssuers(admit), clock=clock)
+        tokens = {name: signed(key, clock, iss=name) for name, key in keys.items()}
+
+        assert [guard.verify(token).identity for token in tokens.values()] == [
+            "https://good/#web|alice",
+            "https://evil/#web|alice",
+        ]
+        assert list(guard.health()) == ["https://good/#web", "https://evil/#web"]
+        guard.distrust("https://evil/#web", "k")
+        assert outcome(guard, tokens["https://evil/"]) == "key_unknown"
+        assert isinstance(outcome(guard, tokens["https://good/"]), Principal)
+
+    def test_keys_of_an_admitted_namesake_are_not_passed_over(
+        self, guard: Guard, clock: Clock
+    ) -> None:
+        """Nobody takes those for withdrawn that were not fetched yet."""
+        guard.verify(signed(EC, clock, aud="blue"))
+
+        with pytest.raises(ConfigurationError, match="no keys were fetched yet"):
+            guard.distrust(NAME)
+        assert outcome(guard, signed(EC, clock, aud="blue")) == "key_unknown"
+        guard.distrust(NAME, "k")
+        assert outcome(guard, signed(OTHER_EC, clock, aud="green")) == "key_unknown"
+
+    def test_one_label_twice_in_a_list_is_a_failure(self, clock: Clock) -> None:
+        """Their callers could not be told apart."""
+        twins = [
+            Issuer(NAME, **{**ONE, "audience": each, "keys": key.jwk}, label="l")
+            for each, key in (("a", EC), ("b", OTHER_EC))
+        ]
+        guard = Guard(issuers=AdmittedIssuers(lambda _: twins), clock=clock)
+
+        assert outcome(guard, signed(EC, clock, aud="a")) == "keys_unavailable"
+
+    def test_a_label_that_is_gone_withdraws_nothing_in_silence(
+        self, guard: Guard, clock: Clock
+    ) -> None:
+        """Nor one that never was, whatever else the rule admits."""
+        guard.verify(signed(EC, clock, aud="blue"))
+        for name in (f"{NAME}#red", f"{NAME}#", "blue", "https://b/#blue"):
+            with pytest.raises(ConfigurationError):
+                guard.distrust(name)
+
+    def test_a_cached_token_is_judged_again_when_the_rule_names_more(
+        self, guard: Guard, clock: Clock
+    ) -> None:
+        """It may be nobody's beside the new one."""
+        self.audiences = ["blue"]
+        both = signed(EC, clock, aud=["blue", "green"])
+        assert isinstance(outcome(guard, both), Principal)
+        self.audiences = ["blue", "green"]
+        clock.tick(61)
+
+        assert outcome(guard, both) == "audience_mismatch"
 
     def test_a_rule_that_names_two_alike_is_a_failure(self, clock: Clock) -> None:
         """Nobody could say which of them accepts a token."""

@@ -64,7 +64,7 @@ class ResolverOptions:
     same_origin: Annotated[bool, Flag()] = False
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_fields(self, ResolverOptions)
         if self.max_age < self.refresh_after:
             raise ConfigurationError(
                 f"max_age={self.max_age!r} is less than refresh_after={self.refresh_after!r}: a "
