@@ -10,6 +10,7 @@ from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Caller, Principal, resume, set_current, suspend
 from jwt_middleware.request.applications import described
 from jwt_middleware.request.caches import warn_of_caches
+from jwt_middleware.request.guarded_views import check_views
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
@@ -59,6 +60,7 @@ class JWTWSGIMiddleware:
         if not self._has_served:
             # Routes and mounts may be added after construction, so they are read again here.
             self._application = described(self._app, paths_are_whole=False)
+            check_views(self._app)
             self._has_served = True
         view = WSGIView(environ)
         step = self._guard.decide(view, self._application)

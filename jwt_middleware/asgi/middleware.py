@@ -19,6 +19,7 @@ from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Caller, reset_current, set_current
 from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.caches import warn_of_caches
+from jwt_middleware.request.guarded_views import check_views
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.responses.headers import as_raw, headers_to_add
@@ -76,6 +77,9 @@ class JWTMiddleware:
             await _fail_to_start(self._mistake, kind, receive, send)
         if kind == "lifespan":
             self._look_inside()
+            self._check_views()
+            if self._mistake is not None:
+                await _fail_to_start(self._mistake, kind, receive, send)
             self._shared_state = scope.get("state")
             self._guard.integration.stand_before(self._app, self._application)
             await self._app(scope, await _warmed_up(self._guard, receive, send), send)
@@ -94,6 +98,9 @@ class JWTMiddleware:
         if not self._has_served:
             # Daphne sends no lifespan, so the routes and mounts are read at the first request.
             self._look_inside()
+            self._check_views()
+            if self._mistake is not None:
+                raise self._mistake
             self._has_served = True
         view = ASGIView(scope)
         step = self._guard.decide(view, self._application)
@@ -121,6 +128,13 @@ class JWTMiddleware:
 
     def _look_inside(self) -> None:
         self._application = described(self._app, paths_are_whole=True)
+
+    def _check_views(self) -> None:
+        """Keep the mistake of a view that is served without its requirement: nothing is served."""
+        try:
+            check_views(self._app)
+        except ConfigurationError as mistake:
+            self._mistake = mistake
 
     def _has_passed(self, scope: Scope) -> bool:
         """Return whether this guard has let this very request pass already.

@@ -22,6 +22,7 @@ from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.integrations.flask_caches import keep_apart
 from jwt_middleware.options import hint, options_of
 from jwt_middleware.principal import current_principal, revise_current
+from jwt_middleware.request.guarded_views import remember
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
 from jwt_middleware.rules.applications import Application
@@ -173,7 +174,9 @@ def requires(requirement: Requirement | None = None) -> Callable[[View], View]:
                 return Response(deny.body, deny.status, dict(deny.headers))
             return await view(*args, **kwargs)
 
-        return guarded_async if iscoroutinefunction(view) else guarded
+        chosen = guarded_async if iscoroutinefunction(view) else guarded
+        remember(view, chosen, asked)
+        return chosen
 
     return decorate
 

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from jwt_middleware.asgi.middleware import PRINCIPAL_KEY, guard_of
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.principal import ANONYMOUS, Principal
+from jwt_middleware.request.guarded_views import name_of, remember
 from jwt_middleware.rules.requirements import Requirement
 from jwt_middleware.verdict import Deny
 
@@ -67,6 +68,7 @@ def requires(requirement: Requirement) -> Callable[[Endpoint[..., Any]], Endpoin
                     return None
                 return as_response(deny)
 
+            remember(endpoint, guarded, requirement)
             return guarded
 
         @wraps(endpoint)
@@ -74,6 +76,7 @@ def requires(requirement: Requirement) -> Callable[[Endpoint[..., Any]], Endpoin
             deny = refusal_of(_connection(position, args, kwargs), requirement)
             return endpoint(*args, **kwargs) if deny is None else as_response(deny)
 
+        remember(endpoint, guarded_in_a_thread, requirement)
         return guarded_in_a_thread
 
     return decorate
@@ -85,8 +88,9 @@ def _position_of_connection(endpoint: Endpoint[..., Any]) -> tuple[int, str]:
         if name in _NAMES:
             return position, name
     raise ConfigurationError(
-        f"requires(...) on {endpoint.__qualname__}{tuple(parameters)}: add a parameter named "
-        "'request' or 'websocket'"
+        f"requires(...) on {name_of(endpoint)}{tuple(parameters)} must be given a function with a "
+        "parameter named 'request' or 'websocket': add it, and write @requires(...) next to the "
+        "function, below the decorator of the route"
     )
 
 

@@ -38,6 +38,7 @@ _MOUNTED = (
     "apps",
     "domains",
     "router",
+    "original_router",
     "default",
     "user_middleware",
     "args",
@@ -72,20 +73,20 @@ def described(app: Any, *, paths_are_whole: bool) -> Application:
 
     :param paths_are_whole: whether the server's path includes the mount point, as in ASGI.
     """
-    reached = _found(app, _reached)
-    if len(reached) >= _MOST:
+    every = reached(app)
+    if len(every) >= _MOST:
         _log.warning(
             "%s is too large to be searched completely for routers that read a path otherwise: if "
             "it mounts one, describe it with readings= and prefixes=",
             type(app).__qualname__,
         )
     return Application(
-        (package for each in reached for package in _packages(each)),
+        (package for each in every for package in _packages(each)),
         _mount_points(wrapped(app)),
         _mount_points(_found(app, _maybe_wrapped)),
-        (front for each in reached for front in _fronts(each)),
+        (front for each in every for front in _fronts(each)),
         paths_are_whole=paths_are_whole,
-        fills_user=any(map(_fills_lazy_user, reached)),
+        fills_user=any(map(_fills_lazy_user, every)),
     )
 
 
@@ -104,6 +105,11 @@ def _fills_lazy_user(thing: Any) -> bool:
 def wrapped(app: Any) -> list[Any]:
     """Return an application and all applications that it wraps in known attributes."""
     return _found(app, _wrapped)
+
+
+def reached(app: Any) -> list[Any]:
+    """Return an application and every object in it that may receive a request."""
+    return _found(app, _reached)
 
 
 def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
