@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from weakref import WeakValueDictionary
 
 from jwt_middleware.errors import TokenMissing
 from jwt_middleware.guard.decision import Judge
@@ -31,6 +33,7 @@ class Integration:
         self.error_body: ErrorBody = error_body
         self.application: Application = UNKNOWN
         """The description of the application that the guard was last put in front of."""
+        self._applications: WeakValueDictionary[int, object] = WeakValueDictionary()
 
     @property
     def rule_table(self) -> RuleTable:
@@ -48,6 +51,11 @@ class Integration:
         vary = self._judge.sources.vary
         return vary.split(", ") if vary else []
 
+    @property
+    def applications(self) -> list[object]:
+        """The applications that middleware has put the guard in front of, as far as they live."""
+        return list(self._applications.values())
+
     def stand_before(self, app: object, application: Application) -> None:
         """Record the application that a middleware is put in front of.
 
@@ -58,6 +66,12 @@ class Integration:
         :param application: the description of the application.
         """
         self.application = application
+        # Of a method, as ``app.wsgi_app`` is one, the object stays and the method does not.
+        owner = getattr(app, "__self__", app)
+        # By identity, because an application may have no hash. Without weak references it is not
+        # remembered.
+        with suppress(TypeError):
+            self._applications[id(owner)] = owner
         if application.is_measured or self._has_warned or not self.rule_table.is_open_by_default:
             return
         self._has_warned = True

@@ -6,6 +6,7 @@ a refusal by the middleware, on requests and on WebSockets.
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -15,6 +16,7 @@ from jwt_middleware.checks import check_flag, check_kind, check_text
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.openapi import Demands, Locks
+from jwt_middleware.integrations.standing import warnings_on_standing
 from jwt_middleware.principal import Principal, Typed_co, caller_key
 from jwt_middleware.request.applications import described
 from jwt_middleware.rules.analysis import RouteAnalysis
@@ -45,6 +47,8 @@ from jwt_middleware.integrations.starlette import (
 
 SCHEME_NAME = "JWT"
 """The default name of the security scheme in OpenAPI."""
+
+_log = logging.getLogger("jwt_middleware")
 
 Claims_ = TypeVar("Claims_")
 
@@ -268,6 +272,8 @@ def secure_openapi(
 def _lock(
     document: dict[str, Any], app: FastAPI, guard: Guard, locks: Locks, prefix: tuple[str, ...]
 ) -> None:
+    for warning in () if prefix else warnings_on_standing(guard, app):
+        _log.warning("%s", warning)
     own: set[str] = set()
     application = guard.integration.application if prefix else described(app, paths_are_whole=True)
     analysis = RouteAnalysis(guard.integration.rule_table, application)

@@ -10,6 +10,7 @@
     def orders(): ...
 """
 
+import logging
 from collections.abc import Callable
 from functools import partial, wraps
 from inspect import iscoroutinefunction
@@ -20,6 +21,7 @@ from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.integrations.flask_caches import keep_apart
+from jwt_middleware.integrations.standing import check_in_front, mounted_in_front
 from jwt_middleware.options import hint, options_of
 from jwt_middleware.principal import current_principal, revise_current
 from jwt_middleware.request.guarded_views import remember
@@ -48,6 +50,8 @@ PREFIX = "JWT_"
 EXTENSION = "jwt_middleware"
 
 View = Callable[..., Any]
+
+_log = logging.getLogger("jwt_middleware")
 
 # What routes the request once a middleware has cut a mount point off its path.
 _FLASK = Application(("flask",), paths_are_whole=False)
@@ -99,21 +103,45 @@ class JWT:
         self.guard = chosen_guard(guard or settings.pop("JWT_GUARD", None), _options(settings))
         app.extensions[EXTENSION] = self
         # First, so that the guard decides before the application's ``before_request`` functions.
-        app.before_request_funcs.setdefault(None, []).insert(0, partial(_decide_again, self.guard))
+        app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard))
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
 
-def _decide_again(guard: Guard) -> Response | None:
-    """Decide again if an inner middleware has changed the method or the path of the request.
+class _BeforeRequest:
+    """Checks before each request that the guard of one application has seen what it serves."""
 
-    A path of which it has cut a mount point off is another one: Flask routes by the rest.
-    """
-    if request.endpoint is not None:
-        keep_apart(current_app.view_functions[request.endpoint])
-    environ = request.environ
-    before = judged(environ)
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._has_served = False
+
+    def __call__(self) -> Response | None:
+        """Decide again if an inner middleware has changed the method or the path of the request.
+
+        A path of which it has cut a mount point off is another one: Flask routes by the rest.
+
+        :raises ConfigurationError: if the request did not come through the guard, because another
+            ``app.wsgi_app`` was put in its place.
+        """
+        if not self._has_served:
+            self._has_served = True
+            for warning in mounted_in_front(self._guard, current_app.wsgi_app):
+                _log.warning("%s", warning)
+        if request.endpoint is not None:
+            keep_apart(current_app.view_functions[request.endpoint])
+        before = judged(request.environ)
+        if before is None:
+            # A test may call this without a server, so only the way from the server counts.
+            check_in_front(self._guard, current_app, "wsgi_app")
+            return None
+        return _decide_again(self._guard, request.environ, before)
+
+
+def _decide_again(
+    guard: Guard, environ: dict[str, Any], before: tuple[str, str, str]
+) -> Response | None:
+    """Return the refusal if the request has changed and no longer passes; otherwise ``None``."""
     place = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
-    if before is None or before == (environ["REQUEST_METHOD"], *place):
+    if before == (environ["REQUEST_METHOD"], *place):
         return None
     step = guard.decide(WSGIView(environ), _FLASK)
     verdict = step if isinstance(step, (Allow, Reply)) else run(step)

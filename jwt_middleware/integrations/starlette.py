@@ -88,9 +88,9 @@ def _position_of_connection(endpoint: Endpoint[..., Any]) -> tuple[int, str]:
         if name in _NAMES:
             return position, name
     raise ConfigurationError(
-        f"requires(...) on {name_of(endpoint)}{tuple(parameters)} must be given a function with a "
-        "parameter named 'request' or 'websocket': add it, and write @requires(...) next to the "
-        "function, below the decorator of the route"
+        f"requires(...) on {name_of(endpoint)}{tuple(parameters)} must be next to a function that "
+        "takes the request, below the decorator of the route: add a parameter named 'request' or "
+        "'websocket'"
     )
 
 

@@ -83,7 +83,7 @@ def described(app: Any, *, paths_are_whole: bool) -> Application:
     return Application(
         (package for each in every for package in _packages(each)),
         _mount_points(wrapped(app)),
-        _mount_points(_found(app, _maybe_wrapped)),
+        _mount_points(passed_on_by(app)),
         (front for each in every for front in _fronts(each)),
         paths_are_whole=paths_are_whole,
         fills_user=any(map(_fills_lazy_user, every)),
@@ -105,6 +105,11 @@ def _fills_lazy_user(thing: Any) -> bool:
 def wrapped(app: Any) -> list[Any]:
     """Return an application and all applications that it wraps in known attributes."""
     return _found(app, _wrapped)
+
+
+def passed_on_by(app: Any) -> list[Any]:
+    """Return an application and every object that its layers may pass a request on to."""
+    return _found(app, _maybe_wrapped)
 
 
 def reached(app: Any) -> list[Any]:
