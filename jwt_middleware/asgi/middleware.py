@@ -39,6 +39,12 @@ def guard_of(scope: Scope) -> Guard | None:
     return None if met is None else met[0]
 
 
+def judged(scope: Scope) -> tuple[str, str, str]:
+    """Return the method, path and mount point of a connection that a guard let pass."""
+    _, _, path, mount_point, _, method, _ = scope[_VERDICT_KEY]
+    return method or "WEBSOCKET", path, mount_point
+
+
 class JWTMiddleware:
     """Puts a guard in front of an ASGI application."""
 

@@ -5,17 +5,32 @@ from collections.abc import Mapping
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
-from jwt_middleware.errors import TokenMissing
+from jwt_middleware.errors import PathInvalid, TokenMissing
 from jwt_middleware.guard.decision import Judge
 from jwt_middleware.guard.options import WarmUp
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.sources import TokenSource
 from jwt_middleware.rules.applications import UNKNOWN, Application
+from jwt_middleware.rules.methods import named_method
 from jwt_middleware.rules.requirements import NO_CAPTURES, Requirement
 from jwt_middleware.rules.table import RuleTable
 from jwt_middleware.verdict import Allow, Deny, ErrorBody
 
 _log = logging.getLogger("jwt_middleware")
+
+
+# The names of views come from the application's source, so there are not many.
+_MOST_VIEWS = 1_000
+
+REFUSED = "every caller is refused"
+
+
+def unread(rule: str, consequence: str = REFUSED) -> str:
+    """Return what is wrong with a view that asks for a caller under a ``public`` rule."""
+    return (
+        f"asks for a caller, and {rule} reads no token, so that {consequence}: write optional(...) "
+        "in place of public(...)"
+    )
 
 
 class Integration:
@@ -33,6 +48,7 @@ class Integration:
         self.error_body: ErrorBody = error_body
         self.application: Application = UNKNOWN
         """The description of the application that the guard was last put in front of."""
+        self._told: set[str] = set()
         self._applications: WeakValueDictionary[int, object] = WeakValueDictionary()
 
     @property
@@ -95,6 +111,24 @@ class Integration:
             caller, the refusal of the requirement for others.
         """
         return self._judge.hold(principal, requirement, captures)
+
+    def warn_if_unread(self, view: str, method: str, path: str, mount_point: str = "") -> None:
+        """Log a warning, once, that a view refused an anonymous caller under a ``public`` rule.
+
+        :param view: the name of the view.
+        :param method: the method that the guard judged; ``WEBSOCKET`` for a WebSocket.
+        :param path: the path that the guard judged.
+        :param mount_point: the mount point that the guard judged.
+        """
+        if view in self._told or len(self._told) >= _MOST_VIEWS:
+            return
+        with suppress(PathInvalid):
+            ruling = self.rule_table.ruling(
+                named_method(method), path, mount_point, application=self.application
+            )
+            if ruling.is_public:
+                self._told.add(view)
+                _log.warning("%s %s", view, unread(ruling.rule))
 
     def missing_token(self) -> Deny:
         """Return the refusal of a request that needs a token and has none."""

@@ -202,6 +202,13 @@ def principal_of(request: HttpRequest) -> Principal:
     return found
 
 
+def judged_as(request: HttpRequest) -> tuple[str, str]:
+    """Return the method and the path of a request as the guard judged them, if it did."""
+    passage: _Passage | None = getattr(request, _PASSAGE, None)
+    method, path = _judged(request) if passage is None else passage.judged
+    return method or "", path
+
+
 _PASSAGE = "_jwt_passage"
 
 

@@ -11,7 +11,7 @@
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -20,8 +20,10 @@ from jwt_middleware.checks import check_kind
 from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
+from jwt_middleware.integrations.coverage import analysis_of, routes_of
 from jwt_middleware.integrations.flask_caches import keep_apart
 from jwt_middleware.integrations.standing import check_in_front, mounted_in_front
+from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.options import hint, options_of
 from jwt_middleware.principal import current_principal, revise_current
 from jwt_middleware.request.guarded_views import remember
@@ -102,16 +104,19 @@ class JWT:
         settings = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
         self.guard = chosen_guard(guard or settings.pop("JWT_GUARD", None), _options(settings))
         app.extensions[EXTENSION] = self
+        told = set(_log_unread_callers(self.guard, app, set()))
         # First, so that the guard decides before the application's ``before_request`` functions.
-        app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard))
+        app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard, told))
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
 
 class _BeforeRequest:
     """Checks before each request that the guard of one application has seen what it serves."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, told: set[str]) -> None:
+        """:param told: the warnings on its routes that were logged already."""
         self._guard = guard
+        self._told = told
         self._has_served = False
 
     def __call__(self) -> Response | None:
@@ -124,8 +129,7 @@ class _BeforeRequest:
         """
         if not self._has_served:
             self._has_served = True
-            for warning in mounted_in_front(self._guard, current_app.wsgi_app):
-                _log.warning("%s", warning)
+            self._look_at(current_app._get_current_object())  # type: ignore[attr-defined]
         if request.endpoint is not None:
             keep_apart(current_app.view_functions[request.endpoint])
         before = judged(request.environ)
@@ -134,6 +138,25 @@ class _BeforeRequest:
             check_in_front(self._guard, current_app, "wsgi_app")
             return None
         return _decide_again(self._guard, request.environ, before)
+
+    def _look_at(self, app: Flask) -> None:
+        """Log what shows with the first request, when the application is complete."""
+        for warning in mounted_in_front(self._guard, app.wsgi_app):
+            _log.warning("%s", warning)
+        _log_unread_callers(self._guard, app, self._told)
+
+
+def _log_unread_callers(guard: Guard, app: Any, told: Collection[str]) -> Collection[str]:
+    """Log a warning for each route that asks for a caller where a rule reads no token.
+
+    :param told: the warnings that were logged already.
+    :return: the warnings.
+    """
+    found = list(warnings_on_callers(analysis_of(guard, app), routes_of(app)))
+    for warning in found:
+        if warning not in told:
+            _log.warning("%s", warning)
+    return found
 
 
 def _decide_again(
@@ -217,4 +240,10 @@ def _refusal(requirement: Requirement) -> Deny | None:
             "JWT(app, guard=guard)"
         )
     captures = {name: str(value) for name, value in (request.view_args or {}).items()}
-    return guard.integration.hold(request.environ[PRINCIPAL_KEY], requirement, captures)
+    principal = request.environ[PRINCIPAL_KEY]
+    deny = guard.integration.hold(principal, requirement, captures)
+    before = judged(request.environ)
+    if deny is not None and before is not None and not principal.is_authenticated:
+        method, mount_point, path = before
+        guard.integration.warn_if_unread(str(request.endpoint), method, path, mount_point)
+    return deny

@@ -13,6 +13,7 @@ from inspect import iscoroutinefunction, signature
 from typing import Any, ParamSpec, TypeVar, cast
 
 from jwt_middleware.asgi.middleware import PRINCIPAL_KEY, guard_of
+from jwt_middleware.asgi.middleware import judged as judged_of
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.principal import ANONYMOUS, Principal
 from jwt_middleware.request.guarded_views import name_of, remember
@@ -143,7 +144,12 @@ def judged(
     if admits_anonymous and not principal.is_authenticated:
         return principal, None
     captures = {name: str(value) for name, value in scope.get("path_params", {}).items()}
-    return principal, guard.integration.hold(principal, requirement, captures)
+    deny = guard.integration.hold(principal, requirement, captures)
+    if deny is not None and not principal.is_authenticated:
+        # Starlette leaves the endpoint in the scope, and FastAPI does, too.
+        view = scope.get("endpoint") or requirement
+        guard.integration.warn_if_unread(name_of(view), *judged_of(scope))
+    return principal, deny
 
 
 def as_response(deny: Deny) -> Response:

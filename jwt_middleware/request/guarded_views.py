@@ -29,15 +29,20 @@ _MOST_LAYERS = 100
 
 def remember(view: Callable[..., Any], guarded: Any, requirement: object) -> None:
     """Remember that a function guards a view, and every function that the view wraps itself."""
-    setattr(guarded, _REQUIRED, requirement)
+    mark(guarded, requirement)
     for each in _layers(view):
         # An object without a hash or weak references cannot be remembered.
         with suppress(TypeError):
             _guarded.setdefault(each, WeakSet()).add(guarded)
 
 
+def mark(thing: object, requirement: object) -> None:
+    """Mark what refuses a caller who does not meet a requirement."""
+    setattr(thing, _REQUIRED, requirement)
+
+
 def required_by(view: Any) -> object:
-    """Return what the ``requires`` around a view asks for; ``None`` if there is none.
+    """Return the requirement with which something was marked; ``None`` if it was not.
 
     A decorator around the guarded view shows it too if it is made with ``functools.wraps``.
     """
