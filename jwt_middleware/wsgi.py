@@ -61,6 +61,8 @@ class JWTWSGIMiddleware:
             # Routes and mounts may be added after construction, so they are read again here.
             self._application = described(self._app, paths_are_whole=False)
             check_views(self._app)
+            self._guard.integration.placement.has_no_sockets("WSGI")
+            self._guard.integration.placement.is_below(environ.get("SCRIPT_NAME", ""))
             self._has_served = True
         view = WSGIView(environ)
         step = self._guard.decide(view, self._application)

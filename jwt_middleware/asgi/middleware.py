@@ -1,6 +1,7 @@
 """The ASGI middleware: asks the guard for a verdict on each connection and carries it out."""
 
 import logging
+from inspect import isroutine
 from typing import Any, Unpack
 
 from jwt_middleware.asgi.identity import PRINCIPAL_KEY, attach
@@ -66,6 +67,8 @@ class JWTMiddleware:
         _warn_of_cors(app)
         warn_of_caches(app)
         self._has_served = False
+        self._has_looked = False
+        self._is_warm = False
         self._shared_state: object = None
         self._mistake: ConfigurationError | None = None
         try:
@@ -82,13 +85,7 @@ class JWTMiddleware:
         if self._mistake is not None:
             await _fail_to_start(self._mistake, kind, receive, send)
         if kind == "lifespan":
-            self._look_inside()
-            self._check_views()
-            if self._mistake is not None:
-                await _fail_to_start(self._mistake, kind, receive, send)
-            self._shared_state = scope.get("state")
-            self._guard.integration.stand_before(self._app, self._application)
-            await self._app(scope, await _warmed_up(self._guard, receive, send), send)
+            await self._start(scope, receive, send)
             return
         if kind not in {"http", "websocket"}:
             # ASGI 3.0: an application must raise for a scope type that it does not know.
@@ -100,14 +97,12 @@ class JWTMiddleware:
             # The same guard already let the same request pass in an outer middleware.
             await self._app(scope, receive, send)
             return
-
         if not self._has_served:
-            # Daphne sends no lifespan, so the routes and mounts are read at the first request.
-            self._look_inside()
-            self._check_views()
-            if self._mistake is not None:
-                raise self._mistake
-            self._has_served = True
+            refusal = await self._prepare(scope)
+            if refusal is not None:
+                await _reply(refusal, scope, receive, send)
+                return
+
         view = ASGIView(scope)
         step = self._guard.decide(view, self._application)
         verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
@@ -134,6 +129,51 @@ class JWTMiddleware:
 
     def _look_inside(self) -> None:
         self._application = described(self._app, paths_are_whole=True)
+
+    async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan, which starts the application behind the guard."""
+        self._look_inside()
+        self._check_views()
+        if self._mistake is not None:
+            await _fail_to_start(self._mistake, "lifespan", receive, send)
+        self._shared_state = scope.get("state")
+        self._guard.integration.stand_before(self._app, self._application)
+        receive = await _warmed_up(self._guard, receive, send)
+        self._is_warm = True
+        await self._app(scope, receive, send)
+
+    async def _prepare(self, scope: Scope) -> Reply | None:
+        """Do before the first request what is left to do; return the refusal if that fails.
+
+        :raises ConfigurationError: if the application shows a mistake only now.
+        """
+        if not self._has_looked:
+            # Daphne sends no lifespan, so the routes and mounts are read at the first request.
+            self._look_inside()
+            self._check_views()
+            if self._mistake is not None:
+                raise self._mistake
+            self._warn_of_place(scope)
+            self._has_looked = True
+        if not self._is_warm:
+            # Nor does a router send a lifespan to what is mounted.
+            refusal = await _fetched(self._guard)
+            if refusal is not None:
+                return refusal
+            self._is_warm = True
+        self._has_served = True
+        return None
+
+    def _warn_of_place(self, scope: Scope) -> None:
+        placement = self._guard.integration.placement
+        mount_point = scope.get("root_path", "")
+        # Starlette keeps the mount point of the server. What the server removes may come to it
+        # nevertheless.
+        if mount_point != scope.get("app_root_path", mount_point):
+            placement.is_below(mount_point)
+        # The first is Litestar's. For a mount the second is an application.
+        if "route_handler" in scope or isroutine(scope.get("endpoint")):
+            placement.is_behind_a_route()
 
     def _check_views(self) -> None:
         """Keep the mistake of a view that is served without its requirement: nothing is served."""
@@ -221,6 +261,19 @@ async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
         return events.pop() if events else await receive()
 
     return receive_again
+
+
+async def _fetched(guard: Guard) -> Reply | None:
+    """Fetch keys with the first request if ``warm_up`` is set; return the refusal without them."""
+    if guard.integration.warm_up == "try":
+        guard.start_warming()
+    if guard.integration.warm_up != "require":
+        return None
+    try:
+        await guard.awarm(required=True)
+    except KeysUnavailable as problem:
+        return guard.integration.missing_keys(problem)
+    return None
 
 
 def _warn_of_cors(app: Any) -> None:

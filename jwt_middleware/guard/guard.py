@@ -31,6 +31,7 @@ from jwt_middleware.guard.options import (
     refuse_unknown,
     warn_of_grants,
 )
+from jwt_middleware.guard.placement import Placement
 from jwt_middleware.guard.refusal_log import RefusalLog
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
@@ -173,7 +174,12 @@ class Guard:
             told,
             RefusalLog(clock),
         )
-        self.integration = Integration(self._judge, warm_up, error_body)
+        self.integration = Integration(
+            self._judge,
+            warm_up,
+            error_body,
+            Placement(self._judge, None if self._resource is None else self._resource.path),
+        )
         """The interface for middleware and framework integrations."""
 
     def __reduce__(self) -> Never:
@@ -295,6 +301,10 @@ class Guard:
     async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
         """Async version of :meth:`warm`."""
         await self._issuers.awarm(timeout, required)
+
+    def start_warming(self) -> None:
+        """Start to fetch the keys of every issuer, without waiting for them."""
+        self._issuers.start_warming()
 
     def close(self) -> None:
         """Cancel fetches and close connections. Requests waiting for keys are refused with 503."""

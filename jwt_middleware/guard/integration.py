@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from weakref import WeakValueDictionary
+from weakref import ref
 
-from jwt_middleware.errors import PathInvalid, TokenMissing
+from jwt_middleware.errors import KeysUnavailable, PathInvalid, TokenMissing
 from jwt_middleware.guard.decision import Judge
 from jwt_middleware.guard.options import WarmUp
+from jwt_middleware.guard.placement import Placement
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.sources import TokenSource
 from jwt_middleware.rules.applications import UNKNOWN, Application
@@ -36,20 +37,26 @@ def unread(rule: str, consequence: str = REFUSED) -> str:
 class Integration:
     """Gives middleware and framework integrations access to one guard."""
 
-    def __init__(self, judge: Judge, warm_up: WarmUp, error_body: ErrorBody) -> None:
+    def __init__(
+        self, judge: Judge, warm_up: WarmUp, error_body: ErrorBody, placement: Placement
+    ) -> None:
         """
         :param judge: the judge of the guard.
         :param warm_up: when keys are first fetched.
         :param error_body: the format of error bodies.
+        :param placement: tells of options without effect where the guard stands.
         """
         self._judge = judge
         self._has_warned = False
         self.warm_up: WarmUp = warm_up
         self.error_body: ErrorBody = error_body
+        self.placement = placement
         self.application: Application = UNKNOWN
         """The description of the application that the guard was last put in front of."""
         self._told: set[str] = set()
-        self._applications: WeakValueDictionary[int, object] = WeakValueDictionary()
+        # Plain references in a list, because the search for what an application consists of must
+        # not lead from one application of a guard to another.
+        self._applications: list[ref[object]] = []
 
     @property
     def rule_table(self) -> RuleTable:
@@ -70,7 +77,8 @@ class Integration:
     @property
     def applications(self) -> list[object]:
         """The applications that middleware has put the guard in front of, as far as they live."""
-        return list(self._applications.values())
+        found = (each() for each in self._applications)
+        return [each for each in found if each is not None]
 
     def stand_before(self, app: object, application: Application) -> None:
         """Record the application that a middleware is put in front of.
@@ -82,12 +90,16 @@ class Integration:
         :param application: the description of the application.
         """
         self.application = application
+        self.placement.stands()
+        if application.paths_are_whole:
+            self.placement.sees_sockets = True
         # Of a method, as ``app.wsgi_app`` is one, the object stays and the method does not.
         owner = getattr(app, "__self__", app)
-        # By identity, because an application may have no hash. Without weak references it is not
-        # remembered.
-        with suppress(TypeError):
-            self._applications[id(owner)] = owner
+        known = self.applications
+        if all(owner is not each for each in known):
+            # An application without weak references is not remembered.
+            with suppress(TypeError):
+                self._applications = [ref(each) for each in (*known, owner)]
         if application.is_measured or self._has_warned or not self.rule_table.is_open_by_default:
             return
         self._has_warned = True
@@ -129,6 +141,13 @@ class Integration:
             if ruling.is_public:
                 self._told.add(view)
                 _log.warning("%s %s", view, unread(ruling.rule))
+
+    def missing_keys(self, problem: KeysUnavailable) -> Deny:
+        """Report that a request came before the keys that ``warm_up`` requires; return its refusal.
+
+        :param problem: why there are no keys.
+        """
+        return self._judge.told(self._judge.renderer.refuse(problem), problem)
 
     def missing_token(self) -> Deny:
         """Return the refusal of a request that needs a token and has none."""
