@@ -21,6 +21,7 @@ from jwt_middleware.principal import Caller, reset_current, set_current
 from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.guarded_views import check_views
+from jwt_middleware.request.interfaces import check_asgi
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.responses.headers import as_raw, headers_to_add
@@ -58,10 +59,7 @@ class JWTMiddleware:
         :raises ConfigurationError: if an option is wrong. If an event loop is running, the lifespan
             fails with this error instead, because frameworks hide what a constructor raises there.
         """
-        if not callable(app):
-            raise ConfigurationError(
-                f"app={app!r} must be an ASGI application: write JWTMiddleware(app, ...)"
-            )
+        check_asgi(app)
         self._app = app
         self._look_inside()
         _warn_of_cors(app)
@@ -82,8 +80,6 @@ class JWTMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0)."""
         kind = scope["type"]
-        if self._mistake is not None:
-            await _fail_to_start(self._mistake, kind, receive, send)
         if kind == "lifespan":
             await self._start(scope, receive, send)
             return
@@ -93,15 +89,15 @@ class JWTMiddleware:
                 f"JWTMiddleware cannot guard the scope type {kind!r}: put it around the "
                 "applications for 'http' and 'websocket' alone, as inside of ProtocolTypeRouter"
             )
-        if _CALLER_KEY in scope and self._has_passed(scope):
-            # The same guard already let the same request pass in an outer middleware.
-            await self._app(scope, receive, send)
-            return
         if not self._has_served:
             refusal = await self._prepare(scope)
             if refusal is not None:
                 await _reply(refusal, scope, receive, send)
                 return
+        if _CALLER_KEY in scope and self._has_passed(scope):
+            # The same guard already let the same request pass in an outer middleware.
+            await self._app(scope, receive, send)
+            return
 
         view = ASGIView(scope)
         step = self._guard.decide(view, self._application)
@@ -135,7 +131,7 @@ class JWTMiddleware:
         self._look_inside()
         self._check_views()
         if self._mistake is not None:
-            await _fail_to_start(self._mistake, "lifespan", receive, send)
+            await _fail_to_start(self._mistake, receive, send)
         self._shared_state = scope.get("state")
         self._guard.integration.stand_before(self._app, self._application)
         receive = await _warmed_up(self._guard, receive, send)
@@ -151,10 +147,11 @@ class JWTMiddleware:
             # Daphne sends no lifespan, so the routes and mounts are read at the first request.
             self._look_inside()
             self._check_views()
-            if self._mistake is not None:
-                raise self._mistake
-            self._warn_of_place(scope)
             self._has_looked = True
+            if self._mistake is None:
+                self._warn_of_place(scope)
+        if self._mistake is not None:
+            raise self._mistake
         if not self._is_warm:
             # Nor does a router send a lifespan to what is mounted.
             refusal = await _fetched(self._guard)
@@ -171,12 +168,16 @@ class JWTMiddleware:
         # nevertheless.
         if mount_point != scope.get("app_root_path", mount_point):
             placement.is_below(mount_point)
-        # The first is Litestar's. For a mount the second is an application.
-        if "route_handler" in scope or isroutine(scope.get("endpoint")):
-            placement.is_behind_a_route()
+        if "litestar_app" in scope:
+            placement.is_behind_a_route(gets_preflights=True)
+        # Below Starlette's mount it is an application.
+        elif isroutine(scope.get("endpoint")):
+            placement.is_behind_a_route(gets_preflights=False)
 
     def _check_views(self) -> None:
         """Keep the mistake of a view that is served without its requirement: nothing is served."""
+        if self._mistake is not None:
+            return
         try:
             check_views(self._app)
         except ConfigurationError as mistake:
@@ -235,12 +236,9 @@ def _adding(wanted: Headers, send: Send) -> Send:
     return send_with_headers
 
 
-async def _fail_to_start(
-    mistake: ConfigurationError, kind: str, receive: Receive, send: Send
-) -> None:
-    if kind == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": str(mistake)})
+async def _fail_to_start(mistake: ConfigurationError, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": str(mistake)})
     raise mistake
 
 
@@ -266,7 +264,7 @@ async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
 async def _fetched(guard: Guard) -> Reply | None:
     """Fetch keys with the first request if ``warm_up`` is set; return the refusal without them."""
     if guard.integration.warm_up == "try":
-        guard.start_warming()
+        guard.integration.start_warming()
     if guard.integration.warm_up != "require":
         return None
     try:

@@ -179,6 +179,7 @@ class Guard:
             warm_up,
             error_body,
             Placement(self._judge, None if self._resource is None else self._resource.path),
+            self._issuers.start_warming,
         )
         """The interface for middleware and framework integrations."""
 
@@ -301,10 +302,6 @@ class Guard:
     async def awarm(self, timeout: float | None = None, required: bool = False) -> None:
         """Async version of :meth:`warm`."""
         await self._issuers.awarm(timeout, required)
-
-    def start_warming(self) -> None:
-        """Start to fetch the keys of every issuer, without waiting for them."""
-        self._issuers.start_warming()
 
     def close(self) -> None:
         """Cancel fetches and close connections. Requests waiting for keys are refused with 503."""

@@ -1,7 +1,7 @@
 """The interface of a guard for middleware and framework integrations."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from weakref import ref
 
@@ -38,19 +38,26 @@ class Integration:
     """Gives middleware and framework integrations access to one guard."""
 
     def __init__(
-        self, judge: Judge, warm_up: WarmUp, error_body: ErrorBody, placement: Placement
+        self,
+        judge: Judge,
+        warm_up: WarmUp,
+        error_body: ErrorBody,
+        placement: Placement,
+        start_warming: Callable[[], None],
     ) -> None:
         """
         :param judge: the judge of the guard.
         :param warm_up: when keys are first fetched.
         :param error_body: the format of error bodies.
         :param placement: tells of options without effect where the guard stands.
+        :param start_warming: starts to fetch the keys of every issuer, without waiting for them.
         """
         self._judge = judge
         self._has_warned = False
         self.warm_up: WarmUp = warm_up
         self.error_body: ErrorBody = error_body
         self.placement = placement
+        self.start_warming = start_warming
         self.application: Application = UNKNOWN
         """The description of the application that the guard was last put in front of."""
         self._told: set[str] = set()
@@ -147,7 +154,8 @@ class Integration:
 
         :param problem: why there are no keys.
         """
-        return self._judge.told(self._judge.renderer.refuse(problem), problem)
+        deny = self._judge.renderer.refuse(problem)
+        return self._judge.told(deny, problem, f"warm_up={self.warm_up!r}")
 
     def missing_token(self) -> Deny:
         """Return the refusal of a request that needs a token and has none."""

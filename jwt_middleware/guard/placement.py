@@ -29,8 +29,8 @@ class Placement:
         checks_origin = any(isinstance(each, CookieToken) for each in judge.sources.every)
         if judge.origins.trusted and not checks_origin and judge.preflights is None:
             self._tell(
-                "trusted_origins= has no effect without a token in a cookie or cors_preflight=True: "
-                "leave it out, or add CookieToken() to token_sources="
+                "trusted_origins= has no effect without a token in a cookie or "
+                "cors_preflight=True: leave it out, or add CookieToken() to token_sources="
             )
 
     def has_no_sockets(self, face: str) -> None:
@@ -56,15 +56,18 @@ class Placement:
                 "front of the whole application"
             )
 
-    def is_behind_a_route(self) -> None:
-        """Tell of the options that need requests which no route has, or has for other methods."""
+    def is_behind_a_route(self, *, gets_preflights: bool) -> None:
+        """Tell of the options for requests that a router does not pass on to a route.
+
+        :param gets_preflights: whether the router passes OPTIONS to every route.
+        """
         if self._metadata_path is not None:
             self._tell(
                 "resource= has no effect behind a route: its metadata is at "
                 f"{self._metadata_path!r}, which does not reach this middleware: put the guard in "
                 "front of the whole application"
             )
-        if self._judge.preflights is not None:
+        if self._judge.preflights is not None and not gets_preflights:
             self._tell(
                 "cors_preflight=True has no effect behind a route, to which the router passes no "
                 "OPTIONS: put the guard in front of the whole application"
@@ -85,5 +88,6 @@ def _only_of_sockets(source: TokenSource) -> str:
     """Return a token source in words if only WebSockets have it; empty for others."""
     if isinstance(source, SubprotocolToken):
         return "SubprotocolToken()"
-    is_query = isinstance(source, QueryToken) and not source.http
-    return f"QueryToken({source.name!r}) without http=True" if is_query else ""
+    if isinstance(source, QueryToken) and not source.http:
+        return f"QueryToken({source.name!r}) without http=True"
+    return ""

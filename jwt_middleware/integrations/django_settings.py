@@ -156,7 +156,7 @@ def check_routes(**_: Any) -> Iterable[CheckMessage]:
     if MIDDLEWARE not in settings.MIDDLEWARE or not getattr(settings, "ROOT_URLCONF", None):
         return
     # Imported late, because applications are loaded before addresses and views are.
-    from jwt_middleware.integrations.django_checks import mistakes_in_routes  # noqa: PLC0415
+    from jwt_middleware.integrations.django_checks import mistakes_in_routes
 
     try:
         guard = configured().guard

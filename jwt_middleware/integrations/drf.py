@@ -72,7 +72,7 @@ def _challenge(deny: Deny) -> str:
 
 
 def _warn_if_unread(request: Any) -> None:
-    """Log a warning if a view refuses everybody, because the rule of its path reads no token."""
+    """Log a warning if a view refuses every caller, because the rule of its path reads no token."""
     if principal_of(request._request).is_authenticated:
         return
     context = request.parser_context or {}
@@ -122,12 +122,12 @@ class Requires(BasePermission):  # type: ignore[misc]
 
 
 def needs_caller(view_class: Any) -> bool:
-    """Return whether a class of views refuses everybody whom the middleware does not know.
+    """Return whether a class of views refuses every caller without a token.
 
     A class that chooses its permissions for each request may not.
     """
     # Imported late: its module imports this one where the settings name JWTAuthentication.
-    from rest_framework.views import APIView  # noqa: PLC0415
+    from rest_framework.views import APIView
 
     if view_class.get_permissions is not APIView.get_permissions:
         return False

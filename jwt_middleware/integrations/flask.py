@@ -129,7 +129,7 @@ class _BeforeRequest:
         """
         if not self._has_served:
             self._has_served = True
-            self._look_at(current_app._get_current_object())  # type: ignore[attr-defined]
+            self._look_at(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
         if request.endpoint is not None:
             keep_apart(current_app.view_functions[request.endpoint])
         before = judged(request.environ)

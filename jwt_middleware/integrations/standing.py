@@ -55,8 +55,8 @@ def mounted_in_front(guard: Guard, app: Any) -> Iterator[str]:
     found = [str(place) for each in outside for place in _mounts_of(each)]
     if found:
         yield (
-            f"{_some(found)} is mounted in front of the guard, which never sees requests to it: put "
-            "the guard around the dispatcher, with public(...) for what is open"
+            f"{_some(found)} is mounted in front of the guard, which never sees requests to it: "
+            "put the guard around the dispatcher, with public(...) for what is open"
         )
 
 
@@ -111,7 +111,8 @@ def _makes_face(entry: Any) -> bool:
 
 
 def _guard_of(entry: Any) -> Guard | None:
-    found = getattr(entry, "kwargs", {}).get("guard") or next(iter(getattr(entry, "args", ())), None)
+    first = next(iter(getattr(entry, "args", ())), None)
+    found = getattr(entry, "kwargs", {}).get("guard") or first
     return found if isinstance(found, Guard) else None
 
 
@@ -180,11 +181,15 @@ def _elsewhere(guard: Guard, app: Any) -> Iterator[str]:
     if not any(core is each for one in met for each in reached(one)):
         yield (
             f"the guard is in front of {', '.join(sorted({type(one).__name__ for one in met}))} "
-            f"and not of the application given, {type(app).__name__}: give both the same application"
+            f"and not of the application given, {type(app).__name__}: give both the same one"
         )
-    elif replaced := [name for name in ("wsgi_app", "asgi_app") if name in getattr(app, "__dict__", ())]:
+    elif replaced := [each for each in ("wsgi_app", "asgi_app") if each in _attributes(app)]:
         yield (
             f"{replaced[0]} of the application was replaced after the guard was put there, so that "
             f"the guard sees no request: wrap it, as in app.{replaced[0]} = "
             f"Other(app.{replaced[0]})"
         )
+
+
+def _attributes(app: Any) -> Any:
+    return getattr(app, "__dict__", {})

@@ -1,6 +1,7 @@
 """Finds views that ask for a caller under a rule that reads no token.
 
-A ``public`` rule looks at no token, so that such a view refuses everybody, or never knows anybody.
+A ``public`` rule looks at no token, so that such a view refuses every caller, or all its callers
+are anonymous.
 """
 
 import sys
@@ -19,7 +20,7 @@ def warnings_on_callers(analysis: RouteAnalysis, routes: Iterable[Route]) -> Ite
     """Yield a warning for each route that asks for a caller where a rule reads no token."""
     for route in routes:
         found: dict[tuple[str, str], list[str]] = {}
-        # Whoever answers OPTIONS is seldom the view: frameworks and CORS middleware do.
+        # The view seldom answers OPTIONS: frameworks and CORS middleware do.
         for method in (each for each in route.methods if each != "OPTIONS"):
             if consequence := _consequence(route, method):
                 for rule in _public_rules(analysis, route, method):

@@ -1,5 +1,6 @@
 """What an application shows of where a guard is: nowhere, elsewhere, or in front of a part."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -82,7 +83,8 @@ def litestar(guard: Guard) -> Any:
     @get("/")
     async def index() -> None: ...
 
-    return Litestar([index], middleware=[DefineMiddleware(JWTMiddleware, guard=guard)])
+    face: Any = JWTMiddleware
+    return Litestar([index], middleware=[DefineMiddleware(face, guard=guard)])
 
 
 def served_elsewhere(guard: Guard) -> Any:
@@ -254,8 +256,6 @@ def test_an_application_that_is_gone_is_forgotten() -> None:
     assert made.integration.applications == [app]
 
     del app
-    import gc
-
     gc.collect()
     assert made.integration.applications == []
 
@@ -276,7 +276,11 @@ def test_a_test_may_prepare_a_request_without_a_server() -> None:
     """As tests of ``before_request`` functions do, also with a function around ``wsgi_app``."""
     app: Any = with_extension(guard())
     inner = app.wsgi_app
-    app.wsgi_app = lambda environ, start_response: inner(environ, start_response)
+
+    def around(environ: Any, start_response: Any) -> Any:
+        return inner({**environ}, start_response)
+
+    app.wsgi_app = around
 
     with app.test_request_context("/"):
         assert app.preprocess_request() is None

@@ -185,8 +185,9 @@ def test_flask_says_it_as_early_as_its_routes_are_known(
     app = Flask("shop", static_folder=None)
     app.add_url_rule("/me", "me", flask_.requires(has_scope("a"))(lambda: ""))
     flask_.JWT(app, guard(public("/**")))
-    assert f"GET, HEAD /me asks for a caller, and public('/**') reads no token, so that {REFUSED}" in (
-        caplog.text.replace("HEAD, GET", "GET, HEAD")
+    assert (
+        f"GET, HEAD /me asks for a caller, and public('/**') reads no token, so that {REFUSED}"
+        in (caplog.text.replace("HEAD, GET", "GET, HEAD"))
     )
 
     app.add_url_rule("/class", view_func=FlaskView.as_view("class"))
