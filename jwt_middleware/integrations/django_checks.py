@@ -17,7 +17,7 @@ _DJANGO = Application(("django",), paths_are_whole=False)
 
 
 def mistakes_in_routes(guard: Guard) -> Iterator[CheckMessage]:
-    """Yield the views that are not guarded as they seem to be, and those that refuse every caller."""
+    """Yield the views that are not guarded as they seem, and those that refuse every caller."""
     routes = list(routes_of(None))
     views: list[Any] = [view for route in routes for view in route.views]
     for sentence, is_certain in bare_views(views):

@@ -239,6 +239,7 @@ def test_the_memory_ends_with_the_view() -> None:
 
     from jwt_middleware.integrations.starlette import requires
 
+    gc.collect()
     before = len(guarded_views._guarded)
     for _ in range(100):
         requires(has_scope("a"))(view)
