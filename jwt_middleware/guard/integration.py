@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MethodType
 from weakref import ref
 
 from jwt_middleware.errors import KeysUnavailable, PathInvalid, TokenMissing
@@ -101,7 +102,7 @@ class Integration:
         if application.paths_are_whole:
             self.placement.sees_sockets = True
         # Of a method, as ``app.wsgi_app`` is one, the object stays and the method does not.
-        owner = getattr(app, "__self__", app)
+        owner = app.__self__ if isinstance(app, MethodType) else app
         known = self.applications
         if all(owner is not each for each in known):
             # An application without weak references is not remembered.

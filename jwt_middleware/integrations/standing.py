@@ -9,7 +9,7 @@ from typing import Any
 from jwt_middleware.asgi.middleware import JWTMiddleware
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
-from jwt_middleware.request.applications import passed_on_by, reached, wrapped
+from jwt_middleware.request.applications import passed_on_by, reached, shown, wrapped
 from jwt_middleware.wsgi import JWTWSGIMiddleware
 
 _log = logging.getLogger("jwt_middleware")
@@ -79,11 +79,12 @@ def _some(names: list[str]) -> str:
 
 
 def _is_face(thing: Any) -> bool:
-    return isinstance(thing, (JWTMiddleware, JWTWSGIMiddleware))
+    # The type and not ``isinstance``, which reads ``__class__``, where a proxy may raise.
+    return issubclass(type(thing), (JWTMiddleware, JWTWSGIMiddleware))
 
 
 def _is_face_of(thing: Any, guard: Guard) -> bool:
-    return _is_face(thing) and getattr(thing, "_guard", None) is guard
+    return _is_face(thing) and shown(thing, "_guard") is guard
 
 
 def _guards_in_front(app: Any) -> Iterator[Guard | None]:
@@ -91,7 +92,7 @@ def _guards_in_front(app: Any) -> Iterator[Guard | None]:
     for each in wrapped(app):
         yield from _guards_of(each)
         # Quart calls this attribute, and not one of those that all frameworks have.
-        for inner in wrapped(getattr(each, "asgi_app", None)):
+        for inner in wrapped(shown(each, "asgi_app")):
             yield from _guards_of(inner)
     yield from _guards_of_django(app)
 
@@ -99,14 +100,14 @@ def _guards_in_front(app: Any) -> Iterator[Guard | None]:
 def _guards_of(thing: Any) -> list[Guard | None]:
     """Return the guards of one object: a middleware, or an application that lists middleware."""
     if _is_face(thing):
-        return [getattr(thing, "_guard", None)]
-    listed = [getattr(thing, name, None) for name in ("user_middleware", "middleware")]
+        return [shown(thing, "_guard")]
+    listed = [shown(thing, name) for name in ("user_middleware", "middleware")]
     entries = [entry for each in listed if isinstance(each, list) for entry in each]
     return [_guard_of(entry) for entry in entries if _makes_face(entry)]
 
 
 def _makes_face(entry: Any) -> bool:
-    made = getattr(entry, "cls", None) or getattr(entry, "middleware", None)
+    made = shown(entry, "cls") or shown(entry, "middleware")
     return isinstance(made, type) and issubclass(made, JWTMiddleware)
 
 
@@ -123,14 +124,14 @@ def _guards_of_django(app: Any) -> Iterator[Guard | None]:
     settings = django.settings
     kind = type(app).__module__
     is_project = kind.startswith("django.core.handlers.") or (
-        getattr(app, "__name__", "") == getattr(settings, "ROOT_URLCONF", None)
+        getattr(app, "__name__", "") == shown(settings, "ROOT_URLCONF")
     )
     if is_project and django.MIDDLEWARE in settings.MIDDLEWARE:
         yield django.configured().guard
 
 
 def _mounts_of(thing: Any) -> Iterable[str]:
-    mounts = getattr(thing, "mounts", None)
+    mounts = shown(thing, "mounts")
     return mounts if isinstance(mounts, Mapping) else ()
 
 
@@ -146,8 +147,8 @@ def _paths(guard: Guard, app: Any, prefix: str) -> Iterator[tuple[str, bool]]:
     for route in _routes_of(app):
         path = prefix + str(getattr(route, "path", "") or getattr(route, "host", ""))
         # Of an endpoint the "app" only calls the endpoint.
-        inner = None if hasattr(route, "endpoint") else getattr(route, "app", None)
-        included = getattr(route, "original_router", None)
+        inner = None if hasattr(route, "endpoint") else shown(route, "app")
+        included = shown(route, "original_router")
         if inner is not None and guard in _guards_in_front(inner):
             yield path, True
         elif _routes_of(inner):
@@ -159,12 +160,12 @@ def _paths(guard: Guard, app: Any, prefix: str) -> Iterator[tuple[str, bool]]:
 
 
 def _routes_of(app: Any) -> list[Any]:
-    routes = getattr(app, "routes", None)
+    routes = shown(app, "routes")
     return routes if isinstance(routes, list) else []
 
 
 def _prefix_of(included: Any) -> str:
-    return str(getattr(getattr(included, "include_context", None), "prefix", ""))
+    return str(getattr(shown(included, "include_context"), "prefix", ""))
 
 
 def _elsewhere(guard: Guard, app: Any) -> Iterator[str]:
@@ -177,7 +178,7 @@ def _elsewhere(guard: Guard, app: Any) -> Iterator[str]:
             type(app).__qualname__,
         )
         return
-    core = getattr(app, "router", app)
+    core = shown(app, "router") or app
     if not any(core is each for one in met for each in reached(one)):
         yield (
             f"the guard is in front of {', '.join(sorted({type(one).__name__ for one in met}))} "

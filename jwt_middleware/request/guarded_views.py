@@ -8,13 +8,13 @@ The memory is weak: it is gone with the view, or with the guarded function.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.request.applications import reached
+from jwt_middleware.request.applications import reached, shown
 
 _log = logging.getLogger("jwt_middleware")
 
@@ -90,11 +90,10 @@ def bare_views(views: Iterable[Any]) -> Iterator[tuple[str, bool]]:
 def views_in(app: Any) -> Iterator[Any]:
     """Yield the views of an application and of all that it mounts."""
     for each in reached(app):
-        with suppress(Exception):
-            functions = getattr(each, "view_functions", None)
-            yield from functions.values() if isinstance(functions, Mapping) else ()
-            found = (getattr(each, name, None) for name in ("endpoint", "fn"))
-            yield from (view for view in found if callable(view))
+        functions = shown(each, "view_functions")
+        yield from functions.values() if isinstance(functions, dict) else ()
+        found = (shown(each, name) for name in ("endpoint", "fn"))
+        yield from (view for view in found if callable(view))
 
 
 def _guards_of(view: Any) -> "WeakSet[Any] | None":
@@ -110,7 +109,7 @@ def _layers(view: Any) -> Iterator[Any]:
         if view is None:
             return
         yield view
-        view = getattr(view, "__wrapped__", None)
+        view = shown(view, "__wrapped__")
 
 
 def _meaning(view: Any) -> Any:

@@ -21,8 +21,8 @@ def check_asgi(app: object) -> None:
     """
     if not callable(app):
         raise _mistake("JWTMiddleware", app, "an ASGI application", "JWTMiddleware(app, ...)")
-    if isinstance(app, type) and not hasattr(app, "__await__"):
-        raise _is_class("JWTMiddleware", app)
+    if _is_class_without(app, "__await__"):
+        raise _must_be_made("JWTMiddleware", app)
     if _takes(app, _ASGI) is False:
         other = "JWTWSGIMiddleware(app, ...) for a WSGI application"
         fix = other if _takes(app, _WSGI) else "a function of (scope, receive, send)"
@@ -38,21 +38,24 @@ def check_wsgi(app: object) -> None:
     if not callable(app):
         raise _mistake(face, app, "a WSGI application", "JWTWSGIMiddleware(app, ...)")
     # PEP 3333 has a class whose objects are the body of a response.
-    if isinstance(app, type) and not hasattr(app, "__iter__"):
-        raise _is_class(face, app)
-    # The "__call__" of a plain function is found on its type as well.
-    is_async = iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__)
-    if is_async or _takes(app, _WSGI) is False:
+    if _is_class_without(app, "__iter__"):
+        raise _must_be_made(face, app)
+    if _is_async(app) or _takes(app, _WSGI) is False:
         other = "JWTMiddleware(app, ...) for an ASGI application"
         fix = other if _takes(app, _ASGI) else "a plain function of (environ, start_response)"
         raise _mistake(face, app, "a WSGI application", fix)
+
+
+def _is_class_without(app: object, method: str) -> bool:
+    # The type and not ``isinstance``, which reads ``__class__``, where a proxy may raise.
+    return issubclass(type(app), type) and not hasattr(app, method)
 
 
 def _mistake(face: str, app: object, kind: str, fix: str) -> ConfigurationError:
     return ConfigurationError(f"{face}: app={app!r} must be {kind}: write {fix}")
 
 
-def _is_class(face: str, app: type) -> ConfigurationError:
+def _must_be_made(face: str, app: Any) -> ConfigurationError:
     name = app.__name__
     return ConfigurationError(
         f"{face}: app={app!r} must be an application and is a class: write {face}({name}(), ...)"
@@ -72,17 +75,20 @@ def _takes(app: Any, names: tuple[str, ...]) -> bool | None:
 
 
 def _signature(app: Any) -> Signature | None:
+    """Return the arguments that an application takes; ``None`` if they cannot be known."""
     try:
         found = signature(app)
+        # A wrapper that shows the signature of what it wraps may take other arguments itself.
+        own = signature(app, follow_wrapped=False)
     except Exception:  # noqa: BLE001 - a builtin has none, and a proxy may refuse to show its own
         return None
-    # A wrapper that shows the signature of what it wraps may take other arguments itself.
-    kinds = {each.kind for each in _own(app)}
-    return None if {Parameter.VAR_POSITIONAL} & kinds else found
+    takes_any = any(each.kind is Parameter.VAR_POSITIONAL for each in own.parameters.values())
+    return None if takes_any else found
 
 
-def _own(app: Any) -> list[Parameter]:
+def _is_async(app: Any) -> bool:
     try:
-        return list(signature(app, follow_wrapped=False).parameters.values())
-    except (TypeError, ValueError):
-        return []
+        # The "__call__" of a function is found on its type as well.
+        return iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__)
+    except Exception:  # noqa: BLE001 - a proxy may refuse outside a request
+        return False

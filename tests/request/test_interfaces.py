@@ -148,8 +148,19 @@ def test_what_is_no_application_is_refused(build: Callable[[], Any], face: Any) 
 
 
 def test_what_shows_nothing_of_its_arguments_is_taken() -> None:
-    """As a mock, or a function in C."""
-    for app in (MagicMock(), print, max):
+    """As a mock, a function in C, or a proxy outside a request."""
+
+    class Proxy:
+        @property  # type: ignore[misc]
+        def __class__(self) -> Any:
+            raise RuntimeError("outside a request")
+
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError("outside a request")
+
+        def __call__(self, *args: Any) -> Any: ...
+
+    for app in (MagicMock(), print, max, Proxy()):
         check_asgi(app)
         check_wsgi(app)
 
