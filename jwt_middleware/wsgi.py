@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
 
 from jwt_middleware.effects import run
-from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Caller, Principal, resume, set_current, suspend
 from jwt_middleware.request.applications import described
 from jwt_middleware.request.caches import warn_of_caches
+from jwt_middleware.request.guarded_views import check_views
+from jwt_middleware.request.interfaces import check_wsgi
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
@@ -36,10 +37,7 @@ class JWTWSGIMiddleware:
         :raises ConfigurationError: if an option is wrong.
         :raises KeysUnavailable: if ``warm_up="require"`` is set and keys cannot be fetched.
         """
-        if not callable(app):
-            raise ConfigurationError(
-                f"app={app!r} must be a WSGI application: write JWTWSGIMiddleware(app, ...)"
-            )
+        check_wsgi(app)
         self._app = app
         self._guard = chosen_guard(guard, options)
         self._application = described(app, paths_are_whole=False)
@@ -59,6 +57,9 @@ class JWTWSGIMiddleware:
         if not self._has_served:
             # Routes and mounts may be added after construction, so they are read again here.
             self._application = described(self._app, paths_are_whole=False)
+            check_views(self._app)
+            self._guard.integration.placement.has_no_sockets("WSGI")
+            self._guard.integration.placement.is_below(environ.get("SCRIPT_NAME", ""))
             self._has_served = True
         view = WSGIView(environ)
         step = self._guard.decide(view, self._application)

@@ -1,6 +1,7 @@
 """The ASGI middleware: asks the guard for a verdict on each connection and carries it out."""
 
 import logging
+from inspect import isroutine
 from typing import Any, Unpack
 
 from jwt_middleware.asgi.identity import PRINCIPAL_KEY, attach
@@ -19,6 +20,8 @@ from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Caller, reset_current, set_current
 from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.caches import warn_of_caches
+from jwt_middleware.request.guarded_views import check_views
+from jwt_middleware.request.interfaces import check_asgi
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import ASGIView
 from jwt_middleware.responses.headers import as_raw, headers_to_add
@@ -38,6 +41,12 @@ def guard_of(scope: Scope) -> Guard | None:
     return None if met is None else met[0]
 
 
+def judged(scope: Scope) -> tuple[str, str, str]:
+    """Return the method, path and mount point of a connection that a guard let pass."""
+    _, _, path, mount_point, _, method, _ = scope[_VERDICT_KEY]
+    return method or "WEBSOCKET", path, mount_point
+
+
 class JWTMiddleware:
     """Puts a guard in front of an ASGI application."""
 
@@ -50,15 +59,14 @@ class JWTMiddleware:
         :raises ConfigurationError: if an option is wrong. If an event loop is running, the lifespan
             fails with this error instead, because frameworks hide what a constructor raises there.
         """
-        if not callable(app):
-            raise ConfigurationError(
-                f"app={app!r} must be an ASGI application: write JWTMiddleware(app, ...)"
-            )
+        check_asgi(app)
         self._app = app
         self._look_inside()
         _warn_of_cors(app)
         warn_of_caches(app)
         self._has_served = False
+        self._has_looked = False
+        self._is_warm = False
         self._shared_state: object = None
         self._mistake: ConfigurationError | None = None
         try:
@@ -72,13 +80,8 @@ class JWTMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0)."""
         kind = scope["type"]
-        if self._mistake is not None:
-            await _fail_to_start(self._mistake, kind, receive, send)
         if kind == "lifespan":
-            self._look_inside()
-            self._shared_state = scope.get("state")
-            self._guard.integration.stand_before(self._app, self._application)
-            await self._app(scope, await _warmed_up(self._guard, receive, send), send)
+            await self._start(scope, receive, send)
             return
         if kind not in {"http", "websocket"}:
             # ASGI 3.0: an application must raise for a scope type that it does not know.
@@ -86,15 +89,16 @@ class JWTMiddleware:
                 f"JWTMiddleware cannot guard the scope type {kind!r}: put it around the "
                 "applications for 'http' and 'websocket' alone, as inside of ProtocolTypeRouter"
             )
+        if not self._has_served:
+            refusal = await self._prepare(scope)
+            if refusal is not None:
+                await _reply(refusal, scope, receive, send)
+                return
         if _CALLER_KEY in scope and self._has_passed(scope):
             # The same guard already let the same request pass in an outer middleware.
             await self._app(scope, receive, send)
             return
 
-        if not self._has_served:
-            # Daphne sends no lifespan, so the routes and mounts are read at the first request.
-            self._look_inside()
-            self._has_served = True
         view = ASGIView(scope)
         step = self._guard.decide(view, self._application)
         verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
@@ -121,6 +125,63 @@ class JWTMiddleware:
 
     def _look_inside(self) -> None:
         self._application = described(self._app, paths_are_whole=True)
+
+    async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan, which starts the application behind the guard."""
+        self._look_inside()
+        self._check_views()
+        if self._mistake is not None:
+            await _fail_to_start(self._mistake, receive, send)
+        self._shared_state = scope.get("state")
+        self._guard.integration.stand_before(self._app, self._application)
+        receive = await _warmed_up(self._guard, receive, send)
+        self._is_warm = True
+        await self._app(scope, receive, send)
+
+    async def _prepare(self, scope: Scope) -> Reply | None:
+        """Do before the first request what is left to do; return the refusal if that fails.
+
+        :raises ConfigurationError: if the application shows a mistake only now.
+        """
+        if not self._has_looked:
+            # Daphne sends no lifespan, so the routes and mounts are read at the first request.
+            self._look_inside()
+            self._check_views()
+            self._has_looked = True
+            if self._mistake is None:
+                self._warn_of_place(scope)
+        if self._mistake is not None:
+            raise self._mistake
+        if not self._is_warm:
+            # Nor does a router send a lifespan to what is mounted.
+            refusal = await _fetched(self._guard)
+            if refusal is not None:
+                return refusal
+            self._is_warm = True
+        self._has_served = True
+        return None
+
+    def _warn_of_place(self, scope: Scope) -> None:
+        placement = self._guard.integration.placement
+        mount_point = scope.get("root_path", "")
+        # Starlette keeps the mount point of the server. What the server removes may come to it
+        # nevertheless.
+        if mount_point != scope.get("app_root_path", mount_point):
+            placement.is_below(mount_point)
+        if "litestar_app" in scope:
+            placement.is_behind_a_route(gets_preflights=True)
+        # Below Starlette's mount it is an application.
+        elif isroutine(scope.get("endpoint")):
+            placement.is_behind_a_route(gets_preflights=False)
+
+    def _check_views(self) -> None:
+        """Keep the mistake of a view that is served without its requirement: nothing is served."""
+        if self._mistake is not None:
+            return
+        try:
+            check_views(self._app)
+        except ConfigurationError as mistake:
+            self._mistake = mistake
 
     def _has_passed(self, scope: Scope) -> bool:
         """Return whether this guard has let this very request pass already.
@@ -175,12 +236,9 @@ def _adding(wanted: Headers, send: Send) -> Send:
     return send_with_headers
 
 
-async def _fail_to_start(
-    mistake: ConfigurationError, kind: str, receive: Receive, send: Send
-) -> None:
-    if kind == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": str(mistake)})
+async def _fail_to_start(mistake: ConfigurationError, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": str(mistake)})
     raise mistake
 
 
@@ -201,6 +259,19 @@ async def _warmed_up(guard: Guard, receive: Receive, send: Send) -> Receive:
         return events.pop() if events else await receive()
 
     return receive_again
+
+
+async def _fetched(guard: Guard) -> Reply | None:
+    """Fetch keys with the first request if ``warm_up`` is set; return the refusal without them."""
+    if guard.integration.warm_up == "try":
+        guard.integration.start_warming()
+    if guard.integration.warm_up != "require":
+        return None
+    try:
+        await guard.awarm(required=True)
+    except KeysUnavailable as problem:
+        return guard.integration.missing_keys(problem)
+    return None
 
 
 def _warn_of_cors(app: Any) -> None:

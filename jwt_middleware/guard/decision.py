@@ -249,11 +249,14 @@ class Judge:
         """Return the refusal of a caller without an active user in the application."""
         return self.told(self.renderer.refuse_code(UserUnknown.code))
 
-    def told(self, deny: Deny, problem: Refused | None = None) -> Deny:
-        """Report a refusal that a view asked for to the log and the observers, and return it."""
+    def told(self, deny: Deny, problem: Refused | None = None, asked_by: str = "a view") -> Deny:
+        """Report a refusal besides the rules to the log and the observers, and return it.
+
+        :param asked_by: what asked for it.
+        """
         left_out = self._admitted_to_log(deny)
         if self.observers or left_out is not None:
-            self._report(_refused(deny, "a view", problem or deny.problem), left_out)
+            self._report(_refused(deny, asked_by, problem or deny.problem), left_out)
         return deny
 
     def _admitted_to_log(self, deny: Deny) -> int | None:

@@ -31,6 +31,7 @@ from jwt_middleware.guard.options import (
     refuse_unknown,
     warn_of_grants,
 )
+from jwt_middleware.guard.placement import Placement
 from jwt_middleware.guard.refusal_log import RefusalLog
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
@@ -173,7 +174,13 @@ class Guard:
             told,
             RefusalLog(clock),
         )
-        self.integration = Integration(self._judge, warm_up, error_body)
+        self.integration = Integration(
+            self._judge,
+            warm_up,
+            error_body,
+            Placement(self._judge, None if self._resource is None else self._resource.path),
+            self._issuers.start_warming,
+        )
         """The interface for middleware and framework integrations."""
 
     def __reduce__(self) -> Never:

@@ -14,7 +14,10 @@ from jwt_middleware.asgi.middleware import JWTMiddleware
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.routes.route import ANY_METHOD, EVERYTHING, Route, template_of
+from jwt_middleware.integrations.standing import warnings_on_standing
+from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.request.applications import described, wrapped
+from jwt_middleware.request.guarded_views import bare_views
 from jwt_middleware.rules.analysis import RouteAnalysis
 from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.patterns import Pattern, compile_pattern
@@ -84,14 +87,29 @@ def coverage(guard: Guard, app: Any) -> Coverage:
     :raises ConfigurationError: if its routes cannot be read.
     """
     routes = [*routes_of(app), *_mounted(app)]
-    analysis = RouteAnalysis(guard.integration.rule_table, _application(app))
+    analysis = analysis_of(guard, app)
     covered = [line for route in routes for line in _covered(analysis, route)]
     used = {rule for line in covered for rule in line.rules}
     unused = tuple(rule for rule in guard.integration.rule_table.rules if rule not in used)
-    warnings = tuple(_weaker_below(guard.integration.rule_table.rules, covered))
+    warnings = (
+        *warnings_on_standing(guard, app),
+        *_without_requirement(routes),
+        *warnings_on_callers(analysis, routes),
+        *_weaker_below(guard.integration.rule_table.rules, covered),
+    )
     for warning in warnings:
         _log.warning("%s", warning)
     return Coverage(tuple(covered), unused, warnings)
+
+
+def analysis_of(guard: Guard, app: Any) -> RouteAnalysis:
+    """Return the analysis of an application's routes under the rules of a guard."""
+    return RouteAnalysis(guard.integration.rule_table, _application(app))
+
+
+def _without_requirement(routes: Iterable[Route]) -> Iterator[str]:
+    """Yield a warning for each view that is registered without the ``requires`` above it."""
+    return (sentence for sentence, _ in bare_views(view for each in routes for view in each.views))
 
 
 def _weaker_below(rules: Iterable[Rule], covered: list[CoveredRoute]) -> Iterator[str]:

@@ -25,6 +25,7 @@ except ImportError:
     ) from None
 
 from jwt_middleware.effects import arun, loop_is_running, run
+from jwt_middleware.errors import KeysUnavailable
 from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.django_caches import keep_apart, may_be_kept, vary_on_caller
 from jwt_middleware.integrations.django_requests import become_watched, watch
@@ -125,18 +126,29 @@ class JWTMiddleware:
     async_capable = True
 
     def __init__(self, get_response: GetResponse) -> None:
-        """:raises ConfigurationError: for a wrong setting, so that the server does not start."""
+        """
+        :raises ConfigurationError: for a wrong setting, so that the server does not start.
+        :raises KeysUnavailable: if ``warm_up="require"`` is set and keys cannot be fetched.
+        """
         self._get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
-        configured()
+        settings = configured()
+        self._has_served = False
+        self._is_warm = False
+        if not loop_is_running():
+            self._warm_up(settings)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Serve one request."""
         if self._is_async:
             return self._serve(request)
         settings = configured()
+        if not self._has_served:
+            refusal = self._prepare(request, settings)
+            if refusal is not None:
+                return _as_response(request, refusal)
         step = settings.guard.decide(DjangoView(request))
         verdict = step if isinstance(step, (Allow, Reply)) else run(step)
         passage = _passage(request, verdict)
@@ -176,8 +188,52 @@ class JWTMiddleware:
         watch(request, partial(_judge_again, request, settings, may_block=False))
         return None
 
+    def _warm_up(self, settings: Configured) -> None:
+        """Fetch keys by blocking, as ``warm_up`` says.
+
+        :raises KeysUnavailable: if it requires keys and they cannot be fetched.
+        """
+        warm_up = settings.guard.integration.warm_up
+        if warm_up != "lazy":
+            settings.guard.warm(required=warm_up == "require")
+        self._is_warm = True
+
+    def _prepare(self, request: HttpRequest, settings: Configured) -> Reply | None:
+        """Do before the first request what is left to do; return the refusal if that fails."""
+        if not self._is_warm:
+            try:
+                self._warm_up(settings)
+            except KeysUnavailable as problem:
+                return settings.guard.integration.missing_keys(problem)
+        self._warn_of_place(request, settings)
+        return None
+
+    async def _aprepare(self, request: HttpRequest, settings: Configured) -> Reply | None:
+        """Async version of :meth:`_prepare`: the server may load the project within its loop."""
+        warm_up = settings.guard.integration.warm_up
+        if not self._is_warm and warm_up != "lazy":
+            try:
+                await settings.guard.awarm(required=warm_up == "require")
+            except KeysUnavailable as problem:
+                return settings.guard.integration.missing_keys(problem)
+        self._is_warm = True
+        self._warn_of_place(request, settings)
+        return None
+
+    def _warn_of_place(self, request: HttpRequest, settings: Configured) -> None:
+        placement = settings.guard.integration.placement
+        placement.stands()
+        placement.has_no_sockets("the middleware of Django")
+        if not hasattr(request, "scope"):
+            placement.is_below(request.META.get("SCRIPT_NAME", ""))
+        self._has_served = True
+
     async def _serve(self, request: HttpRequest) -> HttpResponseBase:
         settings = configured()
+        if not self._has_served:
+            refusal = await self._aprepare(request, settings)
+            if refusal is not None:
+                return _as_response(request, refusal)
         step = settings.guard.decide(DjangoView(request))
         verdict = step if isinstance(step, (Allow, Reply)) else await arun(step)
         passage = _passage(request, verdict)
@@ -200,6 +256,13 @@ def principal_of(request: HttpRequest) -> Principal:
     """Return the principal of a request, or the anonymous principal if no guard protects it."""
     found: Principal = request.META.get(PRINCIPAL_KEY, ANONYMOUS)
     return found
+
+
+def judged_as(request: HttpRequest) -> tuple[str, str]:
+    """Return the method and the path of a request as the guard judged them, if it did."""
+    passage: _Passage | None = getattr(request, _PASSAGE, None)
+    method, path = _judged(request) if passage is None else passage.judged
+    return method or "", path
 
 
 _PASSAGE = "_jwt_passage"

@@ -150,6 +150,22 @@ def check_settings(**_: Any) -> Iterable[CheckMessage]:
         )
 
 
+@register(Tags.security)
+def check_routes(**_: Any) -> Iterable[CheckMessage]:
+    """Yield the views of a project that are not guarded as they seem to be."""
+    if MIDDLEWARE not in settings.MIDDLEWARE or not getattr(settings, "ROOT_URLCONF", None):
+        return
+    # Imported late, because applications are loaded before addresses and views are.
+    from jwt_middleware.integrations.django_checks import mistakes_in_routes
+
+    try:
+        guard = configured().guard
+    except JWTMiddlewareError:
+        # The other check says so.
+        return
+    yield from mistakes_in_routes(guard)
+
+
 def _authentication_classes() -> list[Any]:
     options = getattr(settings, "REST_FRAMEWORK", {})
     classes = options.get("DEFAULT_AUTHENTICATION_CLASSES", []) if isinstance(options, dict) else []

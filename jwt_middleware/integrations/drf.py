@@ -9,7 +9,7 @@ from typing import Any
 try:
     from rest_framework.authentication import BaseAuthentication
     from rest_framework.exceptions import APIException
-    from rest_framework.permissions import BasePermission
+    from rest_framework.permissions import AND, BasePermission, IsAuthenticated
 except ImportError:
     raise ImportError(
         "jwt_middleware.integrations.drf needs Django REST framework: "
@@ -17,9 +17,10 @@ except ImportError:
     ) from None
 
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.integrations.django import principal_of
+from jwt_middleware.integrations.django import judged_as, principal_of
 from jwt_middleware.integrations.django_settings import MIDDLEWARE, configured
 from jwt_middleware.principal import Principal
+from jwt_middleware.request.guarded_views import name_of
 from jwt_middleware.rules.requirements import Requirement, has_scope
 from jwt_middleware.verdict import Deny
 from jwt_middleware.wsgi import PRINCIPAL_KEY
@@ -53,6 +54,7 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
     # base classes return.
     def authenticate_header(self, request: Any) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the challenge. Without one the framework would respond with 403 instead of 401."""
+        _warn_if_unread(request)
         return _challenge(configured().guard.integration.missing_token())
 
 
@@ -67,6 +69,15 @@ class Denied(APIException):  # type: ignore[misc]
 
 def _challenge(deny: Deny) -> str:
     return dict(deny.headers).get("WWW-Authenticate", "")
+
+
+def _warn_if_unread(request: Any) -> None:
+    """Log a warning if a view refuses every caller, because the rule of its path reads no token."""
+    if principal_of(request._request).is_authenticated:
+        return
+    context = request.parser_context or {}
+    view = name_of(context.get("view"))
+    configured().guard.integration.warn_if_unread(view, *judged_as(request._request))
 
 
 def _check_user(request: Any) -> None:
@@ -101,12 +112,36 @@ class Requires(BasePermission):  # type: ignore[misc]
             _check_user(whole)
         deny = configured().guard.integration.hold(principal, self.asked_of(view), captures)
         if deny is not None:
+            _warn_if_unread(request)
             raise Denied(deny)
         return True
 
     def asked_of(self, view: Any) -> Requirement:
         """Return the requirement of a view."""
         return self.requirement
+
+
+def needs_caller(view_class: Any) -> bool:
+    """Return whether a class of views refuses every caller without a token.
+
+    A class that chooses its permissions for each request may not.
+    """
+    # Imported late: its module imports this one where the settings name JWTAuthentication.
+    from rest_framework.views import APIView
+
+    if view_class.get_permissions is not APIView.get_permissions:
+        return False
+    found = list(view_class.permission_classes)
+    # ``A & B`` is kept as an object with both. Where either suffices, the other may let pass.
+    for each in found:
+        if getattr(each, "operator_class", None) is AND:
+            found += [each.op1_class, each.op2_class]
+    kinds = [each for each in found if isinstance(each, type)]
+    if any(issubclass(each, Requires) for each in kinds):
+        return True
+    ways = view_class.authentication_classes
+    is_ours = bool(ways) and all(issubclass(each, JWTAuthentication) for each in ways)
+    return is_ours and any(issubclass(each, IsAuthenticated) for each in kinds)
 
 
 class HasScopes(Requires):

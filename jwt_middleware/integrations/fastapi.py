@@ -6,6 +6,7 @@ a refusal by the middleware, on requests and on WebSockets.
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -15,8 +16,11 @@ from jwt_middleware.checks import check_flag, check_kind, check_text
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
 from jwt_middleware.integrations.openapi import Demands, Locks
+from jwt_middleware.integrations.standing import warnings_on_standing
+from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.principal import Principal, Typed_co, caller_key
 from jwt_middleware.request.applications import described
+from jwt_middleware.request.guarded_views import mark
 from jwt_middleware.rules.analysis import RouteAnalysis
 from jwt_middleware.rules.paths import segments
 from jwt_middleware.rules.requirements import Authenticated, Requirement, all_of, has_scope
@@ -45,6 +49,8 @@ from jwt_middleware.integrations.starlette import (
 
 SCHEME_NAME = "JWT"
 """The default name of the security scheme in OpenAPI."""
+
+_log = logging.getLogger("jwt_middleware")
 
 Claims_ = TypeVar("Claims_")
 
@@ -97,6 +103,8 @@ class JWTBearer(SecurityBase, params.Security):
         self.requirement = checked_requirement(type(self).__name__, chosen)
         self._with_scopes: dict[tuple[str, ...], Requirement] = {}
         self.auto_error = auto_error
+        if auto_error:
+            mark(self, self.requirement)
         self.scheme_name = scheme_name
         self.model = HTTPBearer(bearerFormat="JWT", description=description)
 
@@ -268,10 +276,16 @@ def secure_openapi(
 def _lock(
     document: dict[str, Any], app: FastAPI, guard: Guard, locks: Locks, prefix: tuple[str, ...]
 ) -> None:
+    for warning in () if prefix else warnings_on_standing(guard, app):
+        _log.warning("%s", warning)
     own: set[str] = set()
     application = guard.integration.application if prefix else described(app, paths_are_whole=True)
     analysis = RouteAnalysis(guard.integration.rule_table, application)
-    for route in routes_of(app):
+    routes = list(routes_of(app))
+    if not prefix:
+        for warning in warnings_on_callers(analysis, routes):
+            _log.warning("%s", warning)
+    for route in routes:
         # A mounted application is skipped, because it has its own document.
         is_mounted = route.template.text != getattr(route.source, "path", None)
         dependant = getattr(route.source, "dependant", None)

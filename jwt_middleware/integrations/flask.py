@@ -10,7 +10,8 @@
     def orders(): ...
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -19,9 +20,13 @@ from jwt_middleware.checks import check_kind
 from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
+from jwt_middleware.integrations.coverage import analysis_of, routes_of
 from jwt_middleware.integrations.flask_caches import keep_apart
+from jwt_middleware.integrations.standing import check_in_front, mounted_in_front
+from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.options import hint, options_of
 from jwt_middleware.principal import current_principal, revise_current
+from jwt_middleware.request.guarded_views import remember
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
 from jwt_middleware.rules.applications import Application
@@ -47,6 +52,8 @@ PREFIX = "JWT_"
 EXTENSION = "jwt_middleware"
 
 View = Callable[..., Any]
+
+_log = logging.getLogger("jwt_middleware")
 
 # What routes the request once a middleware has cut a mount point off its path.
 _FLASK = Application(("flask",), paths_are_whole=False)
@@ -97,22 +104,67 @@ class JWT:
         settings = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
         self.guard = chosen_guard(guard or settings.pop("JWT_GUARD", None), _options(settings))
         app.extensions[EXTENSION] = self
+        told = set(_log_unread_callers(self.guard, app, set()))
         # First, so that the guard decides before the application's ``before_request`` functions.
-        app.before_request_funcs.setdefault(None, []).insert(0, partial(_decide_again, self.guard))
+        app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard, told))
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
 
-def _decide_again(guard: Guard) -> Response | None:
-    """Decide again if an inner middleware has changed the method or the path of the request.
+class _BeforeRequest:
+    """Checks before each request that the guard of one application has seen what it serves."""
 
-    A path of which it has cut a mount point off is another one: Flask routes by the rest.
+    def __init__(self, guard: Guard, told: set[str]) -> None:
+        """:param told: the warnings on its routes that were logged already."""
+        self._guard = guard
+        self._told = told
+        self._has_served = False
+
+    def __call__(self) -> Response | None:
+        """Decide again if an inner middleware has changed the method or the path of the request.
+
+        A path of which it has cut a mount point off is another one: Flask routes by the rest.
+
+        :raises ConfigurationError: if the request did not come through the guard, because another
+            ``app.wsgi_app`` was put in its place.
+        """
+        if not self._has_served:
+            self._has_served = True
+            self._look_at(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+        if request.endpoint is not None:
+            keep_apart(current_app.view_functions[request.endpoint])
+        before = judged(request.environ)
+        if before is None:
+            # A test may call this without a server, so only the way from the server counts.
+            check_in_front(self._guard, current_app, "wsgi_app")
+            return None
+        return _decide_again(self._guard, request.environ, before)
+
+    def _look_at(self, app: Flask) -> None:
+        """Log what shows with the first request, when the application is complete."""
+        for warning in mounted_in_front(self._guard, app.wsgi_app):
+            _log.warning("%s", warning)
+        _log_unread_callers(self._guard, app, self._told)
+
+
+def _log_unread_callers(guard: Guard, app: Any, told: Collection[str]) -> Collection[str]:
+    """Log a warning for each route that asks for a caller where a rule reads no token.
+
+    :param told: the warnings that were logged already.
+    :return: the warnings.
     """
-    if request.endpoint is not None:
-        keep_apart(current_app.view_functions[request.endpoint])
-    environ = request.environ
-    before = judged(environ)
+    found = list(warnings_on_callers(analysis_of(guard, app), routes_of(app)))
+    for warning in found:
+        if warning not in told:
+            _log.warning("%s", warning)
+    return found
+
+
+def _decide_again(
+    guard: Guard, environ: dict[str, Any], before: tuple[str, str, str]
+) -> Response | None:
+    """Return the refusal if the request has changed and no longer passes; otherwise ``None``."""
     place = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
-    if before is None or before == (environ["REQUEST_METHOD"], *place):
+    if before == (environ["REQUEST_METHOD"], *place):
         return None
     step = guard.decide(WSGIView(environ), _FLASK)
     verdict = step if isinstance(step, (Allow, Reply)) else run(step)
@@ -173,7 +225,9 @@ def requires(requirement: Requirement | None = None) -> Callable[[View], View]:
                 return Response(deny.body, deny.status, dict(deny.headers))
             return await view(*args, **kwargs)
 
-        return guarded_async if iscoroutinefunction(view) else guarded
+        chosen = guarded_async if iscoroutinefunction(view) else guarded
+        remember(view, chosen, asked)
+        return chosen
 
     return decorate
 
@@ -186,4 +240,10 @@ def _refusal(requirement: Requirement) -> Deny | None:
             "JWT(app, guard=guard)"
         )
     captures = {name: str(value) for name, value in (request.view_args or {}).items()}
-    return guard.integration.hold(request.environ[PRINCIPAL_KEY], requirement, captures)
+    principal = request.environ[PRINCIPAL_KEY]
+    deny = guard.integration.hold(principal, requirement, captures)
+    before = judged(request.environ)
+    if deny is not None and before is not None and not principal.is_authenticated:
+        method, mount_point, path = before
+        guard.integration.warn_if_unread(str(request.endpoint), method, path, mount_point)
+    return deny

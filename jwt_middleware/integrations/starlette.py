@@ -13,8 +13,10 @@ from inspect import iscoroutinefunction, signature
 from typing import Any, ParamSpec, TypeVar, cast
 
 from jwt_middleware.asgi.middleware import PRINCIPAL_KEY, guard_of
+from jwt_middleware.asgi.middleware import judged as judged_of
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.principal import ANONYMOUS, Principal
+from jwt_middleware.request.guarded_views import name_of, remember
 from jwt_middleware.rules.requirements import Requirement
 from jwt_middleware.verdict import Deny
 
@@ -67,6 +69,7 @@ def requires(requirement: Requirement) -> Callable[[Endpoint[..., Any]], Endpoin
                     return None
                 return as_response(deny)
 
+            remember(endpoint, guarded, requirement)
             return guarded
 
         @wraps(endpoint)
@@ -74,6 +77,7 @@ def requires(requirement: Requirement) -> Callable[[Endpoint[..., Any]], Endpoin
             deny = refusal_of(_connection(position, args, kwargs), requirement)
             return endpoint(*args, **kwargs) if deny is None else as_response(deny)
 
+        remember(endpoint, guarded_in_a_thread, requirement)
         return guarded_in_a_thread
 
     return decorate
@@ -85,8 +89,9 @@ def _position_of_connection(endpoint: Endpoint[..., Any]) -> tuple[int, str]:
         if name in _NAMES:
             return position, name
     raise ConfigurationError(
-        f"requires(...) on {endpoint.__qualname__}{tuple(parameters)}: add a parameter named "
-        "'request' or 'websocket'"
+        f"requires(...) on {name_of(endpoint)}{tuple(parameters)} must be next to a function that "
+        "takes the request, below the decorator of the route: add a parameter named 'request' or "
+        "'websocket'"
     )
 
 
@@ -139,7 +144,12 @@ def judged(
     if admits_anonymous and not principal.is_authenticated:
         return principal, None
     captures = {name: str(value) for name, value in scope.get("path_params", {}).items()}
-    return principal, guard.integration.hold(principal, requirement, captures)
+    deny = guard.integration.hold(principal, requirement, captures)
+    if deny is not None and not principal.is_authenticated:
+        # Starlette leaves the endpoint in the scope, and FastAPI does, too.
+        view = scope.get("endpoint") or requirement
+        guard.integration.warn_if_unread(name_of(view), *judged_of(scope))
+    return principal, deny
 
 
 def as_response(deny: Deny) -> Response:

@@ -263,6 +263,12 @@ class Registry:
         """Async version of :meth:`warm`."""
         await arun(self._warming(required), REQUEST_PATIENCE if timeout is None else timeout)
 
+    def start_warming(self) -> None:
+        """Start to fetch every issuer's keys, all at once, without waiting for them."""
+        steps = self._warming(required=False)
+        next(steps, None)
+        steps.close()
+
     def _warming(self, required: bool) -> Steps[None]:
         """Start the fetches of all issuers at once, then wait for each in turn."""
         for pool in self._pools:

@@ -38,6 +38,7 @@ _MOUNTED = (
     "apps",
     "domains",
     "router",
+    "original_router",
     "default",
     "user_middleware",
     "args",
@@ -72,20 +73,20 @@ def described(app: Any, *, paths_are_whole: bool) -> Application:
 
     :param paths_are_whole: whether the server's path includes the mount point, as in ASGI.
     """
-    reached = _found(app, _reached)
-    if len(reached) >= _MOST:
+    every = reached(app)
+    if len(every) >= _MOST:
         _log.warning(
             "%s is too large to be searched completely for routers that read a path otherwise: if "
             "it mounts one, describe it with readings= and prefixes=",
             type(app).__qualname__,
         )
     return Application(
-        (package for each in reached for package in _packages(each)),
+        (package for each in every for package in _packages(each)),
         _mount_points(wrapped(app)),
-        _mount_points(_found(app, _maybe_wrapped)),
-        (front for each in reached for front in _fronts(each)),
+        _mount_points(passed_on_by(app)),
+        (front for each in every for front in _fronts(each)),
         paths_are_whole=paths_are_whole,
-        fills_user=any(map(_fills_lazy_user, reached)),
+        fills_user=any(map(_fills_lazy_user, every)),
     )
 
 
@@ -106,6 +107,16 @@ def wrapped(app: Any) -> list[Any]:
     return _found(app, _wrapped)
 
 
+def passed_on_by(app: Any) -> list[Any]:
+    """Return an application and every object that its layers may pass a request on to."""
+    return _found(app, _maybe_wrapped)
+
+
+def reached(app: Any) -> list[Any]:
+    """Return an application and every object in it that may receive a request."""
+    return _found(app, _reached)
+
+
 def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
     # Each object is visited once, because applications may wrap each other.
     found = {id(app): app}
@@ -121,7 +132,7 @@ def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
 
 
 def _wrapped(app: Any) -> Iterable[Any]:
-    found = (_shown(app, name) for name in _INSIDE)
+    found = (shown(app, name) for name in _INSIDE)
     return (each for each in found if callable(each) and not _is(each, type))
 
 
@@ -135,12 +146,12 @@ def _maybe_wrapped(thing: Any) -> Iterator[Any]:
 def _reached(thing: Any) -> Iterator[Any]:
     """Yield the objects that may receive a request, including mounted applications."""
     yield from _maybe_wrapped(thing)
-    routes = _shown(thing, "routes")
+    routes = shown(thing, "routes")
     yield from routes if _is(routes, (list, tuple)) else ()
     if _is_known(thing):
-        yield from filter(_may_hold, (_shown(thing, name) for name in _MOUNTED))
+        yield from filter(_may_hold, (shown(thing, name) for name in _MOUNTED))
         # In some frameworks a mount is not callable, so its "app" is read here as well.
-        yield _shown(thing, "app")
+        yield shown(thing, "app")
 
 
 def _is(thing: Any, kinds: type | tuple[type, ...]) -> bool:
@@ -180,8 +191,8 @@ def _of_function(function: FunctionType) -> Iterable[Any]:
         names: list[str] = []
     else:
         names = list(dict.fromkeys(_names(function.__code__)))
-    # Reading an empty cell raises an error, so the cells are read by _shown().
-    cells = (_shown(cell, "cell_contents") for cell in function.__closure__ or ())
+    # Reading an empty cell raises an error, so the cells are read by shown().
+    cells = (shown(cell, "cell_contents") for cell in function.__closure__ or ())
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     found = [*cells, *defaults, *(function.__globals__.get(name) for name in names)]
     for owner in found:
@@ -193,7 +204,7 @@ def _of_function(function: FunctionType) -> Iterable[Any]:
 
 def _named_in(owner: Any, names: list[str], known: list[Any]) -> list[Any]:
     """Return what a module or a class has under one of the names, without what is known."""
-    package = _shown(owner, "__name__" if _is(owner, ModuleType) else "__module__")
+    package = shown(owner, "__name__" if _is(owner, ModuleType) else "__module__")
     if _package(package) in _LEFT_ALONE:
         return []
     own = _unless_it_fails(lambda: [vars(owner)])
@@ -256,7 +267,8 @@ def _unless_it_fails(read: Callable[[], Iterable[Any]], most: int = _MOST_OF_ONE
     return found
 
 
-def _shown(thing: Any, name: str) -> Any:
+def shown(thing: Any, name: str) -> Any:
+    """Return an attribute of an object; ``None`` if it has none or does not show it."""
     try:
         return getattr(thing, name, None)
     except Exception:  # noqa: BLE001 - a proxy of a framework may refuse outside a request
@@ -289,15 +301,15 @@ def _mount_point(app: Any) -> Any:
     if any(base.__module__ == "django.core.handlers.asgi" for base in type(app).__mro__):
         # Under WSGI the setting only sets the beginning of links, and Django strips nothing.
         settings = getattr(sys.modules.get("django.conf"), "settings", None)
-        return _shown(settings, "FORCE_SCRIPT_NAME")
-    return _shown(app, "root_path") if _NAMES_A_FOLDER.isdisjoint(_packages(app)) else None
+        return shown(settings, "FORCE_SCRIPT_NAME")
+    return shown(app, "root_path") if _NAMES_A_FOLDER.isdisjoint(_packages(app)) else None
 
 
 def _fronts(app: Any) -> Iterator[Front]:
     """Yield what the dispatchers of a CherryPy application put in front of a path."""
     if "cherrypy" not in _packages(app):
         return
-    script_name = _shown(app, "script_name")
+    script_name = shown(app, "script_name")
     mount_point = script_name if isinstance(script_name, str) else ""
     for dispatcher in _dispatchers(app):
         for prefix in _prefixes(_found(dispatcher, _reached)):
@@ -305,11 +317,11 @@ def _fronts(app: Any) -> Iterator[Front]:
 
 
 def _dispatchers(app: Any) -> Iterator[Any]:
-    config = _shown(app, "config")
+    config = shown(app, "config")
     sections = _unless_it_fails(config.values) if _is(config, Mapping) else []
     found = [each.get("request.dispatch") for each in sections if _is(each, Mapping)]
     # What the configuration does not set, a request class of the project's own may.
-    found.append(_shown(_shown(app, "request_class"), "dispatch"))
+    found.append(shown(shown(app, "request_class"), "dispatch"))
     yield from (each for each in found if each is not None)
 
 
@@ -334,7 +346,7 @@ def _prefixes_by_host(dispatcher: Any) -> list[str]:
     if not _is(dispatcher, FunctionType) or dispatcher.__name__ != "vhost_dispatch":
         return []
     cells = zip(dispatcher.__code__.co_freevars, dispatcher.__closure__ or (), strict=True)
-    domains = _shown(dict(cells).get("domains"), "cell_contents")
+    domains = shown(dict(cells).get("domains"), "cell_contents")
     chosen = domains.values() if _is(domains, Mapping) else ()
     found = [f"/{prefix.strip('/')}" for prefix in chosen if isinstance(prefix, str)]
     return list(dict.fromkeys(prefix for prefix in found if prefix != "/"))

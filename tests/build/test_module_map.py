@@ -23,6 +23,10 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "guard/decision.py": ("guard/test_guard.py", "the guard is asked, not its part"),
     "rules/ruling.py": ("rules/test_table.py", "values; tested by the table that returns them"),
     "guard/integration.py": ("guard/test_guard.py", "the guard is asked, not its part"),
+    "integrations/django_checks.py": (
+        "integrations/test_unread_callers.py",
+        "one table for all frameworks",
+    ),
     "integrations/django_settings.py": ("integrations/test_django.py", "a part of the middleware"),
     "integrations/django_users.py": ("integrations/test_sessions.py", "a part of the middleware"),
     "integrations/django_streams.py": (

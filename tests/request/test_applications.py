@@ -69,6 +69,9 @@ FRAMEWORKS: dict[str, Any] = {
 }
 
 
+WSGI = {"flask", "bottle", "pyramid", "cherrypy", "turbogears"}
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_framework_is_recognised(framework: str) -> None:
     """Bare, and below what wraps it."""
@@ -76,7 +79,8 @@ def test_a_framework_is_recognised(framework: str) -> None:
 
     assert described(app, paths_are_whole=True).is_measured
     assert described(partial(app), paths_are_whole=True).is_measured
-    assert described(JWTMiddleware(app, guard=short_guard()), paths_are_whole=True).is_measured
+    face: Any = JWTWSGIMiddleware if framework in WSGI else JWTMiddleware
+    assert described(face(app, guard=short_guard()), paths_are_whole=True).is_measured
     assert described(GZipMiddleware(app), paths_are_whole=True).is_measured
     assert described(ProxyFix(app), paths_are_whole=True).is_measured
 
@@ -120,7 +124,7 @@ def test_applications_that_wrap_each_other_end_the_search() -> None:
             raise RuntimeError("outside a request")
 
     class Shown:
-        def __call__(self) -> None: ...
+        def __call__(self, environ: Any, start_response: Any) -> None: ...
 
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError("outside a request")
@@ -137,19 +141,26 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [text for text in caplog.messages if "was not compared" in text]
 
 
-@pytest.mark.parametrize("face", [JWTMiddleware, JWTWSGIMiddleware])
+def plain_wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    return []
+
+
+@pytest.mark.parametrize(
+    ("face", "unknown", "known"),
+    [(JWTMiddleware, plain, "starlette"), (JWTWSGIMiddleware, plain_wsgi, "flask")],
+)
 def test_an_open_table_before_an_unknown_router_is_told_once(
-    face: Any, caplog: pytest.LogCaptureFixture
+    face: Any, unknown: Any, known: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once a guard, however many faces it has; never where the rules protect by default."""
     shut = short_guard(rules=[public("/health")])
     wide = short_guard(rules=OPEN)
     with caplog.at_level(logging.WARNING):
-        face(plain, guard=shut)
-        face(FRAMEWORKS["starlette"](), guard=wide)
+        face(unknown, guard=shut)
+        face(FRAMEWORKS[known](), guard=wide)
         assert not warnings_of(caplog)
-        face(plain, guard=wide)
-        face(plain, guard=wide)
+        face(unknown, guard=wide)
+        face(unknown, guard=wide)
 
     (told,) = warnings_of(caplog)
     assert "of function was not compared" in told

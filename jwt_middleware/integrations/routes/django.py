@@ -38,7 +38,8 @@ def _below(patterns: list[Any], text: str, prefix: list[Token]) -> Iterator[Rout
         if isinstance(each, URLResolver):
             yield from _below(each.url_patterns, path, tokens)
         else:
-            yield Route(template_of(path, tokens), _methods(each.callback), each)
+            view = each.callback
+            yield Route(template_of(path, tokens), _methods(view), each, (view,))
 
 
 def _methods(view: Any) -> tuple[str, ...]:

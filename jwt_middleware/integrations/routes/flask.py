@@ -22,7 +22,8 @@ def routes_of(app: Any) -> Iterator[Route]:
     """Yield every route of the application's map."""
     for rule in app.url_map.iter_rules():
         methods = SOCKET if rule.websocket else tuple(sorted(rule.methods or ANY_METHOD))
-        yield Route(template_of(rule.rule, _tokens(rule)), methods, rule)
+        view = app.view_functions.get(rule.endpoint)
+        yield Route(template_of(rule.rule, _tokens(rule)), methods, rule, (view,))
 
 
 def _tokens(rule: Any) -> Iterator[Token]:

@@ -26,7 +26,9 @@ def routes_of(app: Any) -> Iterator[Route]:
         tokens = list(_tokens(route))
         if isinstance(route, ASGIRoute) and route.route_handler.is_mount:
             tokens += ["/", EVERYTHING]
-        yield Route(template_of(route.path, tokens), _methods(route), route)
+        handlers = getattr(route, "route_handlers", None) or (route.route_handler,)
+        views = tuple(handler.fn for handler in handlers)
+        yield Route(template_of(route.path, tokens), _methods(route), route, views)
 
 
 def _methods(route: Any) -> tuple[str, ...]:

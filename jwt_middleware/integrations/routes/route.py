@@ -21,6 +21,8 @@ class Route:
     methods: tuple[str, ...]
     source: Any = None
     """The framework's own route object."""
+    views: tuple[Any, ...] = ()
+    """The functions or classes that serve it, as the application has them."""
 
 
 @dataclass(frozen=True, slots=True)

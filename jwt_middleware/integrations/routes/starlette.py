@@ -54,7 +54,7 @@ def _read(each: Any, text: str, prefix: list[Token]) -> Iterator[Route]:
     elif isinstance(route, (HTTPRoute, WebSocketRoute)):
         tokens = [*prefix, *_tokens(each.path, each.param_convertors)]
         methods = SOCKET if isinstance(route, WebSocketRoute) else _methods(each)
-        yield Route(template_of(text + each.path, tokens), methods, each)
+        yield Route(template_of(text + each.path, tokens), methods, each, (route.endpoint,))
     else:
         # An unknown route class could serve every path and method below it.
         yield _everything(text, prefix, (*ANY_METHOD, *SOCKET), each)

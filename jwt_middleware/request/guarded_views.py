@@ -1,0 +1,134 @@
+"""Views that a ``requires`` wraps, and those of them that an application calls without it.
+
+``@requires(...)`` above ``@app.get(...)`` guards nothing: the route has the bare function, and the
+guarded one is only what the name of the function means afterwards. Nothing of this project runs
+when the bare function is called, so it is searched for at start-up.
+
+The memory is weak: it is gone with the view, or with the guarded function.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.request.applications import reached, shown
+
+_log = logging.getLogger("jwt_middleware")
+
+_REQUIRED = "__jwt_requires__"
+
+# By view: the functions that guard it.
+_guarded: "WeakKeyDictionary[Any, WeakSet[Any]]" = WeakKeyDictionary()
+
+# A decorator around a decorator is common, a hundred of them is a loop.
+_MOST_LAYERS = 100
+
+
+def remember(view: Callable[..., Any], guarded: Any, requirement: object) -> None:
+    """Remember that a function guards a view, and every function that the view wraps itself."""
+    mark(guarded, requirement)
+    for each in _layers(view):
+        # An object without a hash or weak references cannot be remembered.
+        with suppress(TypeError):
+            _guarded.setdefault(each, WeakSet()).add(guarded)
+
+
+def mark(thing: object, requirement: object) -> None:
+    """Mark what refuses a caller who does not meet a requirement."""
+    setattr(thing, _REQUIRED, requirement)
+
+
+def required_by(view: Any) -> object:
+    """Return the requirement with which something was marked; ``None`` if it was not.
+
+    A decorator around the guarded view shows it too if it is made with ``functools.wraps``.
+    """
+    return getattr(view, _REQUIRED, None)
+
+
+def check_views(app: Any) -> None:
+    """Search an application for views that are called without their ``requires``.
+
+    Logs a warning for a view that seems to be meant to be guarded.
+
+    :raises ConfigurationError: for a view that certainly is, because its name means the guarded
+        function.
+    """
+    if not _guarded:
+        return
+    for sentence, is_certain in bare_views(views_in(app)):
+        if is_certain:
+            raise ConfigurationError(sentence)
+        _log.warning("%s", sentence)
+
+
+def bare_views(views: Iterable[Any]) -> Iterator[tuple[str, bool]]:
+    """Yield a sentence for each view that is called without its ``requires``.
+
+    A view whose guarded function is among the views as well is bare on purpose.
+
+    :param views: every view of an application, as it calls them.
+    :return: the sentence, and whether it is certain that the view is meant to be guarded.
+    """
+    every = list(views)
+    called = {id(layer) for view in every for layer in _layers(view)}
+    told: set[int] = set()
+    for view in every:
+        guards = _guards_of(view)
+        if guards is None or id(view) in told or any(id(each) in called for each in guards):
+            continue
+        told.add(id(view))
+        meant = _meaning(view)
+        if meant is view:
+            continue
+        yield _sentence(view), any(each in guards for each in _layers(meant))
+
+
+def views_in(app: Any) -> Iterator[Any]:
+    """Yield the views of an application and of all that it mounts."""
+    for each in reached(app):
+        functions = shown(each, "view_functions")
+        yield from functions.values() if isinstance(functions, dict) else ()
+        found = (shown(each, name) for name in ("endpoint", "fn"))
+        yield from (view for view in found if callable(view))
+
+
+def _guards_of(view: Any) -> "WeakSet[Any] | None":
+    try:
+        return _guarded.get(view)
+    except TypeError:
+        return None
+
+
+def _layers(view: Any) -> Iterator[Any]:
+    """Yield a function and the functions that it wraps."""
+    for _ in range(_MOST_LAYERS):
+        if view is None:
+            return
+        yield view
+        view = shown(view, "__wrapped__")
+
+
+def _meaning(view: Any) -> Any:
+    """Return what the name of a view means now; ``None`` for a function within a function."""
+    names = str(getattr(view, "__qualname__", "")).split(".")
+    found = getattr(view, "__globals__", {}).get(names[0])
+    for name in names[1:]:
+        found = getattr(found, name, None)
+    return found
+
+
+def _sentence(view: Any) -> str:
+    return (
+        f"{name_of(view)} is registered without its requires(...), so its requirement is never "
+        "checked: write @requires(...) below the decorator of the route, next to the function"
+    )
+
+
+def name_of(view: Any) -> str:
+    """Return the name of a view for messages."""
+    named = view if hasattr(view, "__qualname__") else type(view)
+    return f"{named.__module__}.{named.__qualname__}"
