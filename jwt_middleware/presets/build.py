@@ -10,6 +10,7 @@ from jwt_middleware.issuers.options import Audience
 
 # Lower case only, because names are compared byte for byte and providers write hosts so.
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 
 # The options for the source of keys. Setting one replaces the preset's, because only one counts.
@@ -50,6 +51,19 @@ def host(setting: str, value: object) -> str:
         raise ConfigurationError(
             f"{setting}={value!r} must be the name of a host in lower case, such as 'id.example', "
             "without https:// and without a path"
+        )
+    return value
+
+
+def label(setting: str, value: object) -> str:
+    """Return the first part of a host's name, checked.
+
+    :raises ConfigurationError: for a whole host, an address, or capital letters.
+    """
+    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+        raise ConfigurationError(
+            f"{setting}={value!r} must be one name of lower-case letters, digits and -, such as "
+            "'acme', without a domain"
         )
     return value
 
