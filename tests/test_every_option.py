@@ -250,6 +250,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gitlab_ci": {"audience": "a", "namespace": "a"},
     "bitbucket_pipelines": {"workspace": "a", "audience": "a"},
     "cloudflare_access": {"team": "a", "audience": "a"},
+    "aws_alb": {
+        "issuer": NAME,
+        "signer": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:"
+        "loadbalancer/app/a/50dc6c495c0c9188",
+        "client_id": "a",
+    },
     "adfs": {"server": "a.example", "audience": "a"},
     "entra_external_id": {
         "tenant": "a",

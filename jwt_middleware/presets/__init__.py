@@ -8,6 +8,7 @@ publish.
 from jwt_middleware.presets.adfs import adfs
 from jwt_middleware.presets.apple import apple
 from jwt_middleware.presets.auth0 import auth0
+from jwt_middleware.presets.aws_alb import aws_alb
 from jwt_middleware.presets.bitbucket_pipelines import bitbucket_pipelines
 from jwt_middleware.presets.cloudflare_access import cloudflare_access
 from jwt_middleware.presets.cognito import cognito
@@ -28,6 +29,7 @@ __all__ = [
     "adfs",
     "apple",
     "auth0",
+    "aws_alb",
     "bitbucket_pipelines",
     "cloudflare_access",
     "cognito",
