@@ -276,7 +276,8 @@ class _OneKey:
         except KeysUnavailable:
             if not self.is_absent:
                 raise
-        raise KeyUnknown("the issuer does not publish a key of that key id")
+        # With a pause, because the fetch may have begun before this token was made.
+        raise KeyUnknown("the issuer does not publish a key of that key id", FIRST_PAUSE)
 
     def fetch(self, request: FetchRequest) -> FetchResponse:
         """Return the PEM as a map from key id to key, and the lack of it as an empty key set."""

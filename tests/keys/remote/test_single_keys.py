@@ -281,7 +281,10 @@ def test_a_place_that_was_lost_meanwhile_is_said_to_be_unknown(
             source.settle(kid_of(9), ES256, waited)
         said.append(refused.value.retry_after)
 
-    assert said == [None, 1.0]
+    assert said == [1.0, 1.0]
+    with pytest.raises(KeyUnknown) as refused:
+        source.plan(kid_of(9), ES256)
+    assert refused.value.retry_after == 10
     assert len(web.asked) == 1
 
 
