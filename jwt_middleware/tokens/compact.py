@@ -131,7 +131,7 @@ def _read_header(segment: bytes, decode: Callable[[bytes], bytes]) -> Header:
     return Header(_algorithm(members), _kid(members), _type(members), others)
 
 
-# The first are read above. The last may hold keys and are kept nowhere.
+# The first are read above. The last may hold keys, so they are not kept.
 _NOT_OTHERS = frozenset({"alg", "kid", "typ", "b64", "jku", "x5u", "jwk", "x5c"})
 
 
