@@ -19,8 +19,8 @@ from jwt_middleware.errors import (
 )
 from jwt_middleware.request.view import SUBPROTOCOLS, RequestView
 
-# RFC 6750 §2.1, b64token. Each segment may be padded, as in the tokens of AWS load balancers.
-_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]++=*+(?:\.[A-Za-z0-9\-._~+/]++=*+)*+")
+# RFC 6750 §2.1, b64token.
+_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 # WSGI servers join repeated headers with a comma, so a complete credential before a comma, or a

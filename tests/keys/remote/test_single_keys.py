@@ -290,11 +290,13 @@ def test_a_place_that_was_lost_meanwhile_is_said_to_be_unknown(
 
 def test_withdrawn_keys_stay_withdrawn(source: SingleKeys, web: KeyServer, clock: Clock) -> None:
     """By key id, before and after the fetch, and all that serve."""
-    web.publish(1, 2)
+    web.publish(1, 2, 3, 4)
     with pytest.raises(ConfigurationError, match="fetched yet"):
         source.distrust()
-    source.distrust(kid_of(2))
-    assert outcome(source, 2) == "key_unknown"
+    for number in (2, 3, 4):
+        source.distrust(kid_of(number))
+        assert outcome(source, number) == "key_unknown"
+    # That spends nothing of the budget, which is two.
     assert not web.asked
     assert outcome(source, 1) == "found"
 
