@@ -53,8 +53,9 @@ def entra_b2c(
 ) -> Issuer | list[Issuer]:
     """Return the issuer of one Azure AD B2C user flow or custom policy. Scopes are in ``scp``.
 
-    The policy is checked too, because all policies of a tenant have one issuer name and may share
-    keys. A token of a weaker policy, such as a password reset, is refused.
+    The policy is checked too, because the policies of a tenant share one issuer name, unless they
+    are set up otherwise, and may share keys. A token of a weaker policy, such as a password reset,
+    is refused.
 
     :param tenant: such as ``contoso``, for ``contoso.onmicrosoft.com``.
     :param tenant_id: the id of the tenant.

@@ -44,7 +44,7 @@ MAX_ASKED = 16
 # How a publisher says that it has no such key. S3 answers 403 where listing is not allowed.
 _ABSENT = frozenset({403, 404, 410})
 
-# The worst last.
+# The best first.
 _STATES: tuple[State, ...] = ("static", "fresh", "ahead", "expired", "dead", "empty", "closed")
 
 
@@ -217,18 +217,17 @@ class SingleKeys:
         return None
 
     def health(self) -> KeyHealth:
-        """Return the health of the key that is worst off, and the number of all keys."""
+        """Return the health of the key that is best off, and the number of usable keys.
+
+        Keys that no token names any more grow old without a fetch, and say nothing of the issuer.
+        """
         with self._lock:
             keys = list(self._serving.values() or self._asked.values())
         if not keys:
             return KeyHealth("closed" if self._is_closed else "empty", is_ready=False, keys=0)
         healths = [each.resolver.health() for each in keys]
-        worst = max(healths, key=lambda each: (_STATES.index(each.state), each.failures))
-        return replace(
-            worst,
-            is_ready=any(each.is_ready for each in healths),
-            keys=sum(each.keys for each in healths),
-        )
+        best = min(healths, key=lambda each: (_STATES.index(each.state), each.failures))
+        return replace(best, keys=sum(each.keys for each in healths if each.is_ready))
 
     def close(self) -> None:
         """Forget the keys, wake the waiters and abandon the fetches."""

@@ -318,9 +318,14 @@ def test_health_and_warming(source: SingleKeys, web: KeyServer, clock: Clock) ->
     clock.tick(301)
     assert outcome(source, 2) == "found"
 
-    assert source.health().state == "ahead"
+    assert source.health().state == "fresh"
     assert source.health().keys == 2
     assert source.health().is_ready
+    # The first is named by no token any more.
+    clock.tick(4_000)
+    assert outcome(source, 2) == "found"
+    assert source.health().state == "fresh"
+    assert source.health().keys == 1
 
 
 def test_after_close_nothing_is_fetched_until_it_is_opened(
