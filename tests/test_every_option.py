@@ -247,6 +247,21 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "cognito": {"region": "a", "pool": "a", "client_id": "a"},
     "github_actions": {"audience": "a", "owner": "a"},
+    "gitlab_ci": {"audience": "a", "namespace": "a"},
+    "bitbucket_pipelines": {"workspace": "a", "audience": "a"},
+    "cloudflare_access": {"team": "a", "audience": "a"},
+    "aws_alb": {
+        "issuer": NAME,
+        "signer": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:"
+        "loadbalancer/app/a/50dc6c495c0c9188",
+        "client_id": "a",
+    },
+    "adfs": {"server": "a.example", "audience": "a"},
+    "entra_external_id": {
+        "tenant": "a",
+        "tenant_id": "8a2e1b70-4c1d-4f7e-9a55-0d1f2c3b4a59",
+        "audience": "a",
+    },
     "kubernetes": {"audience": "a"},
 }
 

@@ -169,6 +169,9 @@ def _octets(jwk: Mapping[str, Any], member: str) -> bytes:
     value = jwk.get(member)
     if not isinstance(value, str):
         raise UnusableKey("member_missing" if value is None else "member_malformed")
+    if value.endswith("="):
+        # RFC 7515 §2: base64url has no padding. A word of its own, because it is easy to mend.
+        raise UnusableKey("member_padded")
     try:
         return base64url.decode(value.encode("ascii"))
     except ValueError:

@@ -79,7 +79,7 @@ def _text(text: str | bytes, algorithms: tuple[Algorithm, ...]) -> VerificationK
     # Text that UTF-8 cannot encode is replaced, so that import_pem() refuses it as unreadable.
     data = text.encode(errors="replace") if isinstance(text, str) else text
     kind = kind_of_text(data)
-    if kind not in {None, "PEM text", "an SSH public key"}:
+    if kind is not None and kind not in {"PEM text", "an SSH public key"}:
         raise ConfigurationError(f"key is {kind}, and must be PEM text: {WHAT_TO_WRITE[kind]}")
     return _usable("key", lambda: import_pem(data))
 

@@ -1,4 +1,4 @@
-"""Encodes and decodes base64url without padding, as JOSE uses it (RFC 7515 §2).
+"""Encodes and decodes base64url, without padding as JOSE uses it (RFC 7515 §2).
 
 The standard library skips characters outside the alphabet and ignores trailing bits, so that one
 signature has many encodings. Here every value has exactly one.
@@ -28,6 +28,17 @@ def decode(text: bytes) -> bytes:
         return binascii.a2b_base64(padded, strict_mode=True)
     except binascii.Error:
         raise ValueError("not canonical base64url") from None
+
+
+def decode_padded(text: bytes) -> bytes:
+    """Return the bytes that ``text`` encodes, which is padded to a multiple of four characters.
+
+    :raises ValueError: if it is not canonical base64url, or not padded exactly so.
+    """
+    unpadded = text.rstrip(b"=")
+    if len(text) & 3 or len(text) - len(unpadded) > 2:
+        raise ValueError("not canonical base64url")
+    return decode(unpadded)
 
 
 def encode(data: bytes) -> bytes:

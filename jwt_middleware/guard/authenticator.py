@@ -26,7 +26,7 @@ from jwt_middleware.keys.snapshot import Keys, Snapshot
 from jwt_middleware.principal import Principal
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.tokens.cache import Entry, TokenCache, claims_weight
-from jwt_middleware.tokens.compact import Compact, KnownHeaders, parse
+from jwt_middleware.tokens.compact import Compact, KnownHeaders, check_padding, parse
 from jwt_middleware.tokens.verifier import check_signature
 
 
@@ -133,7 +133,12 @@ class Authenticator:
         return entry.principal if entry.is_shared else _fresh(entry)
 
     def _verified(self, token: str, answers: Answers) -> Principal | Gap:
-        compact = parse(token, self._max_token_size, self._headers)
+        compact = parse(
+            token,
+            self._max_token_size,
+            self._headers,
+            may_be_padded=self._issuers.may_be_padded,
+        )
         header = compact.header
         if header.alg not in self._issuers.algorithms:
             raise AlgorithmNotAllowed("alg", expected=self._issuers.algorithms, found=header.alg)
@@ -155,6 +160,7 @@ class Authenticator:
         answers: Answers,
     ) -> Principal | Gap:
         header = compact.header
+        check_padding(compact, padded=issuer.issuer.padded)
         algorithm = issuer.check_header(header)
         issuer.check(claims, self._clock.now())
         snapshot = issuer.current.snapshot
@@ -174,7 +180,8 @@ class Authenticator:
             if issuer.remote is not None:
                 issuer.remote.signature_failed()
             raise
-        if compact.header_segment not in self._headers:
+        # A header with a date of its own would displace those that come again.
+        if compact.header_segment not in self._headers and not issuer.issuer.required_header:
             self._headers.learn(compact.header_segment, header)
         is_in_service = not self._issuers.admits or self._issuers.proved(issuer)
         principal = issuer.principal(

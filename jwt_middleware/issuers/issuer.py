@@ -25,6 +25,7 @@ from jwt_middleware.issuers.options import (
     claim_values,
     exported_keys,
     issuer_name,
+    key_address,
     one_path,
     paths_in_order,
     type_names,
@@ -50,11 +51,14 @@ class IssuerOptions(TypedDict, total=False):
 
     keys: KeyOption
     jwks_uri: str | None
+    key_uri: str | None
     discovery: str | None
     algorithms: Collection[str]
     leeway: float | timedelta
     required_claims: Collection[ClaimPathOption]
     required_values: Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]]
+    required_header: Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]]
+    padded: bool
     require_exp: bool
     token_types: Collection[str | None]
     accept_id_tokens: bool
@@ -87,6 +91,8 @@ class Issuer:
         ``None``: it must have no ``aud``. ``ANY_AUDIENCE``: any ``aud`` is accepted.
     :param keys: keys that the configuration holds (see ``KeyOption``).
     :param jwks_uri: where its key set is published.
+    :param key_uri: where each of its keys is published alone, as PEM, under an address that ends in
+        ``/{kid}``. Key ids must be UUIDs. A key is fetched when a token names it first.
     :param discovery: where its discovery document is, if that is not below its name. The
         document must still name the issuer, byte for byte.
     :param algorithms: the names that a token's header may use.
@@ -94,6 +100,9 @@ class Issuer:
     :param required_claims: claims that must be present, besides ``iss``, ``aud`` and ``exp``.
     :param required_values: claims that must have a value, or one of several: text, a whole
         number or a boolean, compared as JSON.
+    :param required_header: members of the header that must have a value, or one of several.
+    :param padded: whether the segments of its tokens are padded with ``=``, against RFC 7515 §2, as
+        those of AWS load balancers are. Tokens without any padding are then refused.
     :param require_exp: whether a token without ``exp`` is refused.
     :param token_types: accepted values of ``typ``; ``None`` for a header without one.
     :param accept_id_tokens: whether an ID token is accepted as an access token.
@@ -130,6 +139,7 @@ class Issuer:
     audience: Annotated[Audience, audience_names]
     keys: KeyOption = None
     jwks_uri: str | None = None
+    key_uri: Annotated[str | None, key_address] = None
     discovery: str | None = None
     algorithms: Annotated[Collection[str], algorithm_names] = ASYMMETRIC
     leeway: Annotated[float | timedelta, Seconds(300)] = 30
@@ -137,6 +147,10 @@ class Issuer:
     required_values: Annotated[
         Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]], claim_values
     ] = field(default_factory=dict)
+    required_header: Annotated[
+        Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]], claim_values
+    ] = field(default_factory=dict)
+    padded: Annotated[bool, Flag()] = False
     require_exp: Annotated[bool, Flag()] = True
     token_types: Annotated[Collection[str | None], type_names] = ("at+jwt", "JWT", None)
     accept_id_tokens: Annotated[bool, Flag()] = False
@@ -223,8 +237,9 @@ class Issuer:
         """The requirements of its tokens, as a value that can be compared."""
         # With their types, because 1 and true are equal in Python and not in JSON.
         values = tuple(
-            (path, tuple((type(value), value) for value in _several(allowed)))
-            for path, allowed in self.required_values.items()
+            (option, path, tuple((type(value), value) for value in _several(allowed)))
+            for option in _OF_VALUES
+            for path, allowed in getattr(self, option).items()
         )
         names = (name for name in options_of(Issuer) if name not in _NOT_OF_TOKENS)
         return (values, *(getattr(self, name) for name in names))
@@ -244,8 +259,9 @@ class Issuer:
         return f"Issuer({self.issuer!r}, algorithms={list(self.algorithms)})"
 
 
-_OF_KEYS = ("issuer", "jwks_uri", "discovery", "algorithms", "resolver")
-_NOT_OF_TOKENS = frozenset({*_OF_KEYS, "keys", "fetcher", "seed", "required_values"})
+_OF_KEYS = ("issuer", "jwks_uri", "key_uri", "discovery", "algorithms", "resolver")
+_OF_VALUES = ("required_values", "required_header")
+_NOT_OF_TOKENS = frozenset({*_OF_KEYS, *_OF_VALUES, "keys", "fetcher", "seed"})
 
 
 def _several(values: Any) -> tuple[ClaimValue, ...]:
@@ -255,7 +271,7 @@ def _several(values: Any) -> tuple[ClaimValue, ...]:
 def _check_source(issuer: Issuer) -> None:
     """Refuse settings that contradict each other about where keys come from."""
     name, keys, jwks_uri = issuer.issuer, issuer.keys, issuer.jwks_uri
-    if name is None and keys is None and jwks_uri is None:
+    if name is None and (keys, jwks_uri, issuer.key_uri) == (None, None, None):
         raise ConfigurationError(
             "Issuer(None) must have a source of keys: write a name, keys= or jwks_uri="
         )
@@ -263,6 +279,12 @@ def _check_source(issuer: Issuer) -> None:
         raise ConfigurationError(f"Issuer({name!r}): give keys or jwks_uri, not both")
     if jwks_uri is not None and issuer.discovery is not None:
         raise ConfigurationError(f"Issuer({name!r}): give jwks_uri or discovery, not both")
+    for setting in ("keys", "jwks_uri", "discovery", "seed"):
+        if issuer.key_uri is not None and getattr(issuer, setting) is not None:
+            raise ConfigurationError(
+                f"Issuer({name!r}): {setting}= cannot be combined with key_uri=, because each key "
+                "is then fetched by its key id: write one of the two"
+            )
     for setting in ("discovery", "fetcher", "seed"):
         if keys is not None and getattr(issuer, setting) is not None:
             raise ConfigurationError(
@@ -288,7 +310,8 @@ def _check_together(issuer: Issuer) -> None:
             f"Issuer({name!r}): algorithms={list(issuer.algorithms)} need a shared secret, and "
             "a published key set cannot hold one: write keys=Secret.from_env(...)"
         )
-    is_found = (keys, issuer.jwks_uri, issuer.discovery) != (None, None, None)
+    sources = (keys, issuer.jwks_uri, issuer.key_uri, issuer.discovery)
+    is_found = any(source is not None for source in sources)
     if issuer.is_template and not is_found:
         raise ConfigurationError(
             f"Issuer({name!r}): keys cannot be discovered at a name with {TENANT}: "

@@ -7,6 +7,7 @@ from typing import Any
 from jwt_middleware.checks import listed, mapped
 from jwt_middleware.crypto.algorithms import select
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.keys.remote.single_keys import KID
 from jwt_middleware.principal import ClaimPath, claim_path
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.tokens.compact import normal_type
@@ -109,6 +110,16 @@ def alias_names(name: str, aliases: Any) -> tuple[str, ...]:
     if not all(isinstance(each, str) and each for each in names):
         raise ConfigurationError(f"{name}={aliases!r} must be a list of names")
     return names
+
+
+def key_address(name: str, address: Any) -> str:
+    """Return the address of single keys, which ends in the place of the key id."""
+    if not isinstance(address, str) or not address.endswith(f"/{KID}") or address.count("{") > 1:
+        raise ConfigurationError(
+            f"{name}={address!r} must be an address that ends in /{KID}: write "
+            f"'https://keys.example/{KID}'"
+        )
+    return address
 
 
 def exported_keys(name: str, seed: Any) -> Mapping[str, Any]:

@@ -81,6 +81,8 @@ class Registry:
         names = (name for issuer in self._fixed for name in issuer.algorithms)
         self.algorithms = frozenset(ALGORITHMS if rules else names)
         """The algorithms that any issuer may sign with."""
+        self.may_be_padded = bool(rules) or any(each.issuer.padded for each in self._fixed)
+        """Whether a token of any issuer may be padded."""
         self.has_several = bool(len(chosen) > 1 or rules or self._templates)
         """Whether one subject may mean two callers, of two issuers."""
 

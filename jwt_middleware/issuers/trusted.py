@@ -22,6 +22,7 @@ from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.remote.pool_limits import PoolShare
 from jwt_middleware.keys.remote.resolver import JWKSResolver
+from jwt_middleware.keys.remote.single_keys import SingleKeys
 from jwt_middleware.keys.snapshot import Snapshot
 from jwt_middleware.keys.source import KeySource, RemoteKeySource
 from jwt_middleware.keys.static import StaticKeys
@@ -78,6 +79,7 @@ class TrustedIssuer:
         self._is_template = issuer.is_template
         self._typed = None if issuer.claims_type is None else TypedClaims(issuer.claims_type)
         self._required_values: Any = tuple(issuer.required_values.items())
+        self._required_header: Any = tuple(issuer.required_header.items())
         self.has_tenants = issuer.tenants is not None
         """Whether its keys are those of several issuers, see :meth:`serving`."""
         self.keys = keys
@@ -108,12 +110,16 @@ class TrustedIssuer:
 
         :raises AlgorithmNotAllowed: if the issuer does not allow it (RFC 8725 §3.1).
         :raises TypeNotAllowed: if the issuer does not allow ``typ`` (RFC 8725 §3.11).
+        :raises ClaimMissing: if a required member is missing.
+        :raises ClaimInvalid: if a required member has another value.
         """
         algorithm = self.algorithms.get(header.alg)
         if algorithm is None:
             raise AlgorithmNotAllowed("alg", expected=self.algorithms, found=header.alg)
         if header.typ not in self.issuer.token_types:
             raise TypeNotAllowed("typ", expected=self.issuer.token_types, found=header.typ)
+        if self._required_header:
+            _check_values(header.others, self._required_header, "header: ")
         return algorithm
 
     def check(self, claims: Mapping[str, Any], now: float) -> None:
@@ -133,12 +139,7 @@ class TrustedIssuer:
         :raises ClaimMissing: if one is missing.
         :raises ClaimInvalid: if one has another value.
         """
-        for path, allowed in self._required_values:
-            value = claim_at(claims, path)
-            if value is ABSENT:
-                raise ClaimMissing(".".join(path))
-            if not any(json_equal(value, each) for each in allowed):
-                raise ClaimInvalid(".".join(path), allowed, kind_of(value, allowed))
+        _check_values(claims, self._required_values)
 
     def _check_tenant(self, claims: Mapping[str, Any]) -> None:
         tenant = tenant_of(claims)
@@ -228,6 +229,15 @@ class TrustedIssuer:
         )
 
 
+def _check_values(members: Mapping[str, Any], required: Any, where: str = "") -> None:
+    for path, allowed in required:
+        value = claim_at(members, path)
+        if value is ABSENT:
+            raise ClaimMissing(f"{where}{'.'.join(path)}")
+        if not any(json_equal(value, each) for each in allowed):
+            raise ClaimInvalid(f"{where}{'.'.join(path)}", allowed, kind_of(value, allowed))
+
+
 def tenant_of(claims: Mapping[str, Any]) -> str:
     """Return the tenant that a token names.
 
@@ -262,6 +272,17 @@ def source_of(
     """
     if issuer.keys is not None:
         return StaticKeys(issuer.keys, distrusted)
+    if issuer.key_uri is not None:
+        return SingleKeys(
+            issuer.key_uri,
+            label or issuer.issuer or issuer.key_uri,
+            algorithms=issuer.algorithms,
+            options=issuer.resolver,
+            fetcher=issuer.fetcher,
+            clock=clock,
+            observers=observers,
+            distrusted=distrusted,
+        )
     return JWKSResolver(
         issuer.jwks_uri,
         issuer=issuer.issuer,

@@ -58,7 +58,7 @@ def read_key_set(
     *,
     may_lack_keys: bool = False,
 ) -> KeySet:
-    """Parse a JWK Set (RFC 7517 §5) or a map from key id to certificate.
+    """Parse a JWK Set (RFC 7517 §5) or a map from key id to certificate or public key, as PEM.
 
     A bad member does not affect the others (RFC 7517 §5: unknown members are ignored).
 
@@ -150,13 +150,16 @@ def _members(document: Mapping[str, Any]) -> Iterable[object]:
     keys = document.get("keys")
     if isinstance(keys, list):
         return keys
-    if document and all(_is_certificate(value) for value in document.values()):
+    if document and all(_is_pem(value) for value in document.values()):
         return document.items()
     raise Rejected("not a key set")
 
 
-def _is_certificate(value: object) -> bool:
-    return isinstance(value, str) and "-----BEGIN CERTIFICATE-----" in value
+def _is_pem(value: object) -> bool:
+    return isinstance(value, str) and any(mark in value for mark in _PEM_MARKS)
+
+
+_PEM_MARKS = ("-----BEGIN CERTIFICATE-----", "-----BEGIN PUBLIC KEY-----")
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:

@@ -1,46 +1,58 @@
 """Builds an issuer from the options of a preset and those of its caller."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from jwt_middleware import checks
 from jwt_middleware.claims import claim_path
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
-from jwt_middleware.issuers.options import Audience
+from jwt_middleware.issuers.options import Audience, ClaimPathOption, ClaimValue
 
 # Lower case only, because names are compared byte for byte and providers write hosts so.
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 
+_Required = Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]]
+
 # The options for the source of keys. Setting one replaces the preset's, because only one counts.
-_SOURCES = ("keys", "jwks_uri", "discovery")
+_SOURCES = ("keys", "jwks_uri", "key_uri", "discovery")
 
 
 def build(name: str, audience: Audience, known: IssuerOptions, given: IssuerOptions) -> Issuer:
     """Return an issuer.
 
     :param known: the options of the preset.
-    :param given: the options of the caller, which override those of the preset. A claim value that
-        the preset requires stays required.
-    :raises ConfigurationError: if the caller sets ``required_values`` for such a claim.
+    :param given: the options of the caller, which override those of the preset. A value that the
+        preset requires, of a claim or of a header's member, stays required.
+    :raises ConfigurationError: if the caller requires another value there.
     """
     merged = IssuerOptions(**known)
     if any(source in given for source in _SOURCES):
         merged.pop("jwks_uri", None)
+        merged.pop("key_uri", None)
         merged.pop("discovery", None)
     if "keys" in given:
         merged.pop("fetcher", None)
     merged.update(given)
-    wanted, fixed = given.get("required_values", {}), known.get("required_values", {})
-    said = {claim_path(path, "required_values") for path in wanted}
-    for path in fixed:
-        if claim_path(path, "required_values") in said:
-            raise ConfigurationError(
-                f"required_values: {path!r} cannot be set, because the preset sets it: leave it out"
-            )
-    merged["required_values"] = {**wanted, **fixed}
+    merged["required_values"] = _both(
+        "required_values", known.get("required_values", {}), given.get("required_values", {})
+    )
+    merged["required_header"] = _both(
+        "required_header", known.get("required_header", {}), given.get("required_header", {})
+    )
     return Issuer(name, audience=audience, **merged)
+
+
+def _both(option: str, fixed: _Required, wanted: _Required) -> _Required:
+    said = {claim_path(path, option) for path in wanted}
+    for path in fixed:
+        if claim_path(path, option) in said:
+            raise ConfigurationError(
+                f"{option}: {path!r} cannot be set, because the preset sets it: leave it out"
+            )
+    return {**wanted, **fixed}
 
 
 def host(setting: str, value: object) -> str:
@@ -52,6 +64,19 @@ def host(setting: str, value: object) -> str:
         raise ConfigurationError(
             f"{setting}={value!r} must be the name of a host in lower case, such as 'id.example', "
             "without https:// and without a path"
+        )
+    return value
+
+
+def label(setting: str, value: object) -> str:
+    """Return the first part of a host's name, checked.
+
+    :raises ConfigurationError: for a whole host, an address, or capital letters.
+    """
+    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+        raise ConfigurationError(
+            f"{setting}={value!r} must be one name of lower-case letters, digits and -, such as "
+            "'acme', without a domain"
         )
     return value
 

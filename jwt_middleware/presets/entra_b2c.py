@@ -2,6 +2,7 @@
 
 from typing import Unpack, overload
 
+from jwt_middleware.checks import check_flag
 from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
 from jwt_middleware.issuers.options import Audience, ClaimPathOption
 from jwt_middleware.issuers.tenants import tenant_id as checked_tenant_id
@@ -20,6 +21,7 @@ def entra_b2c(
     audience: Audience,
     policy_claim: ClaimPathOption = "tfp",
     domain: str | None = None,
+    policy_in_issuer: bool = False,
     **options: Unpack[IssuerOptions],
 ) -> Issuer: ...
 
@@ -33,6 +35,7 @@ def entra_b2c(
     audience: Audience,
     policy_claim: ClaimPathOption = "tfp",
     domain: str | None = None,
+    policy_in_issuer: bool = False,
     **options: Unpack[IssuerOptions],
 ) -> list[Issuer]: ...
 
@@ -45,12 +48,14 @@ def entra_b2c(
     audience: Audience,
     policy_claim: ClaimPathOption = "tfp",
     domain: str | None = None,
+    policy_in_issuer: bool = False,
     **options: Unpack[IssuerOptions],
 ) -> Issuer | list[Issuer]:
     """Return the issuer of one Azure AD B2C user flow or custom policy. Scopes are in ``scp``.
 
-    The policy is checked too, because all policies of a tenant have one issuer name and may share
-    keys. A token of a weaker policy, such as a password reset, is refused.
+    The policy is checked too, because the policies of a tenant share one issuer name, unless they
+    are set up otherwise, and may share keys. A token of a weaker policy, such as a password reset,
+    is refused.
 
     :param tenant: such as ``contoso``, for ``contoso.onmicrosoft.com``.
     :param tenant_id: the id of the tenant.
@@ -58,22 +63,30 @@ def entra_b2c(
     :param audience: the client id of the API.
     :param policy_claim: the claim that names the policy: ``tfp``, or ``acr`` if the flow sets it.
     :param domain: a custom domain in place of ``contoso.b2clogin.com``.
+    :param policy_in_issuer: whether the compatibility setting of the flow puts ``/tfp/`` and the
+        policy into the issuer's name. The policy is then checked there, and in no other claim.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
     segment("tenant", tenant)
     base = f"https://{host('domain', domain or f'{tenant}.b2clogin.com')}"
-    name = f"{base}/{checked_tenant_id(tenant_id)}/v2.0/"
+    place = checked_tenant_id(tenant_id)
     said_by = claim_path(policy_claim, "policy_claim")
+    check_flag("policy_in_issuer", policy_in_issuer)
 
     def issuer_of(one: str) -> Issuer:
-        path = f"{tenant}.onmicrosoft.com/{segment('policy', one)}"
-        known: IssuerOptions = {
-            "discovery": f"{base}/{path}/v2.0/{_PATH}",
-            "algorithms": ["RS256"],
-            "scopes_claim": "scp",
-            # Both spellings, because the service writes the names of custom policies in lower case.
-            "required_values": {said_by: sorted({one, one.lower()})},
-        }
+        path = f"{base}/{tenant}.onmicrosoft.com/{segment('policy', one)}"
+        known: IssuerOptions = {"algorithms": ["RS256"], "scopes_claim": "scp"}
+        # Both spellings, because the service writes the names of custom policies in lower case.
+        spellings = sorted({one, one.lower()}, key=str.islower, reverse=True)
+        if policy_in_issuer:
+            name, *others = (f"{base}/tfp/{place}/{each}/v2.0/" for each in spellings)
+            # No discovery, because the document must have one exact spelling of the name.
+            known["jwks_uri"] = f"{path}/discovery/v2.0/keys"
+            known["aliases"] = others
+        else:
+            name = f"{base}/{place}/v2.0/"
+            known["discovery"] = f"{path}/v2.0/{_PATH}"
+            known["required_values"] = {said_by: spellings}
         return build(name, audience, known, options)
 
     if isinstance(policy, str):

@@ -4,6 +4,7 @@ The cheap checks come first: size, then shape, then the header. No key is used h
 ``x5u``, ``jwk`` and ``x5c`` are never read, because a token must not choose its own key.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from jwt_middleware.formats import base64url
 from jwt_middleware.formats.strict_json import NotOneObject, read_object
 
 # An issuer uses a few different headers (algorithm and key id). 256 leave room for many issuers and
-# rotations. Longer headers have certificates and are not cached. The cache stays under 400 KB.
+# rotations. Longer headers have certificates and are not cached. The cache stays under a megabyte.
 MAX_KNOWN_HEADERS = 256
 MAX_KNOWN_HEADER_LENGTH = 512
 
@@ -26,6 +27,8 @@ class Header:
     kid: str | None
     typ: str | None
     """The type in lower case and without ``application/`` (RFC 7515 §4.1.9)."""
+    others: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The other members, for issuers that say more there."""
 
 
 # Not frozen, because one is created for each new token and freezing would double its cost. It is
@@ -39,6 +42,8 @@ class Compact:
     signing_input: bytes = field(repr=False)
     payload: bytes = field(repr=False)
     signature: bytes = field(repr=False)
+    is_padded: bool = False
+    """Whether the segments are padded with ``=``, which the signing input then contains."""
 
     def claims(self) -> dict[str, Any]:
         """Return the payload as a claim set (RFC 7519 §7.2).
@@ -68,11 +73,15 @@ class KnownHeaders(dict[bytes, Header]):
         self[segment] = header
 
 
-def parse(token: str, max_size: int, headers: KnownHeaders) -> Compact:
+def parse(
+    token: str, max_size: int, headers: KnownHeaders, *, may_be_padded: bool = False
+) -> Compact:
     """Parse a token.
 
     :param max_size: the maximum number of characters.
     :param headers: the cached headers, which are not parsed again.
+    :param may_be_padded: whether all segments may be padded with ``=``, against RFC 7515 §2. The
+        caller must then check ``is_padded``, because only some issuers write tokens so.
     :raises TokenTooLarge: if the token has more characters.
     :raises TokenMalformed: if the token is not three base64url segments with a valid header.
     """
@@ -85,20 +94,31 @@ def parse(token: str, max_size: int, headers: KnownHeaders) -> Compact:
         raise TokenMalformed("not three segments")
     signing_input, _, signature = data.rpartition(b".")
     header_segment, _, payload_segment = signing_input.partition(b".")
-    header = headers.get(header_segment) or _read_header(header_segment)
+    is_padded = may_be_padded and b"=" in data
+    decode = base64url.decode_padded if is_padded else base64url.decode
+    header = headers.get(header_segment) or _read_header(header_segment, decode)
     try:
-        payload, signature = base64url.decode(payload_segment), base64url.decode(signature)
+        payload, signature = decode(payload_segment), decode(signature)
     except ValueError:
         raise TokenMalformed(_MISSPELT) from None
-    return Compact(header, header_segment, signing_input, payload, signature)
+    return Compact(header, header_segment, signing_input, payload, signature, is_padded)
 
 
 _MISSPELT = "a segment is not canonical base64url"
 
 
-def _read_header(segment: bytes) -> Header:
+def check_padding(compact: Compact, *, padded: bool) -> None:
+    """Check that a token is padded if its issuer pads, and only then.
+
+    :raises TokenMalformed: if it is not.
+    """
+    if compact.is_padded is not padded:
+        raise TokenMalformed(_MISSPELT)
+
+
+def _read_header(segment: bytes, decode: Callable[[bytes], bytes]) -> Header:
     try:
-        members = read_object(base64url.decode(segment))
+        members = read_object(decode(segment))
     except NotOneObject as problem:
         raise TokenMalformed(f"header: {problem}") from None
     except ValueError:
@@ -107,7 +127,12 @@ def _read_header(segment: bytes) -> Header:
     # supported here, not even the unencoded payload of RFC 7797.
     if "crit" in members or members.get("b64", True) is not True:
         raise TokenMalformed("header: critical extensions are not supported")
-    return Header(_algorithm(members), _kid(members), _type(members))
+    others = {name: value for name, value in members.items() if name not in _NOT_OTHERS}
+    return Header(_algorithm(members), _kid(members), _type(members), others)
+
+
+# The first are read above. The last may hold keys, so they are not kept.
+_NOT_OTHERS = frozenset({"alg", "kid", "typ", "b64", "jku", "x5u", "jwk", "x5c"})
 
 
 def _algorithm(members: dict[str, Any]) -> str:

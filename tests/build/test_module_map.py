@@ -72,17 +72,31 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "keys/seed.py": ("keys/remote/test_operations.py", "a seed is written and read by a guard"),
     "keys/snapshot.py": ("keys/test_static.py", "the set of keys that every source gives"),
     "keys/source.py": ("keys/test_static.py", "a protocol; tested by what fulfils it"),
+    "presets/adfs.py": ("presets/test_microsoft.py", "presets are tested by kind of provider"),
     "presets/apple.py": ("presets/test_accounts.py", "presets are tested by kind of provider"),
     "presets/auth0.py": ("presets/test_accounts.py", "presets are tested by kind of provider"),
+    "presets/bitbucket_pipelines.py": (
+        "presets/test_workloads.py",
+        "presets are tested by kind of provider",
+    ),
     "presets/build.py": ("presets/test_accounts.py", "checks that all presets share"),
+    "presets/cloudflare_access.py": (
+        "presets/test_accounts.py",
+        "presets are tested by kind of provider",
+    ),
     "presets/cognito.py": ("presets/test_workloads.py", "presets are tested by kind of provider"),
     "presets/entra.py": ("presets/test_microsoft.py", "presets are tested by kind of provider"),
     "presets/entra_b2c.py": ("presets/test_microsoft.py", "presets are tested by kind of provider"),
+    "presets/entra_external_id.py": (
+        "presets/test_microsoft.py",
+        "presets are tested by kind of provider",
+    ),
     "presets/firebase.py": ("presets/test_google.py", "presets are tested by kind of provider"),
     "presets/github_actions.py": (
         "presets/test_workloads.py",
         "presets are tested by kind of provider",
     ),
+    "presets/gitlab_ci.py": ("presets/test_workloads.py", "presets are tested by kind of provider"),
     "presets/google_iap.py": ("presets/test_google.py", "presets are tested by kind of provider"),
     "presets/keycloak.py": ("presets/test_accounts.py", "presets are tested by kind of provider"),
     "presets/kubernetes.py": (

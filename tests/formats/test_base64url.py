@@ -57,3 +57,26 @@ def test_the_last_character_has_as_many_values_as_it_has_bits(before: bytes, cou
     for last in set(range(256)) - set(read):
         with pytest.raises(ValueError, match=r"^not canonical base64url$"):
             base64url.decode(before + bytes([last]))
+
+
+@given(st.binary(max_size=80))
+def test_padding_is_read_where_it_is_asked_for(data: bytes) -> None:
+    """The standard spelling with padding reads back to the same bytes."""
+    assert base64url.decode_padded(base64.urlsafe_b64encode(data)) == data
+
+
+@given(st.binary(max_size=12) | st.text("AQgwBE-_=+/", max_size=9).map(str.encode))
+def test_only_exact_padding_is_read(text: bytes) -> None:
+    """Whatever decodes at all encodes to the very same text."""
+    try:
+        data = base64url.decode_padded(text)
+    except ValueError:
+        return
+    assert base64.urlsafe_b64encode(data) == text
+
+
+@pytest.mark.parametrize("text", [b"QQ", b"QQ=", b"QQ===", b"QUI", b"AAAA====", b"====", b"Q==="])
+def test_other_padding_is_refused(text: bytes) -> None:
+    """Too little, too much, or alone."""
+    with pytest.raises(ValueError, match=r"^not canonical base64url$"):
+        base64url.decode_padded(text)

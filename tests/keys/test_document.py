@@ -55,7 +55,7 @@ BAD_MEMBERS: dict[str, tuple[Any, str]] = {
     "n that is a number": ({**RSA, "kid": "bad", "n": 5}, "member_malformed"),
     "n that is null": ({**RSA, "kid": "bad", "n": None}, "member_missing"),
     "bad base64": ({**RSA, "kid": "bad", "n": "!!!"}, "member_malformed"),
-    "padded base64": ({**RSA, "kid": "bad", "n": RSA["n"] + "=="}, "member_malformed"),
+    "padded base64": ({**RSA, "kid": "bad", "n": RSA["n"] + "=="}, "member_padded"),
     "n that is not ASCII": ({**RSA, "kid": "bad", "n": "\u00fc"}, "member_malformed"),
     "no y": ({k: v for k, v in EC.items() if k != "y"} | {"kid": "bad"}, "member_missing"),
     "a point off the curve": ({**EC, "kid": "bad", "y": EC["x"]}, "point_not_on_curve"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jwt_middleware import ConfigurationError, Guard, has_claim, protect
-from jwt_middleware.presets import apple, auth0, keycloak, okta, zitadel
+from jwt_middleware.presets import apple, auth0, cloudflare_access, keycloak, okta, zitadel
 from jwt_middleware.testing import Answer, Clock, FakeIssuer, KeyPair
 from tests.presets.documents import Provider, body, code_of
 
@@ -171,3 +171,37 @@ def test_what_a_preset_requires_stays_required() -> None:
     assert dict(more.required_values) == {("azp",): ("web",), ("typ",): ("Bearer",)}
     with pytest.raises(ConfigurationError, match="the preset sets it"):
         keycloak("https://s.example", "r", audience="a", required_values={"typ": "ID"})
+
+
+TEAM = "https://acme.cloudflareaccess.com"
+
+
+def test_cloudflare_access(provider: Provider) -> None:
+    """Certificates beside the keys; people by ``sub``, machines by ``common_name``."""
+    issuer = cloudflare_access("acme", audience="4714c1358e65fe4b", fetcher=provider.web)
+    keys = [provider.other.jwk, provider.key.jwk]
+    document = {"keys": keys, "public_cert": {"kid": "k1", "cert": "-----BEGIN"}}
+    provider.web.put(f"{TEAM}/cdn-cgi/access/certs", {**document, "public_certs": []})
+    guard = provider.guard(issuer)
+    common = {"iss": TEAM, "aud": ["4714c1358e65fe4b"], "type": "app"}
+    person = {**common, "sub": "7335d417", "email": "a@acme.example", "identity_nonce": "n"}
+    machine = {**common, "sub": "", "common_name": "e367826f93b8d71185e03fe518aff3b4.access"}
+
+    assert guard.verify(provider.token(person)).subject == "7335d417"
+    assert guard.verify(provider.token(machine)).subject == machine["common_name"]
+    changes: list[tuple[dict[str, Any], str]] = [
+        # The session of the whole team, which may have the tags of all its applications.
+        ({"type": "org"}, "claim_invalid"),
+        ({"type": None}, "claim_missing"),
+        ({"aud": ["other"]}, "audience_mismatch"),
+        ({"iss": "https://evil.cloudflareaccess.com"}, "issuer_untrusted"),
+    ]
+    for changed, code in changes:
+        assert code_of(guard, provider.token({**person, **changed})) == code
+
+
+@pytest.mark.parametrize("team", ["acme.cloudflareaccess.com", "acme.evil.example/", "Acme", ""])
+def test_a_team_is_one_name(team: str) -> None:
+    """Which cannot lead to another host."""
+    with pytest.raises(ConfigurationError, match="team="):
+        cloudflare_access(team, audience="a")

@@ -1,11 +1,12 @@
-"""Entra ID in either version, for one tenant or many, and B2C."""
+"""Entra ID in either version, for one tenant or many, External ID, B2C, and AD FS."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from jwt_middleware import ANY_TENANT, ConfigurationError, Guard
-from jwt_middleware.presets import entra, entra_b2c
+from jwt_middleware.presets import adfs, entra, entra_b2c, entra_external_id
 from jwt_middleware.testing import Clock, KeyPair
 from tests.presets.documents import Provider, code_of
 
@@ -194,3 +195,140 @@ def test_b2c_needs_its_ids() -> None:
         arguments: dict[str, Any] = good | wrong
         with pytest.raises(ConfigurationError):
             entra_b2c(**arguments)
+
+
+@pytest.mark.parametrize("spelling", ["B2C_1A_SignIn", "b2c_1a_signin"])
+def test_b2c_with_the_policy_in_the_issuer(provider: Provider, spelling: str) -> None:
+    """In either spelling, since the service writes it in lower case; no other claim names it."""
+    base = "https://contoso.b2clogin.com"
+    keys = f"{base}/contoso.onmicrosoft.com/B2C_1A_SignIn/discovery/v2.0/keys"
+    provider.publish(keys, "alg", nbf=1493763266)
+    policies = ["B2C_1A_SignIn", "B2C_1A_Edit"]
+    signin, edit = entra_b2c(
+        "contoso",
+        tenant_id=OURS,
+        policy=policies,
+        audience=API,
+        policy_in_issuer=True,
+        fetcher=provider.web,
+    )
+    guard = Guard(issuers=[signin, edit], clock=provider.clock)
+    claims = {"iss": f"{base}/tfp/{OURS}/{spelling}/v2.0/", "aud": API, "scp": "read"}
+
+    principal = guard.verify(provider.token(claims))
+
+    assert principal.issuer == f"{base}/tfp/{OURS}/b2c_1a_signin/v2.0/"
+    assert principal.scopes == {"read"}
+    for wrong in (f"{base}/tfp/{OURS}/b2c_1a_reset/v2.0/", f"{base}/{OURS}/v2.0/"):
+        assert code_of(guard, provider.token({**claims, "iss": wrong})) == "issuer_untrusted"
+    # Where only the flow for changes publishes keys, those of the login do not serve it.
+    other = provider.token({**claims, "iss": f"{base}/tfp/{OURS}/b2c_1a_edit/v2.0/"})
+    assert code_of(guard, other) == "keys_unavailable"
+
+
+@pytest.mark.parametrize("domain", [None, "login.acme.example"])
+def test_external_id(provider: Provider, domain: str | None) -> None:
+    """Documents at the tenant's name or a domain of its own, tokens with its id as host."""
+    where = f"https://{domain or 'acme.ciamlogin.com'}/{OURS}"
+    name = f"https://{OURS}.ciamlogin.com/{OURS}/v2.0"
+    provider.discover(
+        f"{where}/v2.0/.well-known/openid-configuration", name, f"{where}/discovery/v2.0/keys"
+    )
+    provider.publish(f"{where}/discovery/v2.0/keys", "alg", issuer=f"{LOGIN}/{OURS}/v2.0")
+    issuer = entra_external_id(
+        "acme", tenant_id=OURS.upper(), audience=API, domain=domain, fetcher=provider.web
+    )
+    guard = provider.guard(issuer)
+    claims = claims_of(OURS, iss=name, oid="11aa")
+
+    principal = guard.verify(provider.token(claims))
+
+    assert principal.subject == "11aa"
+    assert principal.scopes == {"orders.read", "profile"}
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"tid": THEIRS}, "claim_invalid"),
+        ({"tid": None}, "claim_missing"),
+        ({"iss": f"https://acme.ciamlogin.com/{OURS}/v2.0"}, "issuer_untrusted"),
+        ({"iss": f"https://{THEIRS}.ciamlogin.com/{THEIRS}/v2.0"}, "issuer_untrusted"),
+        ({"aud": "other"}, "audience_mismatch"),
+    ]
+    for changed, code in changes:
+        assert code_of(guard, provider.token({**claims, **changed})) == code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"tenant": "acme.ciamlogin.com"}, {"tenant_id": "acme"}, {"domain": "https://a.example"}],
+)
+def test_external_id_needs_its_names(arguments: dict[str, Any]) -> None:
+    """A name and an id, not an address."""
+    given: dict[str, Any] = {"tenant": "acme", "tenant_id": OURS, "audience": API, **arguments}
+    with pytest.raises(ConfigurationError, match=next(iter(arguments)).removesuffix("_id")):
+        entra_external_id(**given)
+
+
+def publish_adfs(provider: Provider) -> None:
+    provider.publish("https://fs.acme.example/adfs/discovery/keys", x5t="AA", x5c=["AA=="])
+
+
+ACCESS = "http://fs.acme.example/adfs/services/trust"
+API_URN = "microsoft:identityserver:orders"
+ACCESS_CLAIMS = {
+    "iss": ACCESS,
+    "aud": API_URN,
+    "appid": API,
+    "apptype": "Confidential",
+    "authmethod": "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
+    "auth_time": "2026-02-13T08:27:46.918Z",
+    "ver": "1.0",
+    "scp": "profile openid",
+}
+ID_CLAIMS = {"iss": "https://fs.acme.example/adfs", "aud": API, "upn": "alice@acme.example"}
+
+
+def test_adfs_access_tokens(provider: Provider) -> None:
+    """Their issuer begins with ``http://``; keys come by ``https://`` all the same."""
+    publish_adfs(provider)
+    guard = provider.guard(adfs("fs.acme.example", audience=API_URN, fetcher=provider.web))
+
+    assert guard.verify(provider.token(ACCESS_CLAIMS)).scopes == {"profile", "openid"}
+    assert provider.web.asked == ["https://fs.acme.example/adfs/discovery/keys"]
+    # AD FS 2016 names no key id, and publishes two keys while they change.
+    unnamed = replace(provider.key, kid=None)
+    assert code_of(guard, provider.token(ACCESS_CLAIMS, unnamed, typ="JWT", x5t="AA")) == "passed"
+    assert code_of(guard, provider.token({**ACCESS_CLAIMS, "aud": "x"})) == "audience_mismatch"
+    assert code_of(guard, provider.token({**ID_CLAIMS, "aud": API_URN})) == "issuer_untrusted"
+    stranger = replace(KeyPair.generate("RS256"), kid=None)
+    assert code_of(guard, provider.token(ACCESS_CLAIMS, stranger)) == "signature_invalid"
+
+
+def test_adfs_id_tokens(provider: Provider) -> None:
+    """In their own name only, and both kinds stand side by side."""
+    publish_adfs(provider)
+    tokens = adfs("fs.acme.example", audience=API, kind="id", fetcher=provider.web)
+    both = [tokens, adfs("fs.acme.example", audience=API_URN, fetcher=provider.web)]
+    only, either = provider.guard(tokens), Guard(issuers=both, clock=provider.clock)
+    identity = provider.token({**ID_CLAIMS, "at_hash": "x"})
+
+    assert code_of(only, identity) == code_of(either, identity) == "passed"
+    assert code_of(only, provider.token(ACCESS_CLAIMS)) == "issuer_untrusted"
+    assert code_of(either, provider.token(ACCESS_CLAIMS)) == "passed"
+    # An ID token does not become an access token by another name.
+    posing = provider.token({**ACCESS_CLAIMS, "at_hash": "x"})
+    assert code_of(either, posing) == "type_not_allowed"
+
+
+def test_adfs_with_a_name_of_its_own(provider: Provider) -> None:
+    """Administrators may name the service otherwise, and names of hosts keep their case there."""
+    publish_adfs(provider)
+    name = "http://FS.acme.example/adfs/services/trust"
+    issuer = adfs("fs.acme.example", audience=API_URN, issuer=name, fetcher=provider.web)
+    guard = provider.guard(issuer)
+
+    assert code_of(guard, provider.token({**ACCESS_CLAIMS, "iss": name})) == "passed"
+    assert code_of(guard, provider.token(ACCESS_CLAIMS)) == "issuer_untrusted"
+    wrong: dict[str, Any]
+    for wrong in ({"kind": "refresh"}, {"issuer": ""}, {"server": "https://fs.acme.example"}):
+        given: dict[str, Any] = {"server": "fs.acme.example", "audience": "a", **wrong}
+        with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+            adfs(**given)

@@ -1,4 +1,4 @@
-"""Cognito, GitHub Actions, Kubernetes."""
+"""Cognito, pipelines of GitHub, GitLab and Bitbucket, Kubernetes, SPIFFE."""
 
 import ssl
 from pathlib import Path
@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware import ConfigurationError, Guard
-from jwt_middleware.presets import cognito, github_actions, kubernetes
+from jwt_middleware import ConfigurationError, Guard, Issuer
+from jwt_middleware.presets import (
+    bitbucket_pipelines,
+    cognito,
+    github_actions,
+    gitlab_ci,
+    kubernetes,
+)
 from jwt_middleware.testing import Answer, Clock, FakeIssuer
 from tests.keys.remote.test_issuers_apart import authority_for
 from tests.presets.documents import Provider, body, code_of
@@ -206,3 +212,122 @@ def test_kubernetes_with_keys_at_hand() -> None:
         guard = Guard(issuers=issuer, clock=clock)
 
         assert guard.verify(server.token(iss=issuer.issuer, aud="orders")).subject == "alice"
+
+
+GITLAB_CLAIMS = {
+    "iss": "https://gitlab.com",
+    "aud": "deploy",
+    "sub": "project_path:acme/shop:ref_type:branch:ref:main",
+    "namespace_id": "12885807",
+    "namespace_path": "acme",
+    "project_id": "53804090",
+    "project_path": "acme/shop",
+    "ref": "main",
+    "ref_type": "branch",
+    "ref_protected": "true",
+    "runner_environment": "gitlab-hosted",
+}
+
+
+def test_gitlab_ci(provider: Provider) -> None:
+    """The audience is the job's own choice, so it is checked whose job it is."""
+    issuer = gitlab_ci(
+        audience="deploy", namespace="acme", project=["acme/shop", "acme/b"], fetcher=provider.web
+    )
+    provider.publish("https://gitlab.com/oauth/discovery/keys")
+    guard = provider.guard(issuer)
+
+    assert guard.verify(provider.token(GITLAB_CLAIMS)).claims["ref"] == "main"
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"namespace_path": "evil"}, "claim_invalid"),
+        ({"namespace_path": "acme/sub"}, "claim_invalid"),
+        ({"project_path": "acme/other"}, "claim_invalid"),
+        # As in the ID token of a person who signs in with GitLab.
+        ({"namespace_path": None, "project_path": None}, "claim_missing"),
+        ({"aud": "https://vault.example"}, "audience_mismatch"),
+        ({"iss": "https://gitlab.acme.example"}, "issuer_untrusted"),
+    ]
+    for changed, code in changes:
+        assert code_of(guard, provider.token({**GITLAB_CLAIMS, **changed})) == code
+
+
+def test_gitlab_ci_of_a_server_of_ones_own(provider: Provider) -> None:
+    """Its address is its name, with a path if it has one."""
+    name = "https://acme.example/gitlab"
+    issuer = gitlab_ci(
+        audience="deploy", project="acme/shop", base_url=f"{name}/", fetcher=provider.web
+    )
+    provider.publish(f"{name}/oauth/discovery/keys")
+
+    text = provider.token({**GITLAB_CLAIMS, "iss": name})
+    assert code_of(provider.guard(issuer), text) == "passed"
+
+
+@pytest.mark.parametrize("whose", [{}, {"namespace": []}, {"project": ""}])
+def test_gitlab_jobs_of_everybody_are_refused(whose: dict[str, Any]) -> None:
+    """Any account of gitlab.com can ask for a token with any audience."""
+    with pytest.raises(ConfigurationError):
+        gitlab_ci(audience="deploy", **whose)
+
+
+BITBUCKET = "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc"
+REPOSITORY = "12bc5bd8-1a2b-4c3d-8e4f-5a6b7c8d9e0f"
+WORKSPACE_AUDIENCE = "ari:cloud:bitbucket::workspace/84c08677-e352-4a1c-a107-6df387cfeef7"
+BITBUCKET_CLAIMS = {
+    "iss": BITBUCKET,
+    "aud": WORKSPACE_AUDIENCE,
+    "sub": f"{{{REPOSITORY}}}:{{2d0d0d4f-3e6a-4f0b-9f0c-1e2d3c4b5a69}}",
+    "workspaceUuid": "{84c08677-e352-4a1c-a107-6df387cfeef7}",
+    "repositoryUuid": f"{{{REPOSITORY}}}",
+    "branchName": "main",
+}
+
+
+@pytest.mark.parametrize("given", [REPOSITORY, f"{{{REPOSITORY.upper()}}}", [REPOSITORY]])
+def test_bitbucket_pipelines(provider: Provider, given: Any) -> None:
+    """The workspace is in the name of the issuer, a repository in a claim with braces."""
+    issuer = bitbucket_pipelines(
+        "acme", audience=WORKSPACE_AUDIENCE, repository=given, fetcher=provider.web
+    )
+    provider.publish(f"{BITBUCKET}/keys.json")
+    guard = provider.guard(issuer)
+
+    assert guard.verify(provider.token(BITBUCKET_CLAIMS)).claims["branchName"] == "main"
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"repositoryUuid": "{00000000-1a2b-4c3d-8e4f-5a6b7c8d9e0f}"}, "claim_invalid"),
+        ({"repositoryUuid": REPOSITORY}, "claim_invalid"),
+        ({"repositoryUuid": None}, "claim_missing"),
+        ({"aud": "https://aws.example"}, "audience_mismatch"),
+        ({"iss": BITBUCKET.replace("acme", "evil")}, "issuer_untrusted"),
+    ]
+    for changed, code in changes:
+        assert code_of(guard, provider.token({**BITBUCKET_CLAIMS, **changed})) == code
+
+
+def test_bitbucket_pipelines_of_a_workspace(provider: Provider) -> None:
+    """Without a repository those of all its repositories pass; names are no UUIDs."""
+    issuer = bitbucket_pipelines("acme", audience=WORKSPACE_AUDIENCE, fetcher=provider.web)
+    provider.publish(f"{BITBUCKET}/keys.json")
+    other = provider.token({**BITBUCKET_CLAIMS, "repositoryUuid": "{other}"})
+
+    assert code_of(provider.guard(issuer), other) == "passed"
+    given: dict[str, Any]
+    for given in ({"repository": "shop"}, {"repository": []}, {"workspace": "a/b"}):
+        arguments: dict[str, Any] = {"workspace": "acme", "audience": "a", **given}
+        with pytest.raises(ConfigurationError, match=next(iter(given))):
+            bitbucket_pipelines(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("uses", "code"), [({}, "passed"), ({"use": "jwt-svid"}, "keys_unavailable")]
+)
+def test_spiffe(provider: Provider, uses: dict[str, str], code: str) -> None:
+    """SPIRE's discovery provider publishes keys for any use; those of a bundle are not served."""
+    name = "https://oidc.acme.example"
+    provider.discover(f"{name}/.well-known/openid-configuration", name, f"{name}/keys")
+    provider.publish(f"{name}/keys", *(() if uses else ("use",)), **uses)
+    guard = provider.guard(Issuer(name, audience="orders", fetcher=provider.web))
+    claims = {"iss": name, "aud": ["orders"], "sub": "spiffe://acme.example/shop/web"}
+
+    assert code_of(guard, provider.token(claims)) == code
+    assert code_of(guard, provider.token({**claims, "iss": None})) == "claim_missing"

@@ -149,3 +149,14 @@ def test_any_text_is_parsed_or_refused_with_an_error_of_ours(text: str) -> None:
     """Nothing but the errors of tokens comes out."""
     with suppress(TokenError):
         assert isinstance(parse(text, 100, KnownHeaders()).claims(), dict)
+
+
+def test_padding_is_read_only_where_it_may_be() -> None:
+    """The caller learns of it, and the signed text is the one that was sent."""
+    text = "eyJhbGciOiJYIn0=.e30=.AA=="
+    with pytest.raises(TokenMalformed):
+        parse(text, 1_000, KnownHeaders())
+    parts = parse(text, 1_000, KnownHeaders(), may_be_padded=True)
+    assert (parts.is_padded, parts.signing_input) == (True, b"eyJhbGciOiJYIn0=.e30=")
+    plain = parse(text.replace("=", ""), 1_000, KnownHeaders(), may_be_padded=True)
+    assert (plain.is_padded, plain.claims()) == (False, {})

@@ -292,6 +292,20 @@ def test_a_rejected_document_is_an_event_of_its_own(
     ]
 
 
+def test_health_says_that_a_key_is_padded(
+    source: JWKSResolver, publisher: Publisher, record: Record
+) -> None:
+    """A fault that a publisher mends in a line is called by its name."""
+    jwk = publisher.pairs[0].jwk
+    padded = {name: f"{text}=" if name in "xyn" else text for name, text in jwk.items()}
+    publisher.extra, publisher.pairs = [padded], []
+    outcome(source, "a")
+
+    said = f"no usable key: the first member '{jwk['kid']}' was skipped (member_padded)"
+    assert source.health().last_failure == said
+    assert record.of(KeyDocumentRejected) == [KeyDocumentRejected(URI, said)]
+
+
 def test_a_late_outcome_is_told_as_ignored(
     source: JWKSResolver, publisher: Publisher, record: Record
 ) -> None:
