@@ -275,7 +275,7 @@ def source_of(
     if issuer.key_uri is not None:
         return SingleKeys(
             issuer.key_uri,
-            label or issuer.issuer or issuer.key_uri,
+            told_apart_as or issuer.issuer or issuer.key_uri,
             algorithms=issuer.algorithms,
             options=issuer.resolver,
             fetcher=issuer.fetcher,

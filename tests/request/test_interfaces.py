@@ -152,7 +152,7 @@ def test_what_shows_nothing_of_its_arguments_is_taken() -> None:
 
     class Proxy:
         @property  # type: ignore[misc]
-        def __class__(self) -> Any:
+        def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
             raise RuntimeError("outside a request")
 
         def __getattr__(self, name: str) -> Any:
