@@ -36,6 +36,8 @@ KNOWN = {
     "issuers/withdrawals.py": 2,
     # Fetches.after_fork renews it, called by its resolver.
     "keys/remote/fetches.py": 2,
+    # SingleKeys.after_fork renews it.
+    "keys/remote/single_keys.py": 2,
     # PoolLimit.after_fork renews it.
     "keys/remote/pool_limits.py": 2,
     # RefusalLog.after_fork renews it.

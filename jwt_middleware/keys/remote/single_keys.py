@@ -101,7 +101,13 @@ class SingleKeys:
         check_url("key_uri", key_uri.replace(KID, "kid"), allow_http=options.allow_http)
 
     def after_fork(self) -> None:
-        """Create a new lock in a forked child."""
+        """Create a new lock in a forked child, which keeps the keys of its parent.
+
+        If another thread held the lock, they may be half changed, and the child starts without.
+        """
+        if self._lock.locked():
+            self._absent = UnknownKids()
+            self._serving, self._asked = LRUCache(MAX_SERVING), LRUCache(MAX_ASKED)
         self._lock = TinyLock()
 
     def _one_key(self, kid: str) -> "_OneKey":

@@ -344,6 +344,21 @@ def test_after_close_nothing_is_fetched_until_it_is_opened(
     assert outcome(source, 1) == "found"
 
 
+@pytest.mark.parametrize(("is_held", "fetches"), [(False, 1), (True, 2)])
+def test_a_forked_child_keeps_keys_unless_they_may_be_half_changed(
+    source: SingleKeys, web: KeyServer, is_held: bool, fetches: int
+) -> None:
+    """Which they may be if another thread of the parent held the lock."""
+    web.publish(1)
+    assert outcome(source, 1) == "found"
+    if is_held:
+        assert source._lock.acquire(blocking=False)
+    source.after_fork()
+
+    assert outcome(source, 1) == "found"
+    assert len(web.asked) == fetches
+
+
 @pytest.mark.parametrize("address", ["http://keys.example/{kid}", "file:///{kid}", "/{kid}"])
 def test_an_address_without_tls_is_refused(web: KeyServer, clock: Clock, address: str) -> None:
     """As that of a key set is, in the words of the setting."""
