@@ -1,7 +1,10 @@
 """The tree of errors."""
 
+from typing import Any
+
 import pytest
 
+from jwt_middleware import Guard, HTTPFetcher, Issuer
 from jwt_middleware.errors import (
     AccessDenied,
     ClaimInvalid,
@@ -80,3 +83,25 @@ def test_a_wrong_setting_is_a_value_error() -> None:
     assert issubclass(ConfigurationError, ValueError)
     assert not issubclass(ConfigurationError, Refused)
     assert ConfigurationError.code == "configuration_invalid"
+
+
+SECRET_TEXT = "s3cret-" * 6
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Guard(issuers=[{"issuer": "x", "keys": SECRET_TEXT}]),  # type: ignore[list-item]
+        lambda: HTTPFetcher(headers=f"X-Key: {SECRET_TEXT}"),  # type: ignore[arg-type]
+        lambda: HTTPFetcher(proxy=f"http://u:{SECRET_TEXT}@p".encode()),  # type: ignore[arg-type]
+        lambda: Guard(issuers=Issuer("x", audience="a", jwks_uri=f"https://u:{SECRET_TEXT}@h/")),
+        lambda: Guard(issuers=Issuer("x", audience="a", discovery=f"https://{SECRET_TEXT}@h/")),
+        lambda: Issuer("x", audience="a", keys={"k": SECRET_TEXT}),
+        lambda: Issuer("x", audience="a", keys=SECRET_TEXT),
+    ],
+)
+def test_a_mistake_in_the_configuration_shows_no_secret(build: Any) -> None:
+    """The log of a start-up is read by many."""
+    with pytest.raises(ConfigurationError) as mistake:
+        build()
+    assert "s3cret" not in str(mistake.value)

@@ -352,7 +352,7 @@ async def is_accepted(name: str, option: str, value: Any, complaint: str) -> boo
 
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
-@pytest.mark.parametrize(("name", "option"), marked_cases())
+@pytest.mark.parametrize(("name", "option"), list(marked_cases()))
 async def test_a_setting_is_refused_in_words_or_works(
     name: str, option: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

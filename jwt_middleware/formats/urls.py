@@ -1,5 +1,6 @@
 """Checks of the URLs that keys may be fetched from."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -9,6 +10,9 @@ from jwt_middleware.errors import ConfigurationError
 _NEVER = frozenset(map(chr, (*range(0x21), 0x7F, ord("\\"))))
 
 
+_CREDENTIALS = re.compile(r"//[^/]*@")
+
+
 def check_url(name: str, url: object, *, allow_http: bool) -> None:
     """Refuse a URL that keys must not be fetched from.
 
@@ -16,7 +20,8 @@ def check_url(name: str, url: object, *, allow_http: bool) -> None:
     :raises ConfigurationError: unless it is https, http on loopback, or http with ``allow_http``.
     """
     if problem := url_problem(url, allow_http=allow_http):
-        raise ConfigurationError(f"{name}={url!r} {problem}")
+        shown = _CREDENTIALS.sub("//...@", url) if isinstance(url, str) else url
+        raise ConfigurationError(f"{name}={shown!r} {problem}")
 
 
 def url_problem(url: object, *, allow_http: bool) -> str | None:

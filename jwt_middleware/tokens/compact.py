@@ -42,8 +42,9 @@ class Compact:
     signing_input: bytes = field(repr=False)
     payload: bytes = field(repr=False)
     signature: bytes = field(repr=False)
-    is_padded: bool = False
-    """Whether the segments are padded with ``=``, which the signing input then contains."""
+    is_padded: bool | None = False
+    """Whether the segments are padded with ``=``, which the signing input then contains. ``None``
+    if no segment needs padding."""
 
     def claims(self) -> dict[str, Any]:
         """Return the payload as a claim set (RFC 7519 §7.2).
@@ -94,7 +95,7 @@ def parse(
         raise TokenMalformed("not three segments")
     signing_input, _, signature = data.rpartition(b".")
     header_segment, _, payload_segment = signing_input.partition(b".")
-    is_padded = may_be_padded and b"=" in data
+    is_padded = _padding(data) if may_be_padded else False
     decode = base64url.decode_padded if is_padded else base64url.decode
     header = headers.get(header_segment) or _read_header(header_segment, decode)
     try:
@@ -102,6 +103,12 @@ def parse(
     except ValueError:
         raise TokenMalformed(_MISSPELT) from None
     return Compact(header, header_segment, signing_input, payload, signature, is_padded)
+
+
+def _padding(token: bytes) -> bool | None:
+    if b"=" in token:
+        return True
+    return False if any(len(segment) & 3 for segment in token.split(b".")) else None
 
 
 _MISSPELT = "a segment is not canonical base64url"
@@ -112,7 +119,7 @@ def check_padding(compact: Compact, *, padded: bool) -> None:
 
     :raises TokenMalformed: if it is not.
     """
-    if compact.is_padded is not padded:
+    if compact.is_padded not in {padded, None}:
         raise TokenMalformed(_MISSPELT)
 
 

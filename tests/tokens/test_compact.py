@@ -14,6 +14,7 @@ from jwt_middleware.tokens.compact import (
     MAX_KNOWN_HEADERS,
     Header,
     KnownHeaders,
+    check_padding,
     normal_type,
     parse,
 )
@@ -160,3 +161,13 @@ def test_padding_is_read_only_where_it_may_be() -> None:
     assert (parts.is_padded, parts.signing_input) == (True, b"eyJhbGciOiJYIn0=.e30=")
     plain = parse(text.replace("=", ""), 1_000, KnownHeaders(), may_be_padded=True)
     assert (plain.is_padded, plain.claims()) == (False, {})
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_segments_that_need_no_padding_are_spelt_alike_everywhere(padded: bool) -> None:
+    """An issuer that pads writes them as any other does."""
+    text = b".".join(map(base64url.encode, (b'{"alg":"X" }', b"{} ", b"abc"))).decode()
+    parts = parse(text, 1_000, KnownHeaders(), may_be_padded=True)
+
+    assert parts.is_padded is None
+    check_padding(parts, padded=padded)

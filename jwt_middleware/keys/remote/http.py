@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 
-from jwt_middleware.checks import check_flag, check_text, mapped
+from jwt_middleware.checks import check_flag
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.document import Rejected
@@ -115,10 +115,11 @@ class HTTPFetcher:
             raise ConfigurationError(
                 f"verify={verify!r} must be an ssl.SSLContext: write ssl.create_default_context()"
             )
-        if proxy is not None:
-            check_text("proxy", proxy, "http://proxy.example:3128")
-        if headers is not None and not callable(headers):
-            mapped("headers", headers, "{'X-Key': '...'}")
+        # The values are not shown, because they may contain credentials.
+        if proxy is not None and (not isinstance(proxy, str) or not proxy):
+            raise ConfigurationError("proxy= must be text, such as 'http://proxy.example:3128'")
+        if headers is not None and not callable(headers) and not isinstance(headers, Mapping):
+            raise ConfigurationError("headers= must be a mapping, such as {'X-Key': '...'}")
         self._client = client
         self._settings: dict[str, Any] = {
             "verify": verify,
