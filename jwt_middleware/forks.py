@@ -7,7 +7,7 @@ the child for ever, and what that thread was changing stays half changed.
 import os
 import threading
 from typing import Protocol
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 
 class Forkable(Protocol):
@@ -24,16 +24,17 @@ TinyLock = threading.Lock
 An object with such a lock renews it after a fork, see :func:`renew_after_fork`.
 """
 
-_forkables: "WeakSet[Forkable]" = WeakSet()
+# By identity, because two objects with a lock each may be equal.
+_forkables: "WeakValueDictionary[int, Forkable]" = WeakValueDictionary()
 
 
 def renew_after_fork(forkable: Forkable) -> None:
     """Have ``forkable.after_fork()`` called in every forked child, for as long as it lives."""
-    _forkables.add(forkable)
+    _forkables[id(forkable)] = forkable
 
 
 def _after_fork() -> None:
-    for forkable in list(_forkables):
+    for forkable in list(_forkables.values()):
         forkable.after_fork()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import jwt_middleware
-from jwt_middleware import AdmittedIssuers, Guard, Issuer
+from jwt_middleware import AdmittedIssuers, Guard, HTTPFetcher, Issuer
 from jwt_middleware.daemons import MOST_AT_ONCE, within
 from jwt_middleware.testing import Clock
 from tests.keys.publisher import Publisher
@@ -216,3 +216,16 @@ def test_a_child_has_the_places_of_calls_that_hang_in_its_parent() -> None:
         let_go.set()
         for thread in running:
             thread.join(10)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_equal_objects_renew_a_lock_each() -> None:
+    """Two fetchers with the same settings are equal, and have locks of their own."""
+    fetchers = [HTTPFetcher(), HTTPFetcher()]
+    before = [each._lock for each in fetchers]
+
+    def renewed() -> None:
+        assert not any(each._lock is lock for each, lock in zip(fetchers, before, strict=True))
+
+    assert fetchers[0] == fetchers[1]
+    assert in_a_child(renewed) == 0

@@ -312,6 +312,22 @@ def test_two_audiences_of_one_key_set_need_none(clock: Clock) -> None:
     assert list(guard.health()) == [f"{NAME}#aud=a", f"{NAME}#aud=b"]
 
 
+def test_issuers_that_no_single_difference_names_are_numbered(clock: Clock) -> None:
+    """Each two differ, and no one option is another for all of them."""
+    es384: dict[str, Any] = {"keys": KeyPair.generate("ES384", "k").jwk, "algorithms": ["ES384"]}
+    guard = Guard(
+        issuers=[
+            Issuer(NAME, **{**ONE, "audience": "a"}),
+            Issuer(NAME, **{**ONE, "audience": "b"}),
+            Issuer(NAME, **{**ONE, **es384, "audience": "a"}),
+        ],
+        clock=clock,
+    )
+
+    assert list(guard.health()) == [f"{NAME}#{number}" for number in (1, 2, 3)]
+    assert guard.verify(signed(EC, clock, aud="b")).issuer_label == "2"
+
+
 @pytest.mark.parametrize(
     "labels", [("x", "x"), (NAME, "y"), ("https://b/", "y"), (f"{NAME}#aud=green", None)]
 )
@@ -519,6 +535,16 @@ class TestAdmitted:
         assert outcome(guard, signed(EC, clock, aud="green")) == "signature_invalid"
         assert outcome(guard, signed(EC, clock, aud=["blue", "green"])) == "audience_mismatch"
         assert sorted(map(str, guard.health())) == [f"{NAME}#blue", f"{NAME}#green"]
+
+    def test_a_single_one_is_exported_by_its_name(self, guard: Guard, clock: Clock) -> None:
+        """Without a label, since nothing has to be told apart; of several, with one."""
+        with pytest.raises(ConfigurationError, match="several issuers: write one of"):
+            guard.export_keys(NAME)
+        self.audiences = ["blue"]
+        clock.tick(61)
+        guard.verify(signed(EC, clock, aud="blue"))
+
+        assert guard.export_keys(NAME) is not None
 
     def test_an_empty_list_admits_nobody(self, guard: Guard, clock: Clock) -> None:
         """As ``None`` does."""

@@ -249,3 +249,20 @@ def test_the_memory_ends_with_the_view() -> None:
     del view
     gc.collect()
     assert len(guarded_views._guarded) == before
+
+
+def test_what_cannot_be_remembered_is_passed_over() -> None:
+    """A view without a hash, and one that wraps itself."""
+
+    class Unhashable:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self) -> None: ...
+
+    def circular() -> None: ...
+
+    circular.__wrapped__ = circular  # type: ignore[attr-defined]
+    guarded_views.remember(circular, lambda: None, has_scope("x"))
+
+    ((sentence, _),) = guarded_views.bare_views([Unhashable(), circular])
+    assert "circular is registered without its requires" in sentence
