@@ -286,16 +286,6 @@ def every_case() -> Iterator[tuple[str, str]]:
         yield "secure_openapi", option
 
 
-# These pass on the options of a guard, which is a case of its own.
-PASSING_ON = {"JWTMiddleware", "JWTWSGIMiddleware", "flask.JWT"}
-
-
-def marked_cases() -> Iterator[Any]:
-    for name, option in every_case():
-        marks = [pytest.mark.slow] if name in PASSING_ON else []
-        yield pytest.param(name, option, id=f"{name}-{option}", marks=marks)
-
-
 def built(name: str, option: str, odd: Any) -> tuple[Any, Any]:
     """Return what is built with one odd option, and how it is used."""
     if name.startswith("presets."):
@@ -351,8 +341,9 @@ async def is_accepted(name: str, option: str, value: Any, complaint: str) -> boo
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
-@pytest.mark.parametrize(("name", "option"), list(marked_cases()))
+@pytest.mark.parametrize(("name", "option"), list(every_case()), ids=lambda each: each)
 async def test_a_setting_is_refused_in_words_or_works(
     name: str, option: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
