@@ -28,7 +28,7 @@ class RequestAllowed(Event):
     pattern: str
     """The pattern of that rule, such as ``/orders/{id}``; empty if no rule decided."""
     issuer: str | None
-    """The issuer of the token, by its label or name; ``None`` without a token."""
+    """The issuer of the token, or ``issuer#label``; ``None`` without a token."""
     token: str | None
     """A fingerprint of the token: the first 64 bits of its SHA-256, in hex."""
 
@@ -47,7 +47,7 @@ class RequestRefused(Event):
     method: str = ""
     pattern: str = ""
     issuer: str | None = None
-    """The issuer of the token, by its label or name, if it is certain."""
+    """The issuer of the token, or ``issuer#label``, if it is certain."""
     token: str | None = None
     expected: str = ""
     """The required value, if the refusal has one."""
@@ -62,7 +62,7 @@ class KeyEvent(Event):
     """Base class of the events on the keys of an issuer."""
 
     issuer: str
-    """The label or name of the issuer, or the URL of its key set if it has neither."""
+    """The issuer, or ``issuer#label``; the URL of its key set if it has no name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ scopes and roles are frozen sets.
 """
 
 import json
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import FrozenInstanceError, dataclass, fields, make_dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic
@@ -83,7 +83,7 @@ class Principal(Generic[Typed_co]):
     empty if the token has no subject.
     """
     issuer_label: str | None = None
-    """The label of the issuer, which tells issuers of one name apart."""
+    """What tells the issuer apart from others of its name: its label, or what it alone accepts."""
     is_authenticated: bool = True
     typed: Typed_co = None  # type: ignore[assignment]
     """The claims as an instance of the issuer's ``claims_type=``; ``None`` without it."""
@@ -177,6 +177,11 @@ def identity_of(issuer: str | None, subject: str | None, label: str | None = Non
     return f"{name}|{subject or ''}"
 
 
+def full_name(issuer: str | None, label: str | None) -> str | None:
+    """Return what operators call an issuer: its name, with the label if it has one."""
+    return issuer if label is None else f"{issuer or ''}#{label}"
+
+
 def _escaped(name: str) -> str:
     if "%" in name or "|" in name or "#" in name:
         return name.replace("%", "%25").replace("|", "%7C").replace("#", "%23")
@@ -206,11 +211,11 @@ class Caller:
 
     __slots__ = ("entry", "principal")
 
+    entry: Token["Caller | None"]
+
     def __init__(self, principal: Principal | None) -> None:
-        """Enter: from here on, this is the current caller."""
         self.principal = principal
         """The caller; ``None`` when the request is over."""
-        self.entry = _current.set(self)
 
     def leave(self) -> None:
         """Stop being the current caller here, though the request goes on."""
@@ -223,7 +228,14 @@ class Caller:
 
 _current: ContextVar[Caller | None] = ContextVar("jwt_middleware.caller", default=None)
 
-set_current = Caller
+
+def set_current(principal: Principal | None) -> Caller:
+    """Begin a request: from here on, this is the caller of the current context."""
+    caller = Caller(principal)
+    caller.entry = _current.set(caller)
+    return caller
+
+
 resume = _current.set
 suspend = _current.reset
 

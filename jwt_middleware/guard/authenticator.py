@@ -148,7 +148,7 @@ class Authenticator:
         try:
             return self._verified_by(issuer, token, compact, claims, answers)
         except Refused as problem:
-            problem.judged_by = issuer.told_apart_as
+            problem.judged_by = issuer.full_name
             raise
 
     def _verified_by(

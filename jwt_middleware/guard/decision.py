@@ -34,7 +34,7 @@ from jwt_middleware.events import Observer, RequestAllowed, RequestRefused, tell
 from jwt_middleware.guard.authenticator import Authenticator
 from jwt_middleware.guard.explain import explanation
 from jwt_middleware.guard.refusal_log import RefusalLog
-from jwt_middleware.principal import ANONYMOUS, Principal
+from jwt_middleware.principal import ANONYMOUS, Principal, full_name
 from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.overrides import inner_root, refuse_other_method
 from jwt_middleware.request.preflight import Preflights
@@ -176,7 +176,7 @@ class Judge:
                 "the request does not prove that it comes from a trusted origin",
                 expected=expected,
                 found=found,
-                issuer=principal.issuer,
+                issuer=_issuer_of(principal),
             )
 
     def _hold_against(
@@ -306,9 +306,15 @@ class Judge:
         return deny
 
 
+def _issuer_of(principal: Principal) -> str | None:
+    return full_name(principal.issuer, principal.issuer_label)
+
+
 def _unmet(requirement: Requirement, principal: Principal, refusal: Refusal) -> RequirementNotMet:
     return RequirementNotMet(
-        refusal.detail, expected=str(requirement), issuer=principal.issuer_label or principal.issuer
+        refusal.detail,
+        expected=str(requirement),
+        issuer=_issuer_of(principal),
     )
 
 
@@ -319,7 +325,7 @@ def _allowed(
         _method(view),
         ruling.rule,
         ruling.pattern,
-        principal.issuer_label or principal.issuer,
+        _issuer_of(principal),
         None if token is None else _digest(token),
     )
 

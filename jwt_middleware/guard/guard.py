@@ -255,13 +255,16 @@ class Guard:
         return explanation(view, ruling, step, because)
 
     def health(self) -> dict[str | None, KeyHealth]:
-        """Return the state of each issuer's keys, by its label or name, without fetching them."""
-        return {issuer.told_apart_as: issuer.keys.health() for issuer in self._issuers}
+        """Return the state of each issuer's keys without fetching them.
+
+        An issuer with a label is named ``issuer#label``.
+        """
+        return {issuer.full_name: issuer.keys.health() for issuer in self._issuers}
 
     def distrust(self, issuer: str | None, kid: str | None = None) -> None:
         """Distrust one key of an issuer, or all of its keys, immediately and permanently.
 
-        :param issuer: its label, or its name. A name means every issuer of that name.
+        :param issuer: its name, which means every issuer of that name, or ``issuer#label``.
         :raises ConfigurationError: if the issuer is neither configured nor admitted.
         :raises KeysUnavailable: if the rule that admits issuers cannot decide at the moment.
         """
@@ -279,7 +282,7 @@ class Guard:
 
         Returns ``None`` if the keys were not fetched yet, or if they are in the configuration.
 
-        :param issuer: its label, or its name if no other issuer has it.
+        :param issuer: its name, or ``issuer#label``.
         :raises ConfigurationError: if the issuer is not configured.
         """
         try:

@@ -20,7 +20,7 @@ from jwt_middleware.events import Observer
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.issuers.namesakes import check_apart, labels_of, name_with, named
+from jwt_middleware.issuers.namesakes import check_apart, labels_of, named
 from jwt_middleware.issuers.trusted import Named, TrustedIssuer, source_of
 from jwt_middleware.issuers.withdrawals import Withdrawals
 from jwt_middleware.keys.remote.pool_limits import (
@@ -148,17 +148,15 @@ class AdmittedPool:
     def _made_one(
         self, settings: Issuer, label: str | None, before: Iterable[TrustedIssuer]
     ) -> TrustedIssuer:
-        name = settings.issuer
         for known in before:
             if known.issuer == settings and known.label == label:
                 return known
         for known in before:
             if known.issuer.key_settings == settings.key_settings:
-                return TrustedIssuer(settings, known.keys, label, name_with(label, name))
-        keys = self._source(settings, name_with(label, name))
-        return TrustedIssuer(settings, keys, label, name_with(label, name))
+                return TrustedIssuer(settings, label, known.keys)
+        return TrustedIssuer(settings, label, self._source(settings, label))
 
-    def _source(self, settings: Issuer, told_apart_as: str | None) -> KeySource:
+    def _source(self, settings: Issuer, label: str | None) -> KeySource:
         """Return the key source of an issuer; simultaneous callers get the same one."""
         with self._lock:
             kept = self._sources.get(settings.key_settings)
@@ -172,7 +170,7 @@ class AdmittedPool:
             self._observers,
             share=share,
             distrusted=distrusted,
-            told_apart_as=told_apart_as,
+            label=label,
         )
         with self._lock:
             kept = self._sources.setdefault(settings.key_settings, made)

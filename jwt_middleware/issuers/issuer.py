@@ -128,9 +128,9 @@ class Issuer:
     :param resolver: how its key set is fetched and kept.
     :param fetcher: fetches over the network, in place of an :class:`HTTPFetcher` with defaults.
     :param seed: what ``Guard.export_keys`` returned, here or in another process.
-    :param label: what ``Guard.health``, ``distrust``, ``export_keys`` and events call this issuer,
-        where several have one name; the identities of its callers are ``issuer#label|subject``.
-        For an issuer that a rule admitted, they use ``issuer#label`` too.
+    :param label: what tells this issuer apart where several have one name. ``Guard.health``,
+        ``distrust``, ``export_keys`` and events call it ``issuer#label``, and the identities of its
+        callers are ``issuer#label|subject``.
     :raises ConfigurationError: naming the setting, the value and the fix.
     """
 

@@ -115,11 +115,6 @@ def labels_of(issuers: Sequence[Issuer]) -> list[str | None]:
     return list(labels)
 
 
-def name_with(label: str | None, name: str | None) -> str | None:
-    """Return the name of an issuer with its label."""
-    return name if label is None else f"{name}#{label}"
-
-
 def _differences(issuers: Sequence[Issuer]) -> list[str]:
     paths = dict.fromkeys(path for each in issuers for path in each.required_values)
     ways: list[Callable[[Issuer], str]] = [

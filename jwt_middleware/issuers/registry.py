@@ -1,7 +1,7 @@
 """The issuers of one guard. A token of any other issuer is refused without a fetch."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Never
+from typing import Any
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import ALGORITHMS
@@ -18,13 +18,13 @@ from jwt_middleware.evidence import kind_of
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.admitted_pool import AdmittedPool
 from jwt_middleware.issuers.issuer import Issuer
-from jwt_middleware.issuers.namesakes import check_apart, labels_of, name_with, named
+from jwt_middleware.issuers.namesakes import check_apart, labels_of, named
 from jwt_middleware.issuers.tenants import TENANT, TENANT_ID, AnyTenant
 from jwt_middleware.issuers.trusted import Named, TrustedIssuer, source_of
 from jwt_middleware.issuers.withdrawals import Withdrawals
 from jwt_middleware.keys.snapshot import CURRENT
 from jwt_middleware.keys.source import KeySource
-from jwt_middleware.principal import Principal
+from jwt_middleware.principal import Principal, full_name
 
 
 class Registry:
@@ -53,13 +53,9 @@ class Registry:
                 )
         _check_names(fixed, len(chosen))
         self._fixed = [
-            TrustedIssuer(
-                issuer, source_of(issuer, clock, observers, told_apart_as=told), label, told
-            )
-            for issuer, label, told in _labelled(fixed)
+            TrustedIssuer(issuer, label, source_of(issuer, clock, observers, label=label))
+            for issuer, label in _with_labels(fixed)
         ]
-        _check_labels(self._fixed)
-        self._by_label = {issuer.told_apart_as: issuer for issuer in self._fixed}
         self._by_name: dict[str | None, Named] = {
             name: named([each for each in self._fixed if name in _names(each.issuer)])
             for issuer in self._fixed
@@ -92,7 +88,7 @@ class Registry:
             yield from pool.in_service()
 
     def named(self, name: str | None) -> TrustedIssuer:
-        """Return the issuer of that label, or the only one of that name.
+        """Return the issuer of that name, which has a label if several issuers have the name.
 
         :raises KeyError: if the guard has no such issuer.
         :raises ConfigurationError: if it has several.
@@ -108,23 +104,28 @@ class Registry:
             raise KeyError(name)
         issuer, *others = group.members
         if others:
-            labels = [each.told_apart_as for each in group.members]
+            labels = [each.full_name for each in group.members]
             raise ConfigurationError(
                 f"{name!r} is the name of several issuers: write one of {labels}"
             )
         return issuer
 
-    def _labelled(self, label: str | None) -> TrustedIssuer | None:
-        """Return the issuer with a label that is not its name."""
-        issuer = self._by_label.get(label)
-        name, separator, rest = (label or "").rpartition("#")
-        if issuer is not None or not separator or label in self._by_name:
-            return issuer
-        group = self._admitted(name)
-        if group is None:
-            # The label is part of a name.
+    def _labelled(self, name: str | None) -> TrustedIssuer | None:
+        """Return the issuer that a name with a label means; ``None`` for a name without one.
+
+        :raises KeyError: if no issuer of that name has the label.
+        """
+        base, separator, label = (name or "").rpartition("#")
+        if not separator or name in self._by_name:
             return None
-        return next((each for each in group.members if each.label == rest), None) or _no_such(label)
+        group = self._by_name.get(base or None) or self._admitted(base)
+        if group is None:
+            # It is part of a name, which a rule may admit.
+            return None
+        for issuer in group.members:
+            if issuer.label == label:
+                return issuer
+        raise KeyError(name)
 
     def choose(self, claims: Mapping[str, Any], alg: str) -> TrustedIssuer:
         """Return the issuer that checks a token: that of its ``iss``, matched exactly.
@@ -200,13 +201,13 @@ class Registry:
     def distrust(self, name: str | None, kid: str | None) -> None:
         """Withdraw one key of an issuer, or all keys, permanently.
 
-        :param name: a label, or a name for all issuers of that name.
+        :param name: a name with a label, or a name for all issuers of that name.
         :raises KeyError: if the guard has no issuer of that name.
         :raises KeysUnavailable: if the rule that may admit it fails.
         :raises ConfigurationError: if there is nothing to withdraw.
         """
         issuer, group = self._labelled(name), self._by_name.get(name)
-        if issuer is not None and issuer.label is not None:
+        if issuer is not None:
             self._withdrawals.keep(issuer.name or "")
             _withdraw(kid, [issuer.keys])
             self._pass_on(issuer)
@@ -331,16 +332,11 @@ def _names(issuer: Issuer) -> tuple[str | None, ...]:
     return (issuer.issuer, *issuer.aliases)
 
 
-def _no_such(label: str | None) -> Never:
-    raise KeyError(label)
+def _with_labels(issuers: list[Issuer]) -> list[tuple[Issuer, str | None]]:
+    """Return each issuer with what tells it apart from others of its name.
 
-
-def _labelled(issuers: list[Issuer]) -> list[tuple[Issuer, str | None, str | None]]:
-    """Return each issuer with its label and what operators call it.
-
-    No token fits two of them.
-
-    :raises ConfigurationError: if issuers of one name are not told apart.
+    :raises ConfigurationError: if a token could be accepted by two, or a name with a label could
+        mean two.
     """
     labels: dict[int, str | None] = {id(each): each.label for each in issuers}
     for name in dict.fromkeys(name for each in issuers for name in _names(each)):
@@ -348,22 +344,15 @@ def _labelled(issuers: list[Issuer]) -> list[tuple[Issuer, str | None, str | Non
         check_apart(name, sharing)
         for each, label in zip(sharing, labels_of(sharing), strict=True):
             labels[id(each)] = label or labels[id(each)]
-    return [
-        (each, label, each.label or name_with(label, each.issuer))
-        for each in issuers
-        for label in (labels[id(each)],)
-    ]
-
-
-def _check_labels(issuers: list[TrustedIssuer]) -> None:
-    """Refuse a label that could mean two issuers."""
-    labels = [each.told_apart_as for each in issuers]
-    names = [name for each in issuers for name in _names(each.issuer)]
-    for each in issuers:
-        if labels.count(each.told_apart_as) > 1 or (each.label is not None and each.label in names):
+    found = [(each, labels[id(each)]) for each in issuers]
+    names = [full_name(each.issuer, label) for each, label in found]
+    for each, label in found:
+        if names.count(full_name(each.issuer, label)) > 1:
             raise ConfigurationError(
-                f"label={each.told_apart_as!r} must name one issuer: write another for each"
+                f"issuers: {full_name(each.issuer, label)!r} must mean one issuer: write another "
+                "label= for one of them"
             )
+    return found
 
 
 def _check_names(issuers: list[Issuer], count: int) -> None:

@@ -26,7 +26,7 @@ from jwt_middleware.keys.remote.single_keys import SingleKeys
 from jwt_middleware.keys.snapshot import Snapshot
 from jwt_middleware.keys.source import KeySource, RemoteKeySource
 from jwt_middleware.keys.static import StaticKeys
-from jwt_middleware.principal import ABSENT, Principal, claim_at
+from jwt_middleware.principal import ABSENT, Principal, claim_at, full_name
 from jwt_middleware.rules.requirements import json_equal
 from jwt_middleware.tokens.cache import Entry
 from jwt_middleware.tokens.compact import Header
@@ -56,20 +56,11 @@ class Named(Protocol):
 class TrustedIssuer:
     """An issuer in service: its settings and its keys."""
 
-    def __init__(
-        self,
-        issuer: Issuer,
-        keys: KeySource,
-        label: str | None = None,
-        told_apart_as: str | None = None,
-    ) -> None:
-        """
-        :param label: what tells it apart from other issuers of its name.
-        :param told_apart_as: what operators call it; by default its name.
-        """
+    def __init__(self, issuer: Issuer, label: str | None, keys: KeySource) -> None:
+        """:param label: what tells it apart from other issuers of its name."""
         self.issuer = issuer
-        self.told_apart_as = issuer.issuer if told_apart_as is None else told_apart_as
-        """Its name, or what tells it apart from every other issuer of the guard."""
+        self.full_name = full_name(issuer.issuer, label)
+        """What operators call it."""
         self.group: Named = self
         """All issuers of its name: itself, if it is the only one."""
         self.name = issuer.issuer
@@ -261,21 +252,22 @@ def source_of(
     *,
     share: PoolShare | None = None,
     distrusted: Distrusted | None = None,
-    told_apart_as: str | None = None,
+    label: str | None = None,
 ) -> KeySource:
     """Return the key source of an issuer, ready to use.
 
     :param share: the share in the limit of simultaneous fetches over several issuers.
     :param distrusted: the keys of this issuer that were withdrawn before.
-    :param told_apart_as: what events call it, if that is not its name.
+    :param label: what tells it apart from other issuers of its name, in events.
     :raises ConfigurationError: for an address that keys must not be fetched from, or a wrong seed.
     """
     if issuer.keys is not None:
         return StaticKeys(issuer.keys, distrusted)
+    name = full_name(issuer.issuer, label)
     if issuer.key_uri is not None:
         return SingleKeys(
             issuer.key_uri,
-            told_apart_as or issuer.issuer or issuer.key_uri,
+            name or issuer.key_uri,
             algorithms=issuer.algorithms,
             options=issuer.resolver,
             fetcher=issuer.fetcher,
@@ -286,7 +278,7 @@ def source_of(
     return JWKSResolver(
         issuer.jwks_uri,
         issuer=issuer.issuer,
-        name=told_apart_as,
+        name=name,
         discovery=issuer.discovery,
         options=issuer.resolver,
         fetcher=issuer.fetcher,

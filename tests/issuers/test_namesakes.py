@@ -222,7 +222,7 @@ def test_two_presets_of_one_cluster_name_stand_side_by_side(web: Web, clock: Clo
     name = "https://kubernetes.default.svc.cluster.local"
     token = signed(EC, clock, iss=name, aud="blue-api")
     assert guard.verify(token).identity == f"{name}#blue|alice"
-    assert list(guard.health()) == ["blue", "green"]
+    assert list(guard.health()) == [f"{name}#blue", f"{name}#green"]
 
 
 ONE: dict[str, Any] = {"audience": "api", "keys": EC.jwk, "algorithms": ["ES256"]}
@@ -328,18 +328,37 @@ def test_issuers_that_no_single_difference_names_are_numbered(clock: Clock) -> N
     assert guard.verify(signed(EC, clock, aud="b")).issuer_label == "2"
 
 
-@pytest.mark.parametrize(
-    "labels", [("x", "x"), (NAME, "y"), ("https://b/", "y"), (f"{NAME}#aud=green", None)]
-)
-def test_a_label_names_one_issuer(labels: Any) -> None:
-    """It is neither another's label nor a name."""
-    audiences = ("blue", "green")
-    issuers = [
-        Issuer(NAME, **{**ONE, "audience": audience}, label=label)
-        for audience, label in zip(audiences, labels, strict=True)
-    ]
-    with pytest.raises(ConfigurationError, match=r"label=.* must name one issuer"):
-        Guard(issuers=[*issuers, Issuer("https://b/", **ONE)])
+def test_one_label_names_one_of_them() -> None:
+    """Two of one name cannot share it; issuers of other names can."""
+    twins = [Issuer(NAME, **{**ONE, "audience": each}, label="x") for each in ("a", "b")]
+    with pytest.raises(ConfigurationError, match="label='x' must name one issuer"):
+        Guard(issuers=twins)
+
+    Guard(issuers=[twins[0], Issuer("https://b/", **ONE, label="x")])
+
+
+def test_a_name_with_a_label_is_no_other_name(clock: Clock) -> None:
+    """Nor a name that looks so."""
+    labelled = Issuer(NAME, **ONE, label="x")
+    with pytest.raises(ConfigurationError, match="#x' must mean one issuer: write another label="):
+        Guard(issuers=[labelled, Issuer(f"{NAME}#x", **ONE)])
+
+    guard = Guard(issuers=[Issuer(f"{NAME}#y", **ONE), labelled], clock=clock)
+    guard.distrust(f"{NAME}#y", "k")
+    assert isinstance(outcome(guard, signed(EC, clock)), Principal)
+    assert outcome(guard, signed(EC, clock, iss=f"{NAME}#y")) == "key_unknown"
+    for unknown in ("x", f"{NAME}#z", "#x"):
+        with pytest.raises(ConfigurationError):
+            guard.distrust(unknown, "k")
+
+
+def test_an_issuer_without_a_name_may_have_a_label(clock: Clock) -> None:
+    """It is then called by that alone."""
+    guard = Guard(issuers=Issuer(None, **ONE, label="x"), clock=clock)
+
+    assert list(guard.health()) == ["#x"]
+    guard.distrust("#x", "k")
+    assert outcome(guard, signed(EC, clock)) == "key_unknown"
 
 
 def test_a_label_serves_an_issuer_without_namesakes_too(clock: Clock) -> None:
@@ -348,7 +367,7 @@ def test_a_label_serves_an_issuer_without_namesakes_too(clock: Clock) -> None:
     guard = Guard(issuers=issuers, clock=clock)
 
     assert guard.verify(signed(EC, clock)).identity == f"{NAME}#ours|alice"
-    assert list(guard.health()) == ["ours", "https://b/"]
+    assert list(guard.health()) == [f"{NAME}#ours", "https://b/"]
 
 
 def test_a_key_is_withdrawn_by_label(clusters: Guard, clock: Clock) -> None:
@@ -356,7 +375,7 @@ def test_a_key_is_withdrawn_by_label(clusters: Guard, clock: Clock) -> None:
     blue, green = signed(EC, clock, aud="blue-api"), signed(OTHER_EC, clock, aud="green-api")
     assert isinstance(outcome(clusters, blue), Principal)
     assert isinstance(outcome(clusters, green), Principal)
-    clusters.distrust("blue", "k")
+    clusters.distrust(f"{NAME}#blue", "k")
 
     assert outcome(clusters, blue) == "key_unknown"
     assert isinstance(outcome(clusters, green), Principal)
@@ -377,11 +396,11 @@ def test_keys_are_exported_by_label(clusters: Guard, clock: Clock) -> None:
     """A name that several have says which labels there are."""
     clusters.verify(signed(EC, clock, aud="blue-api"))
 
-    exported = clusters.export_keys("blue")
+    exported = clusters.export_keys(f"{NAME}#blue")
     assert exported is not None
     assert EC.jwk["x"] in json.dumps(exported)
-    assert clusters.export_keys("green") is None
-    with pytest.raises(ConfigurationError, match=r"several issuers: write one of \['blue', 'gre"):
+    assert clusters.export_keys(f"{NAME}#green") is None
+    with pytest.raises(ConfigurationError, match=r"several issuers: write one of .*#blue"):
         clusters.export_keys(NAME)
 
 
@@ -415,7 +434,7 @@ def test_a_key_that_is_withdrawn_by_label_is_withdrawn_under_any_key_id(
         ],
         clock=clock,
     )
-    guard.distrust("a", "k")
+    guard.distrust(f"{NAME}#a", "k")
 
     assert outcome(guard, signed(EC, clock, aud="a")) == "key_unknown"
     assert outcome(guard, signed(KeyPair(EC.private, "ES256", "other"), clock, aud="b")) == (
@@ -452,8 +471,8 @@ def test_events_call_each_by_its_label(web: Web, clock: Clock) -> None:
     guard.verify(token)
     verdict: Any = guard.decide(SampleRequest("WEBSOCKET", "/", token))
 
-    assert [each.issuer for each in told if isinstance(each, KeyFetchFinished)] == ["green"]
-    assert [each.issuer for each in told if isinstance(each, RequestAllowed)] == ["green"]
+    assert [each.issuer for each in told if isinstance(each, KeyFetchFinished)] == [f"{NAME}#green"]
+    assert [each.issuer for each in told if isinstance(each, RequestAllowed)] == [f"{NAME}#green"]
     assert verdict.closes_in == 330
 
 
