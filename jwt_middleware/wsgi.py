@@ -7,7 +7,7 @@ from jwt_middleware.effects import run
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Caller, Principal, resume, set_current, suspend
-from jwt_middleware.request.applications import described
+from jwt_middleware.request.applications import described, reached
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.guarded_views import check_views
 from jwt_middleware.request.interfaces import check_wsgi
@@ -56,8 +56,9 @@ class JWTWSGIMiddleware:
 
         if not self._has_served:
             # Routes and mounts may be added after construction, so they are read again here.
-            self._application = described(self._app, paths_are_whole=False)
-            check_views(self._app)
+            every = reached(self._app)
+            self._application = described(self._app, paths_are_whole=False, every=every)
+            check_views(every)
             self._guard.integration.placement.has_no_sockets("WSGI")
             self._guard.integration.placement.is_below(environ.get("SCRIPT_NAME", ""))
             self._has_served = True

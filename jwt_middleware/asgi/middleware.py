@@ -18,7 +18,7 @@ from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.principal import Caller, reset_current, set_current
-from jwt_middleware.request.applications import described, wrapped
+from jwt_middleware.request.applications import described, reached, wrapped
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.guarded_views import check_views
 from jwt_middleware.request.interfaces import check_asgi
@@ -61,7 +61,7 @@ class JWTMiddleware:
         """
         check_asgi(app)
         self._app = app
-        self._look_inside()
+        self._application = described(app, paths_are_whole=True)
         _warn_of_cors(app)
         warn_of_caches(app)
         self._has_served = False
@@ -124,12 +124,19 @@ class JWTMiddleware:
             reset_current(caller)
 
     def _look_inside(self) -> None:
-        self._application = described(self._app, paths_are_whole=True)
+        """Search the application once more, whose routes may have been added after construction."""
+        every = reached(self._app)
+        self._application = described(self._app, paths_are_whole=True, every=every)
+        if self._mistake is None:
+            try:
+                check_views(every)
+            except ConfigurationError as mistake:
+                # Nothing is served, because a view would be served without its requirement.
+                self._mistake = mistake
 
     async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the lifespan, which starts the application behind the guard."""
         self._look_inside()
-        self._check_views()
         if self._mistake is not None:
             await _fail_to_start(self._mistake, receive, send)
         self._shared_state = scope.get("state")
@@ -146,7 +153,6 @@ class JWTMiddleware:
         if not self._has_looked:
             # Daphne sends no lifespan, so the routes and mounts are read at the first request.
             self._look_inside()
-            self._check_views()
             self._has_looked = True
             if self._mistake is None:
                 self._warn_of_place(scope)
@@ -173,15 +179,6 @@ class JWTMiddleware:
         # Below Starlette's mount it is an application.
         elif isroutine(scope.get("endpoint")):
             placement.is_behind_a_route(gets_preflights=False)
-
-    def _check_views(self) -> None:
-        """Keep the mistake of a view that is served without its requirement: nothing is served."""
-        if self._mistake is not None:
-            return
-        try:
-            check_views(self._app)
-        except ConfigurationError as mistake:
-            self._mistake = mistake
 
     def _has_passed(self, scope: Scope) -> bool:
         """Return whether this guard has let this very request pass already.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from jwt_middleware import checks
 from jwt_middleware.claims import claim_path
@@ -53,6 +54,30 @@ def _both(option: str, fixed: _Required, wanted: _Required) -> _Required:
                 f"{option}: {path!r} cannot be set, because the preset sets it: leave it out"
             )
     return {**wanted, **fixed}
+
+
+def trusted_of(
+    preset: str, everybody: str, such_as: str, options: Mapping[str, tuple[str, Any]]
+) -> dict[ClaimPathOption, Collection[ClaimValue]]:
+    """Return the values of claims that a caller trusts, for a provider that signs for everybody.
+
+    :param preset: the name of the preset.
+    :param everybody: what would be trusted without any of the options.
+    :param such_as: one of the options, as Python code.
+    :param options: the option's name and value by the claim that it is compared with.
+    :raises ConfigurationError: if no option is set, or one is not a name or a list of names.
+    """
+    found: dict[ClaimPathOption, Collection[ClaimValue]] = {
+        claim: listed(setting, value)
+        for claim, (setting, value) in options.items()
+        if value is not None
+    }
+    if not found:
+        names = " or ".join(f"{setting}=" for setting, _ in options.values())
+        raise ConfigurationError(
+            f"{preset}() must be given {names}, because it would trust {everybody}: write {such_as}"
+        )
+    return found
 
 
 def host(setting: str, value: object) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Collection
 from typing import Unpack
 
-from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
-from jwt_middleware.issuers.options import Audience, ClaimPathOption, ClaimValue
-from jwt_middleware.presets.build import build, listed, segment
+from jwt_middleware.issuers.options import Audience
+from jwt_middleware.presets.build import build, segment, trusted_of
 
 
 def github_actions(
@@ -33,19 +32,15 @@ def github_actions(
     if enterprise is not None:
         # ``None``, because the discovery document of the enterprise names its key set.
         name, jwks_uri = f"{name}/{segment('enterprise', enterprise)}", None
-    whose: dict[ClaimPathOption, Collection[ClaimValue]] = {}
-    if owner is not None:
-        whose["repository_owner"] = listed("owner", owner)
-    if repository is not None:
-        whose["repository"] = listed("repository", repository)
-    if not whose:
-        raise ConfigurationError(
-            "github_actions() must be given owner= or repository=, because it would trust every "
-            "workflow on GitHub: write owner='acme'"
-        )
+    options_of_claims = {
+        "repository_owner": ("owner", owner),
+        "repository": ("repository", repository),
+    }
     known: IssuerOptions = {
         "jwks_uri": jwks_uri,
         "algorithms": ["RS256"],
-        "required_values": whose,
+        "required_values": trusted_of(
+            "github_actions", "every workflow on GitHub", "owner='acme'", options_of_claims
+        ),
     }
     return build(name, audience, known, options)

@@ -4,10 +4,9 @@ from collections.abc import Collection
 from typing import Unpack
 
 from jwt_middleware.checks import check_text
-from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
-from jwt_middleware.issuers.options import Audience, ClaimPathOption, ClaimValue
-from jwt_middleware.presets.build import build, listed
+from jwt_middleware.issuers.options import Audience
+from jwt_middleware.presets.build import build, trusted_of
 
 
 def gitlab_ci(
@@ -32,19 +31,15 @@ def gitlab_ci(
     """
     check_text("base_url", base_url, "https://gitlab.com")
     name = base_url.rstrip("/")
-    whose: dict[ClaimPathOption, Collection[ClaimValue]] = {}
-    if namespace is not None:
-        whose["namespace_path"] = listed("namespace", namespace)
-    if project is not None:
-        whose["project_path"] = listed("project", project)
-    if not whose:
-        raise ConfigurationError(
-            "gitlab_ci() must be given namespace= or project=, because it would trust every job "
-            "of the server: write namespace='acme'"
-        )
+    options_of_claims = {
+        "namespace_path": ("namespace", namespace),
+        "project_path": ("project", project),
+    }
     known: IssuerOptions = {
         "jwks_uri": f"{name}/oauth/discovery/keys",
         "algorithms": ["RS256"],
-        "required_values": whose,
+        "required_values": trusted_of(
+            "gitlab_ci", "every job of the server", "namespace='acme'", options_of_claims
+        ),
     }
     return build(name, audience, known, options)

@@ -9,7 +9,7 @@ router without effect may be found, but an effective one is not missed.
 import logging
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dis import get_instructions
 from functools import cached_property, partial
@@ -68,12 +68,15 @@ _OWN = "jwt_middleware"
 _log = logging.getLogger(_OWN)
 
 
-def described(app: Any, *, paths_are_whole: bool) -> Application:
+def described(
+    app: Any, *, paths_are_whole: bool, every: Collection[Any] | None = None
+) -> Application:
     """Return the description of an application, including all that it wraps or mounts.
 
     :param paths_are_whole: whether the server's path includes the mount point, as in ASGI.
+    :param every: what :func:`reached` returned for it, if it was searched already.
     """
-    every = reached(app)
+    every = reached(app) if every is None else every
     if len(every) >= _MOST:
         _log.warning(
             "%s is too large to be searched completely for routers that read a path otherwise: if "

@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.request.applications import reached, shown
+from jwt_middleware.request.applications import shown
 
 _log = logging.getLogger("jwt_middleware")
 
@@ -49,17 +49,18 @@ def required_by(view: Any) -> object:
     return getattr(view, _REQUIRED, None)
 
 
-def check_views(app: Any) -> None:
+def check_views(every: Iterable[Any]) -> None:
     """Search an application for views that are called without their ``requires``.
 
     Logs a warning for a view that seems to be meant to be guarded.
 
+    :param every: the application and every object in it that may receive a request.
     :raises ConfigurationError: for a view that certainly is, because its name means the guarded
         function.
     """
     if not _guarded:
         return
-    for sentence, is_certain in bare_views(views_in(app)):
+    for sentence, is_certain in bare_views(views_in(every)):
         if is_certain:
             raise ConfigurationError(sentence)
         _log.warning("%s", sentence)
@@ -87,9 +88,9 @@ def bare_views(views: Iterable[Any]) -> Iterator[tuple[str, bool]]:
         yield _sentence(view), any(each in guards for each in _layers(meant))
 
 
-def views_in(app: Any) -> Iterator[Any]:
-    """Yield the views of an application and of all that it mounts."""
-    for each in reached(app):
+def views_in(every: Iterable[Any]) -> Iterator[Any]:
+    """Yield the views of every application among some objects."""
+    for each in every:
         functions = shown(each, "view_functions")
         yield from functions.values() if isinstance(functions, dict) else ()
         found = (shown(each, name) for name in ("endpoint", "fn"))

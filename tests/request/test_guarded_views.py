@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from jwt_middleware import ConfigurationError, Guard, JWTMiddleware, JWTWSGIMiddleware, has_scope
 from jwt_middleware.integrations import coverage
 from jwt_middleware.request import guarded_views
+from jwt_middleware.request.applications import reached
 
 KEY = b"0123456789abcdefghijklmnopqrstuv"
 
@@ -189,7 +190,7 @@ def test_what_is_meant_is_not_warned_of(
     """A warning that comes for nothing is read by nobody."""
     app = (flask_of if prelude == FLASK else starlette_of)(module(prelude, code))
 
-    guarded_views.check_views(app)
+    guarded_views.check_views(reached(app))
     found = coverage(guard(), app).warnings
 
     assert not [record for record in caplog.records if "requires" in record.getMessage()]
@@ -217,7 +218,7 @@ def test_a_function_that_has_no_name_any_more_is_warned_of(
     gc.collect()
 
     with caplog.at_level(logging.WARNING, "jwt_middleware"):
-        guarded_views.check_views(app)
+        guarded_views.check_views(reached(app))
 
     assert "orders is registered without its requires(...)" in caplog.text
 
