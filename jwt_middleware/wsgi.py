@@ -157,10 +157,10 @@ def _ending(body: Iterable[bytes], environ: Environ, caller: Caller) -> Iterable
     if isinstance(body, (list, tuple)) or (isinstance(wrapper, type) and isinstance(body, wrapper)):
         caller.end()
         return body
-    return _Body(body, caller)
+    return CallersBody(body, caller)
 
 
-class _Body:
+class CallersBody:
     """A response body that runs for its caller until it is closed.
 
     The caller is set for each step and not in between, because a server may produce the bodies of

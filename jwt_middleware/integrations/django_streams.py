@@ -1,10 +1,11 @@
 """Sets the current principal while Django sends a streaming body, after the middleware returned."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
 from jwt_middleware.principal import Caller, resume, suspend
+from jwt_middleware.wsgi import CallersBody
 
 
 def stream_as(response: Any, caller: Caller) -> None:
@@ -14,30 +15,12 @@ def stream_as(response: Any, caller: Caller) -> None:
     """
     iterator = response._iterator
     # ``streaming_content`` is not set, because the server could then no longer send a file itself.
-    response._iterator = (_AsyncBody if response.is_async else _Body)(iterator, caller)
+    response._iterator = (_AsyncBody if response.is_async else CallersBody)(iterator, caller)
     response.close = partial(_close_as, caller, response.close)
 
 
-class _Body:
-    """An iterator whose steps may each run in another context and on another thread."""
-
-    def __init__(self, body: Iterator[Any], caller: Caller) -> None:
-        self._body = body
-        self._caller = caller
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        before = resume(self._caller)
-        try:
-            return next(self._body)
-        finally:
-            suspend(before)
-
-
 class _AsyncBody:
-    """Async version of :class:`_Body`."""
+    """Async version of :class:`~jwt_middleware.wsgi.CallersBody`."""
 
     def __init__(self, body: AsyncIterator[Any], caller: Caller) -> None:
         self._body = body
