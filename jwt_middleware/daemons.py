@@ -31,6 +31,15 @@ def start_daemon(name: str, call: Callable[[], object], context: Context | None 
     return True
 
 
+def threads_run(seconds: float = 1.0) -> bool:
+    """Return whether a thread can be started here and does run.
+
+    :param seconds: the most seconds to wait for it.
+    """
+    has_run = threading.Event()
+    return start_daemon("jwt_middleware.probe", has_run.set) and has_run.wait(seconds)
+
+
 # More calls than this hang at once only if something stays broken.
 MOST_AT_ONCE = 16
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware.daemons import MOST_AT_ONCE, start_daemon, within
+from jwt_middleware import Guard, Issuer, daemons
+from jwt_middleware.daemons import MOST_AT_ONCE, start_daemon, threads_run, within
+from tests.support.short_form import HMAC
 
 NAME = "tests.daemons"
 
@@ -76,3 +78,27 @@ def test_a_daemon_sees_no_context_variables_by_itself() -> None:
 
     assert start_daemon(NAME, lambda: seen.set_result(who.get()))
     assert seen.result(10) == "nobody"
+
+
+def test_threads_that_run_are_told_from_those_that_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some servers forbid them, others let them start and never run."""
+    assert threads_run(10)
+    monkeypatch.setattr(daemons, "start_daemon", lambda *_: True)
+    assert not threads_run(0)
+    monkeypatch.setattr(daemons, "start_daemon", lambda *_: False)
+    assert not threads_run(10)
+
+
+@pytest.mark.parametrize(("keys", "is_told"), [({}, True), ({"keys": HMAC.jwk}, False)])
+def test_a_guard_without_threads_says_at_start_up_that_it_gets_no_keys(
+    keys: dict[str, Any],
+    is_told: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unless it needs to fetch none."""
+    monkeypatch.setattr(daemons, "start_daemon", lambda *_: False)
+    algorithms = ["HS256"] if keys else ["ES256"]
+    Guard(issuers=Issuer("https://a/", audience="x", algorithms=algorithms, **keys))
+
+    assert ("no thread can be started here" in caplog.text) == is_told

@@ -5,7 +5,7 @@ An application calls it in its own tests, so that a new route cannot be public b
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from jwt_middleware.asgi.middleware import JWTMiddleware
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
+from jwt_middleware.integrations.exact_rules import lies_under, warnings_on_exact_rules
 from jwt_middleware.integrations.routes.route import ANY_METHOD, EVERYTHING, Route, template_of
 from jwt_middleware.integrations.standing import warnings_on_standing
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
@@ -20,10 +21,9 @@ from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.guarded_views import bare_views
 from jwt_middleware.rules.analysis import RouteAnalysis
 from jwt_middleware.rules.applications import Application
-from jwt_middleware.rules.patterns import Pattern, compile_pattern
+from jwt_middleware.rules.patterns import compile_pattern
 from jwt_middleware.rules.rule import Rule
-from jwt_middleware.rules.table import asks_for_more
-from jwt_middleware.rules.templates import REST, Template
+from jwt_middleware.rules.templates import Template
 from jwt_middleware.wsgi import JWTWSGIMiddleware
 
 _log = logging.getLogger("jwt_middleware")
@@ -95,7 +95,7 @@ def coverage(guard: Guard, app: Any) -> Coverage:
         *warnings_on_standing(guard, app),
         *_without_requirement(routes),
         *warnings_on_callers(analysis, routes),
-        *_weaker_below(guard.integration.rule_table.rules, covered),
+        *warnings_on_exact_rules(guard.integration.rule_table.rules, analysis, routes),
     )
     for warning in warnings:
         _log.warning("%s", warning)
@@ -110,28 +110,6 @@ def analysis_of(guard: Guard, app: Any) -> RouteAnalysis:
 def _without_requirement(routes: Iterable[Route]) -> Iterator[str]:
     """Yield a warning for each view that is registered without the ``requires`` above it."""
     return (sentence for sentence, _ in bare_views(view for each in routes for view in each.views))
-
-
-def _weaker_below(rules: Iterable[Rule], covered: list[CoveredRoute]) -> Iterator[str]:
-    """Yield a warning for each rule for ``/admin`` that does not protect the routes below it."""
-    for rule in rules:
-        if rule.is_exact or not asks_for_more(rule):
-            continue
-        for pattern in rule.patterns:
-            opened = replace(pattern, is_open=True)
-            weaker = [
-                route.path
-                for route in covered
-                if len(route.template.parts) > len(pattern.parts)
-                and _lies_under(route.template, opened)
-                and not all(map(asks_for_more, route.rules))
-            ]
-            if weaker and not pattern.is_open:
-                yield (
-                    f"{rule} covers only {pattern.text!r}, and the routes below it, "
-                    f"{', '.join(weaker)}, require less: write "
-                    f"'{pattern.text.rstrip('/')}/**' to cover them, or exact=True if that is meant"
-                )
 
 
 def assert_no_public_routes_except(covered: Coverage, *exceptions: str) -> None:
@@ -149,7 +127,7 @@ def assert_no_public_routes_except(covered: Coverage, *exceptions: str) -> None:
         for route in covered.routes
         if route.is_public
         and route.path not in exceptions
-        and not any(_lies_under(route.template, pattern) for pattern in allowed)
+        and not any(lies_under(route.template, pattern) for pattern in allowed)
     ]
     if found:
         raise AssertionError(
@@ -258,13 +236,3 @@ def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 def _paths(covered: Coverage) -> set[str]:
     return {route.path for route in covered.routes}
-
-
-def _lies_under(template: Template, pattern: Pattern) -> bool:
-    """Return whether a pattern matches every path of a route."""
-    head = template.parts[: len(pattern.parts)]
-    if REST in head or len(head) < len(pattern.parts):
-        return False
-    if len(template.parts) > len(head) and not pattern.is_open:
-        return False
-    return all(name is None or name == part for name, part in zip(pattern.parts, head, strict=True))

@@ -7,6 +7,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
 from jwt_middleware.guard.guard import Guard
+from jwt_middleware.integrations.exact_rules import warnings_on_exact_rules
 from jwt_middleware.integrations.routes.django import routes_of
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.request.guarded_views import bare_views
@@ -17,7 +18,7 @@ _DJANGO = Application(("django",), paths_are_whole=False)
 
 
 def mistakes_in_routes(guard: Guard) -> Iterator[CheckMessage]:
-    """Yield the views that are not guarded as they seem, and those that refuse every caller."""
+    """Yield the mistakes that views and rules show together."""
     routes = list(routes_of(None))
     views: list[Any] = [view for route in routes for view in route.views]
     for sentence, is_certain in bare_views(views):
@@ -30,4 +31,10 @@ def mistakes_in_routes(guard: Guard) -> Iterator[CheckMessage]:
             f"{warning}.",
             hint="A rule that reads no token knows no caller.",
             id="jwt_middleware.W007",
+        )
+    for warning in warnings_on_exact_rules(guard.integration.rule_table.rules, analysis, routes):
+        yield CheckWarning(
+            f"{warning}.",
+            hint="A pattern without '/**' is one path.",
+            id="jwt_middleware.W008",
         )

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from jwt_middleware.checks import check_flag, check_kind, check_text
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
+from jwt_middleware.integrations.exact_rules import warnings_on_exact_rules
 from jwt_middleware.integrations.openapi import Demands, Locks
 from jwt_middleware.integrations.standing import warnings_on_standing
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
@@ -283,7 +284,11 @@ def _lock(
     analysis = RouteAnalysis(guard.integration.rule_table, application)
     routes = list(routes_of(app))
     if not prefix:
-        for warning in warnings_on_callers(analysis, routes):
+        rules = guard.integration.rule_table.rules
+        for warning in (
+            *warnings_on_callers(analysis, routes),
+            *warnings_on_exact_rules(rules, analysis, routes),
+        ):
             _log.warning("%s", warning)
     for route in routes:
         # A mounted application is skipped, because it has its own document.

@@ -21,6 +21,7 @@ from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.integrations.coverage import analysis_of, routes_of
+from jwt_middleware.integrations.exact_rules import warnings_on_exact_rules
 from jwt_middleware.integrations.flask_caches import keep_apart
 from jwt_middleware.integrations.standing import check_in_front, mounted_in_front
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
@@ -104,7 +105,7 @@ class JWT:
         settings = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
         self.guard = chosen_guard(guard or settings.pop("JWT_GUARD", None), _options(settings))
         app.extensions[EXTENSION] = self
-        told = set(_log_unread_callers(self.guard, app, set()))
+        told = set(_log_mistaken_rules(self.guard, app, set()))
         # First, so that the guard decides before the application's ``before_request`` functions.
         app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard, told))
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
@@ -143,16 +144,20 @@ class _BeforeRequest:
         """Log what shows with the first request, when the application is complete."""
         for warning in mounted_in_front(self._guard, app.wsgi_app):
             _log.warning("%s", warning)
-        _log_unread_callers(self._guard, app, self._told)
+        _log_mistaken_rules(self._guard, app, self._told)
 
 
-def _log_unread_callers(guard: Guard, app: Any, told: Collection[str]) -> Collection[str]:
-    """Log a warning for each route that asks for a caller where a rule reads no token.
+def _log_mistaken_rules(guard: Guard, app: Any, told: Collection[str]) -> Collection[str]:
+    """Log a warning for each rule that probably is not what its routes need.
 
     :param told: the warnings that were logged already.
     :return: the warnings.
     """
-    found = list(warnings_on_callers(analysis_of(guard, app), routes_of(app)))
+    analysis, routes = analysis_of(guard, app), list(routes_of(app))
+    found = [
+        *warnings_on_callers(analysis, routes),
+        *warnings_on_exact_rules(guard.integration.rule_table.rules, analysis, routes),
+    ]
     for warning in found:
         if warning not in told:
             _log.warning("%s", warning)

@@ -151,8 +151,9 @@ def check_apart(name: str | None, issuers: Sequence[Issuer]) -> None:
             raise ConfigurationError(
                 f"issuers: {name!r} is the name of two issuers that could both accept one token, "
                 f"with algorithm {_common(one.algorithms, other.algorithms)} and audience "
-                f"{_common_audience(one, other)}: write for each of them another audience=, other "
-                "algorithms=, or other values of one claim, as in required_values={'azp': 'web'}"
+                f"{_common_audience(one, other)}: write for each of them another audience= (and "
+                "label=), other algorithms=, or other values of one claim, as in "
+                "required_values={'azp': 'web'}"
             )
         if one.key_settings != other.key_settings and None in (one.label, other.label):
             # Two clusters, for example: one subject is a caller in each of them.

@@ -1,10 +1,12 @@
 """The issuers of one guard. A token of any other issuer is refused without a fetch."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import ALGORITHMS
+from jwt_middleware.daemons import threads_run
 from jwt_middleware.effects import REQUEST_PATIENCE, Steps, arun, refuse_to_block, run
 from jwt_middleware.errors import (
     ClaimInvalid,
@@ -25,6 +27,8 @@ from jwt_middleware.issuers.withdrawals import Withdrawals
 from jwt_middleware.keys.snapshot import CURRENT
 from jwt_middleware.keys.source import KeySource
 from jwt_middleware.principal import Principal, full_name
+
+_log = logging.getLogger("jwt_middleware")
 
 
 class Registry:
@@ -67,6 +71,8 @@ class Registry:
         self._exact = {
             name: group for name, group in self._by_name.items() if TENANT not in (name or "")
         }
+        if rules or any(each.remote is not None for each in self._fixed):
+            _warn_without_threads()
         self._withdrawals = Withdrawals()
         self._pools = [
             AdmittedPool(rule, clock, observers, self._withdrawals, forget) for rule in rules
@@ -325,6 +331,14 @@ class _Template:
         if not TENANT_ID.fullmatch(tenant):
             return False
         return any(isinstance(each, AnyTenant) or tenant in each for each in self._tenants)
+
+
+def _warn_without_threads() -> None:
+    if not threads_run():
+        _log.warning(
+            "no thread can be started here, so that no keys can be fetched: allow threads, as with "
+            "--enable-threads of uWSGI, or give each Issuer its keys="
+        )
 
 
 def _names(issuer: Issuer) -> tuple[str | None, ...]:
