@@ -6,12 +6,14 @@ daemon thread does not delay the exit of the interpreter.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from contextvars import Context, copy_context
-from typing import TypeVar
+from functools import partial
+from time import monotonic
+from typing import Any, TypeVar
 
-from jwt_middleware.forks import renew_after_fork
+from jwt_middleware.forks import TinyLock, renew_after_fork
 
 T = TypeVar("T")
 
@@ -40,48 +42,71 @@ def threads_run(seconds: float = 1.0) -> bool:
     return start_daemon("jwt_middleware.probe", has_run.set) and has_run.wait(seconds)
 
 
-# More calls than this hang at once only if something stays broken.
-MOST_AT_ONCE = 16
+# Files of so many names are read at once only if something stays broken.
+MOST_AT_ONCE = 64
 
 
-class _Places:
-    """The places for calls that run at once. A forked child has none of its parent's threads."""
+class _Calls:
+    """The calls that run. A forked child has none of its parent's threads."""
 
     def __init__(self) -> None:
-        self.free = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self.after_fork()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        self.free = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._running: dict[Hashable, Future[Any]] = {}
+        self._lock = TinyLock()
+        self.places = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+    def join(self, key: Hashable) -> tuple[Future[Any], bool]:
+        """Return the result of a call to come, and whether it must be made yet."""
+        with self._lock:
+            known = self._running.get(key)
+            future = self._running.setdefault(key, Future()) if known is None else known
+            return future, known is None
+
+    def end(self, key: Hashable) -> None:
+        """Forget a call, so that the next caller makes another."""
+        with self._lock:
+            self._running.pop(key, None)
+
+    def perform(self, key: Hashable, future: "Future[Any]", call: Callable[[], object]) -> None:
+        """Make a call whose place was taken, and give the place back."""
+        try:
+            result = call()
+        except BaseException as problem:  # noqa: BLE001 - raised again by the threads that wait
+            self.end(key)
+            future.set_exception(problem)
+        else:
+            self.end(key)
+            future.set_result(result)
+        finally:
+            self.places.release()
 
 
-_places = _Places()
+_calls = _Calls()
 
 
-def within(seconds: float, name: str, call: Callable[[], T]) -> T:
+def within(seconds: float, name: str, key: Hashable, call: Callable[[], T]) -> T:
     """Return what ``call`` returns, or raise what it raises.
 
     Where no thread can be started, the call runs on this thread, and nothing limits it.
 
     :param seconds: the most seconds to wait for it.
     :param name: the name of its thread.
-    :raises TimeoutError: if it takes longer. Its thread ends when the call does. Also if too many
-        such calls have not ended.
+    :param key: what is called. If the same is called already, its result is waited for, so that one
+        file that hangs takes one thread, however many ask for it.
+    :raises TimeoutError: if it takes longer. Its thread ends when the call does.
     """
-    future: Future[T] = Future()
-    running = _places.free
-    if not running.acquire(blocking=False):
-        raise TimeoutError
-
-    def fill() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as problem:  # noqa: BLE001 - raised again by the thread that waits
-            future.set_exception(problem)
-        finally:
-            running.release()
-
-    if not start_daemon(name, fill, copy_context()):
-        running.release()
-        return call()
-    return future.result(seconds)
+    ends_at = monotonic() + seconds
+    calls = _calls
+    future, is_new = calls.join(key)
+    if is_new:
+        perform = partial(calls.perform, key, future, call)
+        if not calls.places.acquire(timeout=seconds):
+            calls.end(key)
+            future.set_exception(TimeoutError())
+        elif not start_daemon(name, perform, copy_context()):
+            perform()
+    result: T = future.result(max(0.0, ends_at - monotonic()))
+    return result

@@ -1,7 +1,7 @@
 """Calls on threads of their own, which their callers may leave behind."""
 
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,11 +19,11 @@ def test_within_returns_and_raises_what_the_call_does() -> None:
     who: ContextVar[str] = ContextVar("who", default="nobody")
     who.set("alice")
 
-    assert within(10, NAME, who.get) == "alice"
+    assert within(10, NAME, 1, who.get) == "alice"
     with pytest.raises(ZeroDivisionError):
-        within(10, NAME, lambda: 1 // 0)
+        within(10, NAME, 1, lambda: 1 // 0)
     with pytest.raises(SystemExit):
-        within(10, NAME, lambda: (_ for _ in ()).throw(SystemExit()))
+        within(10, NAME, 1, lambda: (_ for _ in ()).throw(SystemExit()))
 
 
 def test_within_is_back_while_the_call_still_hangs() -> None:
@@ -31,7 +31,7 @@ def test_within_is_back_while_the_call_still_hangs() -> None:
     let_go = threading.Event()
 
     with pytest.raises(TimeoutError):
-        within(0.01, NAME, let_go.wait)
+        within(0.01, NAME, 1, let_go.wait)
 
     (thread,) = [each for each in threading.enumerate() if each.name == NAME]
     assert thread.daemon
@@ -43,19 +43,46 @@ def test_within_is_back_while_the_call_still_hangs() -> None:
 def test_calls_that_hang_for_ever_are_bounded() -> None:
     """The next one is not begun, until one of them has ended."""
     let_go = threading.Event()
-    for _ in range(MOST_AT_ONCE):
+    for number in range(MOST_AT_ONCE):
         with pytest.raises(TimeoutError):
-            within(0, NAME, let_go.wait)
+            within(0, NAME, number, let_go.wait)
     running = [each for each in threading.enumerate() if each.name == NAME]
     try:
         with pytest.raises(TimeoutError):
-            within(10, NAME, lambda: pytest.fail("it was begun"))
+            within(0.01, NAME, "another", lambda: pytest.fail("it was begun"))
     finally:
         let_go.set()
+    assert within(10, NAME, "another", lambda: "done") == "done"
     for thread in running:
         thread.join(10)
 
-    assert within(10, NAME, lambda: "done") == "done"
+
+def test_one_file_that_hangs_takes_one_thread() -> None:
+    """Whoever asks for it waits for the same call, and gets its result."""
+    let_go = threading.Event()
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            within(0.01, NAME, "a", let_go.wait)
+    (thread,) = [each for each in threading.enumerate() if each.name == NAME]
+    late: Future[bool] = Future()
+    asking = threading.Thread(
+        target=lambda: late.set_result(within(10, NAME, "a", lambda: pytest.fail("it was begun")))
+    )
+    asking.start()
+    let_go.set()
+
+    assert late.result(10) is True
+    asking.join(10)
+    thread.join(10)
+    assert within(10, NAME, "a", lambda: "again") == "again"
+
+
+def test_many_short_calls_wait_for_a_place() -> None:
+    """None is refused because others are quick too."""
+    with ThreadPoolExecutor(MOST_AT_ONCE * 2) as pool:
+        found = list(pool.map(lambda n: within(30, NAME, n, lambda: n), range(500)))
+
+    assert found == list(range(500))
 
 
 def test_without_threads_the_call_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +94,7 @@ def test_without_threads_the_call_is_made_here(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     assert not start_daemon(NAME, threading.get_ident)
-    assert within(10, NAME, threading.get_ident) == threading.get_ident()
+    assert within(10, NAME, 1, threading.get_ident) == threading.get_ident()
 
 
 def test_a_daemon_sees_no_context_variables_by_itself() -> None:

@@ -5,14 +5,16 @@ import os
 import re
 import signal
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import jwt_middleware
-from jwt_middleware import AdmittedIssuers, Guard, HTTPFetcher, Issuer
+from jwt_middleware import AdmittedIssuers, Guard, Issuer
 from jwt_middleware.daemons import MOST_AT_ONCE, within
+from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.testing import Clock
 from tests.keys.publisher import Publisher
 
@@ -51,9 +53,9 @@ KNOWN = {
     "keys/remote/http.py": 3,
     # The claim of a fetch is never waited for, and a child has no fetch.
     "keys/remote/shared_fetch.py": 1,
-    # A thread carries out one call, and nothing waits for one of the parent's; the places for such
-    # calls are renewed by _Places.after_fork.
-    "daemons.py": 3,
+    # A thread carries out one call, and nothing waits for one of the parent's; what is kept of such
+    # calls is renewed by _Calls.after_fork.
+    "daemons.py": 4,
 }
 
 
@@ -138,6 +140,7 @@ def in_a_child(work: Any) -> int:
 
 LOCKS = [
     "RefusalLog._lock",
+    "_Calls._lock",
     "Distrusted._lock",
     "StaticKeys._lock",
     "TokenCache._lock",
@@ -205,13 +208,13 @@ def test_a_child_forked_in_the_middle_of_a_change_counts_what_it_has() -> None:
 def test_a_child_has_the_places_of_calls_that_hang_in_its_parent() -> None:
     """Its parent's threads are not there to give them back."""
     let_go = threading.Event()
-    for _ in range(MOST_AT_ONCE):
+    for number in range(MOST_AT_ONCE):
         with pytest.raises(TimeoutError):
-            within(0, "tests.forks", let_go.wait)
+            within(0, "tests.forks", number, let_go.wait)
     running = [each for each in threading.enumerate() if each.name == "tests.forks"]
 
     try:
-        assert in_a_child(lambda: within(10, "tests.forks", lambda: None)) == 0
+        assert in_a_child(lambda: within(10, "tests.forks", 0, lambda: None)) == 0
     finally:
         let_go.set()
         for thread in running:
@@ -220,12 +223,21 @@ def test_a_child_has_the_places_of_calls_that_hang_in_its_parent() -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_equal_objects_renew_a_lock_each() -> None:
-    """Two fetchers with the same settings are equal, and have locks of their own."""
-    fetchers = [HTTPFetcher(), HTTPFetcher()]
-    before = [each._lock for each in fetchers]
+    """They are told apart by identity."""
+
+    @dataclass(frozen=True)
+    class Equal:
+        forked: list[int] = field(default_factory=list, compare=False)
+
+        def after_fork(self) -> None:
+            self.forked.append(1)
+
+    twins = [Equal(), Equal()]
+    for each in twins:
+        renew_after_fork(each)
 
     def renewed() -> None:
-        assert not any(each._lock is lock for each, lock in zip(fetchers, before, strict=True))
+        assert [each.forked for each in twins] == [[1], [1]]
 
-    assert fetchers[0] == fetchers[1]
+    assert twins[0] == twins[1]
     assert in_a_child(renewed) == 0

@@ -1,6 +1,9 @@
 """The table of options: what every option says of itself, and values that compare."""
 
+import pickle
 import sys
+from collections.abc import Callable
+from copy import copy, deepcopy
 from dataclasses import FrozenInstanceError, fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +21,7 @@ from jwt_middleware import (
     HTTPFetcher,
     Issuer,
     ResolverOptions,
+    presets,
 )
 from jwt_middleware.issuers.issuer import IssuerOptions
 from jwt_middleware.options import REQUIRED, Seconds, check_fields, hint, options_of
@@ -193,17 +197,39 @@ def test_an_issuer_is_not_a_value_of_another_type() -> None:
     assert Issuer("https://a/", audience="x") != "https://a/"
 
 
-def test_a_fetcher_of_another_class_is_compared_by_identity() -> None:
-    """Two of a subclass may differ in settings that nobody else knows."""
+def test_a_fetcher_counts_by_the_settings_that_its_class_shows() -> None:
+    """A rule may make a new one each time. One of a derived class may have more settings."""
 
     class Signed(HTTPFetcher):
         pass
 
+    def issuer(fetcher: Any) -> Issuer:
+        return Issuer("https://a/", audience="x", fetcher=fetcher)
+
     one = Signed()
-    assert one == one  # noqa: PLR0124 - itself
-    assert one != Signed()
-    assert HTTPFetcher() == HTTPFetcher()
-    assert HTTPFetcher() != Signed()
+    assert issuer(one) == issuer(one)
+    assert issuer(one) != issuer(Signed())
+    assert issuer(HTTPFetcher()) == issuer(HTTPFetcher())
+    assert issuer(HTTPFetcher()) != issuer(Signed())
+    assert issuer(HTTPFetcher()) != issuer(HTTPFetcher(trust_env=False))
+    assert presets.kubernetes(audience="a") == presets.kubernetes(audience="a")
+    assert presets.kubernetes(audience="a") != presets.kubernetes(audience="a", ca_file=None)
+
+
+@pytest.mark.parametrize("again", [deepcopy, copy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_an_issuer_is_copied_and_sent_as_a_value(again: Callable[[Any], Any]) -> None:
+    """With what was checked, and equal to the one it was made of."""
+    issuer = Issuer(
+        "https://a/",
+        audience="x",
+        required_values={"a.b": ["c"], "d": True},
+        subject_claim=["oid", "sub"],
+        grants={"roles": ["r"]},
+        resolver=ResolverOptions(timeout=2),
+    )
+
+    assert again(issuer) == issuer
+    assert type(again(issuer)) is Issuer
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,11 @@ _EC_NAMES = {
 
 
 def import_pem(
-    data: bytes, password: bytes | None = None, kid: str | None = None
+    data: bytes,
+    password: bytes | None = None,
+    kid: str | None = None,
+    *,
+    published: bool = False,
 ) -> VerificationKey:
     """Return the key of a PEM or OpenSSH text: a public key, a certificate, or a private key.
 
@@ -30,17 +34,22 @@ def import_pem(
     because a key is trusted if the configuration or the issuer names it.
 
     :param password: decrypts an encrypted private key.
+    :param published: whether the text is from a public key set, which has certificates and public
+        keys. Others are refused unread: OpenSSL would check the primes of a private key, which
+        takes seconds for a whole set of them.
     :raises UnusableKey: if the text cannot be read; with a reason.
     """
     try:
-        return import_key_object(_load(data.strip(), password), kid)
+        return import_key_object(_load(data.strip(), password, published), kid)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UnusableKey("pem_unreadable", kid) from None
 
 
-def _load(data: bytes, password: bytes | None) -> Any:
+def _load(data: bytes, password: bytes | None, published: bool) -> Any:
     if b"-----BEGIN CERTIFICATE-----" in data:
         return x509.load_pem_x509_certificate(data).public_key()
+    if published:
+        return load_pem_public_key(data)
     if b"PRIVATE KEY-----" in data:
         return load_pem_private_key(data, password)
     if data.startswith((b"ssh-", b"ecdsa-sha2-")):

@@ -145,7 +145,10 @@ def _is_der_sequence(value: bytes) -> bool:
 def _names_a_file(value: bytes) -> bool:
     try:
         path = Path(os.fsdecode(value))
-        return len(value) < 4096 and within(READ_SECONDS, "jwt_middleware.key_file", path.is_file)
+        if len(value) >= 4096 or not path.is_absolute():
+            # A relative path cannot lead to a share that hangs, unless all of the process does.
+            return len(value) < 4096 and path.is_file()
+        return within(READ_SECONDS, "jwt_middleware.key_file", ("secret", path), path.is_file)
     except TimeoutError:
         # Something hangs at that place, which no random secret would name.
         return True
@@ -175,7 +178,7 @@ class KeyFile:
         :raises ConfigurationError: if the file cannot be read.
         """
         try:
-            data = within(READ_SECONDS, "jwt_middleware.key_file", self._read)
+            data = within(READ_SECONDS, "jwt_middleware.key_file", os.fspath(self.path), self._read)
         except TimeoutError:
             raise ConfigurationError(
                 f"KeyFile({os.fspath(self.path)!r}) could not be read within {READ_SECONDS:g} "

@@ -110,10 +110,9 @@ class AdmittedPool:
     def _is_recent(self, known: Named) -> bool:
         # The greater of both ages counts, because an issuer that the rule now refuses is still
         # trusted for this time.
-        return (
-            self._clock.monotonic() < known.members[0].admitted_until
-            and self._clock.now() < known.members[0].admitted_before
-        )
+        return self._clock.monotonic() < min(
+            each.admitted_until for each in known.members
+        ) and self._clock.now() < min(each.admitted_before for each in known.members)
 
     def _asked(self, name: str) -> list[Issuer]:
         answer = self._policy.admit(name)
@@ -125,6 +124,9 @@ class AdmittedPool:
         for settings in several:
             if not isinstance(settings, Issuer):
                 raise TypeError("the rule returned a list of something else than Issuers")
+            if settings.key_uri is not None:
+                # Each key id would be a fetch beyond the limits of the pool.
+                raise ValueError("the rule returned an Issuer with key_uri=")
             # Another name is refused, because it would be trusted with the keys of this one.
             if settings.issuer != name or settings.aliases:
                 raise ValueError("the rule returned an Issuer of another name")
@@ -140,10 +142,7 @@ class AdmittedPool:
         ]
         if known is not None and _are_the_same(made, known.members):
             return known
-        group = named(made)
-        for issuer in made:
-            issuer.group = group
-        return group
+        return named(made)
 
     def _made_one(
         self, settings: Issuer, label: str | None, before: Iterable[TrustedIssuer]
@@ -216,6 +215,9 @@ class AdmittedPool:
     def _put(self, name: str, current: Named | None, made: Named) -> list[TrustedIssuer]:
         """Put issuers into service; return the issuers whose cached tokens must go."""
         for issuer in made.members:
+            # Set here and not when it is made, because another thread may be faster with another
+            # list of the rule, and this one is then never in service.
+            issuer.group = made
             issuer.admitted_until = self._clock.monotonic() + self._readmit_after
             issuer.admitted_before = self._clock.now() + self._readmit_after
         self._issuers[name] = made

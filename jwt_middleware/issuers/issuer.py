@@ -5,7 +5,7 @@ An :class:`Issuer` has a name, audiences, algorithms, a source of keys and paths
 state, with keys and caches, is in other modules of this package.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -24,6 +24,7 @@ from jwt_middleware.issuers.options import (
     claim_paths,
     claim_values,
     exported_keys,
+    header_values,
     issuer_name,
     key_address,
     one_path,
@@ -31,7 +32,7 @@ from jwt_middleware.issuers.options import (
     type_names,
 )
 from jwt_middleware.issuers.tenants import TENANT, Tenants, checked_tenants
-from jwt_middleware.keys.remote.http import Fetcher, HTTPFetcher
+from jwt_middleware.keys.remote.http import Fetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
 from jwt_middleware.options import Flag, Kind, Seconds, Text, check_fields, options_of
 from jwt_middleware.tokens.claims import SAYS_ITS_KIND, ClaimPolicy
@@ -148,7 +149,7 @@ class Issuer:
         Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]], claim_values
     ] = field(default_factory=dict)
     required_header: Annotated[
-        Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]], claim_values
+        Mapping[ClaimPathOption, ClaimValue | Collection[ClaimValue]], header_values
     ] = field(default_factory=dict)
     padded: Annotated[bool, Flag()] = False
     require_exp: Annotated[bool, Flag()] = True
@@ -227,10 +228,8 @@ class Issuer:
     @property
     def key_settings(self) -> tuple[Any, ...]:
         """The source of its keys, as a value that can be compared and hashed."""
-        # A fetcher of a foreign class may compare as it likes, so its identity counts.
-        fetcher = self.fetcher if type(self.fetcher) is HTTPFetcher else id(self.fetcher)
         keys = None if self.keys is None else tuple(key.value for key in self.keys)
-        return (*(getattr(self, name) for name in _OF_KEYS), keys, fetcher)
+        return (*(getattr(self, name) for name in _OF_KEYS), keys, _identity_of(self.fetcher))
 
     @property
     def token_settings(self) -> tuple[Any, ...]:
@@ -255,6 +254,13 @@ class Issuer:
     def __hash__(self) -> int:
         return hash(self.key_settings)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {name: getattr(self, name) for name in options_of(Issuer)}
+        for name in _OF_VALUES:
+            # A read-only view of a dictionary cannot be copied or pickled.
+            values[name] = dict(values[name])
+        return _rebuilt, (type(self), values)
+
     def __repr__(self) -> str:
         return f"Issuer({self.issuer!r}, algorithms={list(self.algorithms)})"
 
@@ -262,6 +268,24 @@ class Issuer:
 _OF_KEYS = ("issuer", "jwks_uri", "key_uri", "discovery", "algorithms", "resolver")
 _OF_VALUES = ("required_values", "required_header")
 _NOT_OF_TOKENS = frozenset({*_OF_KEYS, *_OF_VALUES, "keys", "fetcher", "seed"})
+
+
+def _rebuilt(kind: type[Issuer], values: dict[str, Any]) -> Issuer:
+    issuer = object.__new__(kind)
+    Issuer.__init__(issuer, **values)
+    return issuer
+
+
+def _identity_of(fetcher: Fetcher | None) -> Hashable:
+    """Return what two fetchers have in common if either may stand for the other.
+
+    A rule may make a new one with each issuer, so those of a class that shows its settings as
+    ``value`` are compared by them. A derived class may have more settings, and must show them too.
+    """
+    if "value" in vars(type(fetcher)):
+        shown: Any = fetcher
+        return type(fetcher), shown.value
+    return id(fetcher)
 
 
 def _several(values: Any) -> tuple[ClaimValue, ...]:
@@ -309,6 +333,11 @@ def _check_together(issuer: Issuer) -> None:
         raise ConfigurationError(
             f"Issuer({name!r}): algorithms={list(issuer.algorithms)} need a shared secret, and "
             "a published key set cannot hold one: write keys=Secret.from_env(...)"
+        )
+    if issuer.key_uri is not None and issuer.resolver.unknown_kid_burst == 0:
+        raise ConfigurationError(
+            f"Issuer({name!r}): unknown_kid_burst=0 would fetch no key of key_uri=, because each "
+            "is unknown at first: write ResolverOptions(unknown_kid_burst=8)"
         )
     sources = (keys, issuer.jwks_uri, issuer.key_uri, issuer.discovery)
     is_found = any(source is not None for source in sources)

@@ -82,6 +82,22 @@ def claim_values(name: str, required: Any) -> Mapping[ClaimPath, tuple[ClaimValu
     return MappingProxyType(found)
 
 
+# These members have options and checks of their own, or are never read.
+_NOT_REQUIRED = frozenset({"alg", "kid", "typ", "crit", "b64", "jku", "jwk", "x5u", "x5c"})
+
+
+def header_values(name: str, required: Any) -> Mapping[ClaimPath, tuple[ClaimValue, ...]]:
+    """Return the accepted values of each member of the header."""
+    found = claim_values(name, required)
+    for path in found:
+        if path[0] in _NOT_REQUIRED:
+            raise ConfigurationError(
+                f"{name}: {path[0]!r} cannot be required here: write algorithms= or token_types=, "
+                "or another member"
+            )
+    return found
+
+
 def _values(name: str, path: Any, wanted: Any) -> tuple[ClaimValue, ...]:
     is_single = isinstance(wanted, str | int)
     values = (wanted,) if is_single else listed(f"{name}[{path!r}]", wanted, "['gold']")

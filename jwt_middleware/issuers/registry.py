@@ -117,21 +117,23 @@ class Registry:
         return issuer
 
     def _labelled(self, name: str | None) -> TrustedIssuer | None:
-        """Return the issuer that a name with a label means; ``None`` for a name without one.
+        """Return the issuer that a name with a label means; ``None`` for any other name.
 
-        :raises KeyError: if no issuer of that name has the label.
+        :raises ConfigurationError: if it is also the name of an issuer that a rule admits.
         """
         base, separator, label = (name or "").rpartition("#")
         if not separator or name in self._by_name:
             return None
         group = self._by_name.get(base or None) or self._admitted(base)
         if group is None:
-            # It is part of a name, which a rule may admit.
             return None
-        for issuer in group.members:
-            if issuer.label == label:
-                return issuer
-        raise KeyError(name)
+        issuer = next((each for each in group.members if each.label == label), None)
+        if issuer is not None and any(each.name == name for each in self):
+            raise ConfigurationError(
+                f"{name!r} is both a name and an issuer of {base!r} with a label: write {base!r}, "
+                "for all issuers of that name, or another label="
+            )
+        return issuer
 
     def choose(self, claims: Mapping[str, Any], alg: str) -> TrustedIssuer:
         """Return the issuer that checks a token: that of its ``iss``, matched exactly.
@@ -217,6 +219,9 @@ class Registry:
             self._withdrawals.keep(issuer.name or "")
             _withdraw(kid, [issuer.keys])
             self._pass_on(issuer)
+            # The issuers of one name that a rule admits share what is withdrawn.
+            for source in self._sources_of(issuer.name or ""):
+                source.apply_withdrawals()
         elif group is not None:
             try:
                 _withdraw(kid, [each.keys for each in group.members])

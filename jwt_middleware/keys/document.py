@@ -142,7 +142,7 @@ def _digest(member: object) -> bytes:
 def _import(member: object) -> VerificationKey:
     if isinstance(member, tuple):
         kid, pem = member
-        return import_pem(pem.encode("utf-8", "replace"), kid=kid)
+        return import_pem(pem.encode("utf-8", "replace"), kid=kid, published=True)
     return import_jwk(member)
 
 

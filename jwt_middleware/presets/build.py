@@ -5,10 +5,15 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from jwt_middleware import checks
-from jwt_middleware.claims import claim_path
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuers.issuer import Issuer, IssuerOptions
-from jwt_middleware.issuers.options import Audience, ClaimPathOption, ClaimValue
+from jwt_middleware.issuers.options import (
+    Audience,
+    ClaimPathOption,
+    ClaimValue,
+    claim_paths,
+    claim_values,
+)
 
 # Lower case only, because names are compared byte for byte and providers write hosts so.
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
@@ -36,7 +41,13 @@ def build(name: str, audience: Audience, known: IssuerOptions, given: IssuerOpti
         merged.pop("discovery", None)
     if "keys" in given:
         merged.pop("fetcher", None)
+    if "aliases" in known and "aliases" in given:
+        raise ConfigurationError("aliases= cannot be set, because the preset sets it: leave it out")
     merged.update(given)
+    merged["required_claims"] = (
+        *known.get("required_claims", ()),
+        *claim_paths("required_claims", given.get("required_claims", ())),
+    )
     merged["required_values"] = _both(
         "required_values", known.get("required_values", {}), given.get("required_values", {})
     )
@@ -47,13 +58,14 @@ def build(name: str, audience: Audience, known: IssuerOptions, given: IssuerOpti
 
 
 def _both(option: str, fixed: _Required, wanted: _Required) -> _Required:
-    said = {claim_path(path, option) for path in wanted}
-    for path in fixed:
-        if claim_path(path, option) in said:
-            raise ConfigurationError(
-                f"{option}: {path!r} cannot be set, because the preset sets it: leave it out"
-            )
-    return {**wanted, **fixed}
+    """Return the values that the preset requires and those that its caller requires as well."""
+    ours, theirs = claim_values(option, fixed), claim_values(option, wanted)
+    for path in ours.keys() & theirs.keys():
+        raise ConfigurationError(
+            f"{option}: {'.'.join(path)!r} cannot be set, because the preset sets it: leave it out"
+        )
+    both: dict[Any, Any] = {**theirs, **ours}
+    return both
 
 
 def trusted_of(

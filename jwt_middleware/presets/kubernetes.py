@@ -52,6 +52,11 @@ class ClusterFetcher:
         self._ca_file = ca_file
         self._token_file = token_file
 
+    @property
+    def value(self) -> tuple[str | Path | None, ...]:
+        """The settings as one value to compare."""
+        return (self._ca_file, self._token_file)
+
     def fetch(self, request: FetchRequest) -> FetchResponse:
         """Return the response, of any status.
 

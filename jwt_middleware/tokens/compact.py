@@ -97,7 +97,10 @@ def parse(
     header_segment, _, payload_segment = signing_input.partition(b".")
     is_padded = _padding(data) if may_be_padded else False
     decode = base64url.decode_padded if is_padded else base64url.decode
-    header = headers.get(header_segment) or _read_header(header_segment, decode)
+    # A known header is spelt without padding.
+    header = (None if is_padded else headers.get(header_segment)) or _read_header(
+        header_segment, decode
+    )
     try:
         payload, signature = decode(payload_segment), decode(signature)
     except ValueError:

@@ -659,6 +659,68 @@ class TestAdmitted:
 
         assert outcome(guard, both) == "audience_mismatch"
 
+    def test_the_rule_is_asked_again_whatever_overlapped(self, web: Web, clock: Clock) -> None:
+        """A list that another thread's was faster than is never in service, nor any of it."""
+        answers: list[Any] = []
+
+        def row(audience: str, **more: Any) -> Issuer:
+            url = published(web, audience, EC)
+            given: Any = {"jwks_uri": url, "algorithms": ["ES256"], "fetcher": web, **more}
+            return Issuer(NAME, audience=audience, label=audience, **given)
+
+        def admit(_: str) -> Any:
+            answer = answers.pop(0) if answers else None
+            if callable(answer):
+                # Another request asks while this call is under way.
+                answer()
+                return [row("first", leeway=2), row("blue")]
+            return answer
+
+        guard = Guard(issuers=AdmittedIssuers(admit, readmit_after=60), clock=clock)
+        answers.append([row("first"), row("blue")])
+        assert isinstance(outcome(guard, signed(EC, clock, aud="blue")), Principal)
+        clock.tick(61)
+        blue = signed(EC, clock, aud="blue", jti="1")
+        answers.append(lambda: outcome(guard, signed(EC, clock, aud="blue", jti="2")))
+        answers.append([row("first", leeway=1), row("blue")])
+        assert isinstance(outcome(guard, blue), Principal)
+        (pool,) = guard._issuers._pools
+        (group,) = pool._issuers.values()
+        # A request that waits for keys would bring back what it points to.
+        assert all(each.group is group for each in group.members)
+        clock.tick(61)
+
+        assert outcome(guard, blue) == "issuer_untrusted"
+        assert outcome(guard, signed(EC, clock, aud="first")) == "issuer_untrusted"
+        assert pool.in_service() == []
+
+    def test_a_key_that_one_of_them_loses_is_lost_at_once_for_all(
+        self, guard: Guard, clock: Clock
+    ) -> None:
+        """They publish the same key; nobody waits for the next renewal."""
+        self.keys["green"] = EC
+        tokens = {each: signed(EC, clock, aud=each) for each in ("blue", "green")}
+        for token in tokens.values():
+            assert isinstance(outcome(guard, token), Principal)
+        guard.distrust(f"{NAME}#blue")
+
+        assert [outcome(guard, token) for token in tokens.values()] == ["key_unknown"] * 2
+
+    def test_a_name_with_the_sign_of_a_label_is_a_name(self, clock: Clock) -> None:
+        """Where it may be both, the operator is asked."""
+        labels: dict[str, str | None] = {"x": "a", "x#a": None, "x#b": None}
+
+        def admit(name: str) -> Issuer | None:
+            return Issuer(name, **ONE, label=labels[name]) if name in labels else None
+
+        guard = Guard(issuers=AdmittedIssuers(admit), clock=clock)
+        for name in labels:
+            assert isinstance(outcome(guard, signed(EC, clock, iss=name)), Principal)
+        guard.distrust("x#b", "k")
+        assert outcome(guard, signed(EC, clock, iss="x#b")) == "key_unknown"
+        with pytest.raises(ConfigurationError, match="both a name and an issuer"):
+            guard.distrust("x#a", "k")
+
     def test_a_rule_that_names_two_alike_is_a_failure(self, clock: Clock) -> None:
         """Nobody could say which of them accepts a token."""
         alike = [Issuer(NAME, **ONE), Issuer(NAME, **ONE, leeway=1)]

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from jwt_middleware.crypto import pem
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.errors import KeyUnknown
 from jwt_middleware.events import KeySkipped, UnknownKidSuppressed
@@ -362,3 +363,17 @@ def test_replace_makes_a_key_kidless() -> None:
     assert "kid" not in replace(pair("x"), kid=None).jwk
     assert ES256.name == "ES256"
     assert PS512.fits("RSA", None)
+
+
+@pytest.mark.parametrize("mark", ["PUBLIC KEY", "CERTIFICATE"])
+def test_a_published_private_key_is_refused_unread(
+    mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL would check its primes, and a set of them would stop the process for seconds."""
+    private = KeyPair.generate("ES256", "k").private_pem
+    text = f"-----BEGIN {mark}-----\n{private}"
+    monkeypatch.setattr(pem, "load_pem_private_key", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(pem, "load_ssh_public_key", lambda *_: pytest.fail("it was read"))
+
+    with pytest.raises(Rejected, match="pem_unreadable"):
+        read_key_set(json.dumps({"k": text}).encode(), 10)

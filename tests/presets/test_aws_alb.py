@@ -228,13 +228,14 @@ def test_every_other_issuer_stays_strict(balancer: Balancer) -> None:
     assert code_of(guard, f"{own}==") == "token_malformed"
 
 
-def test_one_that_a_rule_admits(balancer: Balancer) -> None:
-    """Is read as one of the list is, and the others that it admits stay strict."""
+def test_one_that_a_rule_admits_is_refused(balancer: Balancer) -> None:
+    """Each key id would be a fetch beside the limits of the rule. The others stay strict."""
     strict = Issuer("https://id.example", audience=None, keys=PAIR.jwk)
     admitted = {POOL: balancer.issuer(), "https://id.example": strict}
     guard = Guard(issuers=AdmittedIssuers(admitted.get), clock=balancer.clock)
 
-    assert code_of(guard, balancer.token()) == "passed"
+    assert code_of(guard, balancer.token()) == "keys_unavailable"
+    assert balancer.web.asked == []
     other = balancer.token(claims={"iss": "https://id.example"})
     assert code_of(guard, other) == "token_malformed"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jwt_middleware import ANY_TENANT, ConfigurationError, Guard
-from jwt_middleware.presets import adfs, entra, entra_b2c, entra_external_id
+from jwt_middleware.presets import adfs, aws_alb, entra, entra_b2c, entra_external_id
 from jwt_middleware.testing import Clock, KeyPair
 from tests.presets.documents import Provider, code_of
 
@@ -332,3 +332,40 @@ def test_adfs_with_a_name_of_its_own(provider: Provider) -> None:
         given: dict[str, Any] = {"server": "fs.acme.example", "audience": "a", **wrong}
         with pytest.raises(ConfigurationError, match=next(iter(wrong))):
             adfs(**given)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"aliases": ["https://a/"]}, "aliases= cannot be set"),
+        ({"required_values": None}, "required_values=None must be a mapping"),
+        ({"required_header": None}, "required_header=None must be a mapping"),
+        ({"required_header": {"kid": "x"}}, "'kid' cannot be required here"),
+    ],
+)
+def test_what_would_undo_or_break_a_preset_is_refused_in_words(
+    options: dict[str, Any], said: str
+) -> None:
+    """A second spelling of the name is the preset's own."""
+    with pytest.raises(ConfigurationError, match=said):
+        entra_b2c(
+            "acme",
+            tenant_id=OURS,
+            policy="B2C_1_In",
+            audience=API,
+            policy_in_issuer=True,
+            **options,
+        )
+
+
+def test_claims_that_a_caller_requires_stand_beside_those_of_the_preset() -> None:
+    """None of them replaces another."""
+    issuer = aws_alb(
+        "https://id.example",
+        signer="arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/a/"
+        "50dc6c495c0c9188",
+        client_id="c",
+        required_claims=["email"],
+    )
+
+    assert issuer.required_claims == (("sub",), ("email",))

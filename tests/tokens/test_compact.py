@@ -163,6 +163,17 @@ def test_padding_is_read_only_where_it_may_be() -> None:
     assert (plain.is_padded, plain.claims()) == (False, {})
 
 
+def test_a_known_header_is_no_padded_one() -> None:
+    """One that was learnt from another issuer has no padding."""
+    headers = KnownHeaders()
+    plain = parse("eyJhbGciOiJYIn0.e30.AA", 1_000, headers)
+    headers.learn(plain.header_segment, plain.header)
+
+    assert parse("eyJhbGciOiJYIn0.e30.AA", 1_000, headers, may_be_padded=True).is_padded is False
+    with pytest.raises(TokenMalformed):
+        parse("eyJhbGciOiJYIn0.e30=.AA==", 1_000, headers, may_be_padded=True)
+
+
 @pytest.mark.parametrize("padded", [True, False])
 def test_segments_that_need_no_padding_are_spelt_alike_everywhere(padded: bool) -> None:
     """An issuer that pads writes them as any other does."""

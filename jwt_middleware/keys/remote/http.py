@@ -149,14 +149,6 @@ class HTTPFetcher:
             self._public_only,
         )
 
-    def __eq__(self, other: object) -> bool:
-        # A subclass may have settings of its own, so two of them are not equal.
-        is_plain = type(self) is HTTPFetcher and type(other) is HTTPFetcher
-        return self is other or (is_plain and self.value == other.value)  # type: ignore[attr-defined]
-
-    def __hash__(self) -> int:
-        return hash(self.value)
-
     def fetch(self, request: FetchRequest) -> FetchResponse:
         """Return the response, with any status. A broken connection is retried once.
 

@@ -23,7 +23,12 @@ from jwt_middleware.formats.urls import check_url
 from jwt_middleware.keys.distrust import Distrusted
 from jwt_middleware.keys.remote.http import Fetcher, FetchRequest, FetchResponse, HTTPFetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
-from jwt_middleware.keys.remote.pool_limits import PoolLimit, PoolShare
+from jwt_middleware.keys.remote.pool_limits import (
+    RETURNING_BURST,
+    RETURNING_INTERVAL,
+    PoolLimit,
+    PoolShare,
+)
 from jwt_middleware.keys.remote.rate_limits import FIRST_PAUSE, RateLimit, UnknownKids
 from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
@@ -41,8 +46,13 @@ MAX_SERVING = 32
 # Key ids whose fetch is under way or failed. Each was paid for with the budget.
 MAX_ASKED = 16
 
-# How a publisher says that it has no such key. S3 answers 403 where listing is not allowed.
-_ABSENT = frozenset({403, 404, 410})
+# Key ids that once served. Each may be fetched again with a budget of its own.
+MAX_PROVEN = 128
+
+# How a publisher says that it has no such key. S3 answers 403 where listing is not allowed. For a
+# key that was there before, 403 is an outage: a proxy or a permission may be in the way.
+_GONE = frozenset({404, 410})
+_ABSENT = _GONE | {403}
 
 # The best first.
 _STATES: tuple[State, ...] = ("static", "fresh", "ahead", "expired", "dead", "empty", "closed")
@@ -94,7 +104,10 @@ class SingleKeys:
         self._limit = PoolLimit()
         self._absent = UnknownKids()
         self._serving: LRUCache[str, _OneKey] = LRUCache(MAX_SERVING)
-        self._asked: LRUCache[str, _OneKey] = LRUCache(MAX_ASKED)
+        # No fewer places than the budget allows at once, so that none displaces another.
+        self._most_asked = max(MAX_ASKED, burst)
+        self._asked: LRUCache[str, _OneKey] = LRUCache(self._most_asked)
+        self._proven: LRUCache[str, RateLimit] = LRUCache(MAX_PROVEN)
         self._is_closed = False
         self._lock = TinyLock()
         renew_after_fork(self)
@@ -107,7 +120,8 @@ class SingleKeys:
         """
         if self._lock.locked():
             self._absent = UnknownKids()
-            self._serving, self._asked = LRUCache(MAX_SERVING), LRUCache(MAX_ASKED)
+            self._serving, self._asked = LRUCache(MAX_SERVING), LRUCache(self._most_asked)
+            self._proven = LRUCache(MAX_PROVEN)
         self._lock = TinyLock()
 
     def _one_key(self, kid: str) -> "_OneKey":
@@ -128,6 +142,9 @@ class SingleKeys:
         if kid is None or not _UUID.fullmatch(kid):
             raise KeyUnknown("the header must name a key by a UUID")
         with self._lock:
+            if (known := self._known(kid)) is not None:
+                # A caller that left before the end of the fetch did not settle this.
+                self._drop_if_absent(known)
             key = self._known(kid) or self._newly_asked(kid)
         return key.answer(lambda: key.resolver.plan(kid, algorithm))
 
@@ -141,6 +158,9 @@ class SingleKeys:
             del self._asked[kid]
             key.share.is_proven = True
             self._serving[kid] = key
+            if kid not in self._proven:
+                now = self._clock.monotonic()
+                self._proven[kid] = RateLimit(RETURNING_BURST, RETURNING_INTERVAL, now)
         return key
 
     def _newly_asked(self, kid: str) -> "_OneKey":
@@ -155,8 +175,9 @@ class SingleKeys:
             raise KeyUnknown("the header names a key that must not be used")
         if (delay := self._absent.retry_in(kid, now)) > 0:
             raise KeyUnknown("no key of that key id is published (asked before)", delay)
-        if not self._budget.take(now):
-            seconds = self._budget.seconds_until_next(now)
+        budget = self._proven.get(kid, self._budget)
+        if not budget.take(now):
+            seconds = budget.seconds_until_next(now)
             raise KeyUnknown("the key is not known (over budget)", seconds)
         key = self._asked[kid] = self._one_key(kid)
         # Before the first key arrives every caller waits, as for the first key set.
@@ -179,9 +200,13 @@ class SingleKeys:
             key = self._known(kid or "")
             if key is None:
                 raise KeyUnknown("no key of that key id is published", FIRST_PAUSE)
-            if key.is_absent and self._asked.pop(key.kid, None) is not None:
-                self._absent.add(key.kid, self._clock.monotonic())
+            self._drop_if_absent(key)
         return key.answer(lambda: key.resolver.settle(kid, algorithm, waited))
+
+    def _drop_if_absent(self, key: "_OneKey") -> None:
+        """Remember that a key id is not published, in place of the resolver that found out."""
+        if key.is_absent and not key.held and self._asked.pop(key.kid, None) is not None:
+            self._absent.add(key.kid, self._clock.monotonic())
 
     def distrust(self, kid: str | None = None) -> None:
         """Withdraw one key, or all that serve, permanently.
@@ -232,8 +257,15 @@ class SingleKeys:
         if not keys:
             return KeyHealth("closed" if self._is_closed else "empty", is_ready=False, keys=0)
         healths = [each.resolver.health() for each in keys]
-        best = min(healths, key=lambda each: (_STATES.index(each.state), each.failures))
-        return replace(best, keys=sum(each.keys for each in healths if each.is_ready))
+        best = min(
+            healths, key=lambda each: (not each.is_ready, _STATES.index(each.state), each.failures)
+        )
+        return replace(
+            best,
+            keys=sum(each.keys for each in healths if each.is_ready),
+            is_fetching=any(each.is_fetching for each in healths),
+            stuck_fetches=sum(each.stuck_fetches for each in healths),
+        )
 
     def close(self) -> None:
         """Forget the keys, wake the waiters and abandon the fetches."""
@@ -269,7 +301,7 @@ class _OneKey:
     @property
     def has_arrived(self) -> bool:
         """Whether the key was fetched."""
-        return self.resolver.snapshot is not None
+        return bool(self.held)
 
     def answer(self, ask: Callable[[], AnswerT]) -> AnswerT:
         """Return what the resolver answers; a key that is not published is unknown.
@@ -287,7 +319,7 @@ class _OneKey:
     def fetch(self, request: FetchRequest) -> FetchResponse:
         """Return the PEM as a map from key id to key, and the lack of it as an empty key set."""
         response = self._fetcher.fetch(request)
-        self.is_absent = response.status in _ABSENT
+        self.is_absent = response.status in (_GONE if self.held else _ABSENT)
         if self.is_absent:
             return replace(response, status=200, body=b'{"keys": []}')
         if response.status != 200:

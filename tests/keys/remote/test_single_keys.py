@@ -1,6 +1,7 @@
 """Keys that are published one by one: fetched by key id, and invented key ids stay harmless."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
 from time import monotonic
 from uuid import UUID
@@ -371,3 +372,80 @@ def test_an_address_without_tls_is_refused(web: KeyServer, clock: Clock, address
             fetcher=web,
             clock=clock,
         )
+
+
+def test_what_refuses_a_key_that_was_there_is_an_outage(
+    source: SingleKeys, web: KeyServer, clock: Clock
+) -> None:
+    """A proxy or a permission in the way says 403 too. For a key that was never there it is none."""
+    web.publish(1)
+    assert outcome(source, 1) == "found"
+    web.answers[f"{BASE}/{kid_of(1)}"] = FetchResponse(403)
+    for _ in range(4):
+        clock.tick(700)
+        assert outcome(source, 1) == "found"
+    clock.tick(3_000)
+    assert outcome(source, 1) == "keys_unavailable"
+
+
+def test_a_key_that_served_comes_back_whatever_invented_ones_cost(
+    web: KeyServer, clock: Clock
+) -> None:
+    """It has a budget of its own, after it made room and after a close."""
+    source = source_of(web, clock, unknown_kid_burst=MAX_SERVING + 1)
+    web.publish(*range(MAX_SERVING + 1))
+    for number in range(MAX_SERVING + 1):
+        assert outcome(source, number) == "found"
+    for number in range(1_000, 1_100):
+        assert outcome(source, number) == "key_unknown"
+
+    assert outcome(source, 0) == "found"
+    source.close()
+    source.start_warming()
+    assert outcome(source, 1) == "found"
+    assert outcome(source, 2_000) == "key_unknown"
+
+
+def test_invented_key_ids_at_once_displace_no_honest_one(web: KeyServer, clock: Clock) -> None:
+    """There is a place for each that the budget allows."""
+    source = source_of(web, clock, unknown_kid_burst=20)
+    web.publish(1)
+    web.goes_on.clear()
+    planned = source.plan(kid_of(1), ES256)
+    assert isinstance(planned, Waiter)
+    for number in range(100, 119):
+        with suppress(KeysUnavailable):
+            source.plan(kid_of(number), ES256)
+    web.goes_on.set()
+
+    assert source.settle(kid_of(1), ES256, planned.perform(monotonic() + 10))
+
+
+def test_health_is_that_of_the_keys_that_serve(
+    source: SingleKeys, web: KeyServer, clock: Clock
+) -> None:
+    """A withdrawn key says nothing of the others."""
+    web.publish(1)
+    other = FetchResponse(200, {}, pem_of(KeyPair.generate("ES256", "b")))
+    web.answers[f"{BASE}/{kid_of(2)}"] = other
+    assert [outcome(source, number) for number in (1, 2)] == ["found", "found"]
+    source.distrust(kid_of(1))
+
+    assert outcome(source, 1) == "key_unknown"
+    assert (source.health().is_ready, source.health().keys) == (True, 1)
+
+
+def test_a_key_id_whose_caller_left_is_no_key(
+    source: SingleKeys, web: KeyServer, clock: Clock
+) -> None:
+    """Nobody settled the answer, which was that there is no such key."""
+    for _ in range(3):
+        planned = source.plan(kid_of(9), ES256)
+        assert isinstance(planned, Waiter)
+        planned.perform(monotonic() + 10)
+        with suppress(KeyUnknown):
+            source.plan(kid_of(9), ES256)
+        clock.tick(60)
+
+    assert source.health().keys == 0
+    assert not source._serving
