@@ -5,11 +5,12 @@ if they are the reason of a refusal. An observer is any callable that takes one 
 exceptions are logged and swallowed, so that an observer cannot change a verdict.
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-_log = logging.getLogger("jwt_middleware")
+from jwt_middleware.logs import log_of
+
+_log = log_of("jwt_middleware")
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,12 +247,17 @@ def reset_current(caller: Caller) -> None:
     _current.reset(caller.entry)
 
 
-def revise_current(principal: Principal) -> None:
-    """Replace the caller of the current request, which was decided again."""
+def revise_current(principal: Principal) -> bool:
+    """Replace the caller of the current request, which was decided again.
+
+    :return: whether there is a current request.
+    """
     caller = _current.get()
     # A task that outlived its request may still change that request; the caller stays away.
-    if caller is not None and caller.principal is not None:
-        caller.principal = principal
+    is_there = caller is not None and caller.principal is not None
+    if is_there:
+        caller.principal = principal  # type: ignore[union-attr]
+    return is_there
 
 
 def current_principal() -> Principal:

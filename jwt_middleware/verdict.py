@@ -48,6 +48,8 @@ class Allow:
     """The seconds after which an open WebSocket is closed; ``None`` to keep it open."""
     otherwise: "Deny | None" = None
     """The refusal to send if the request reaches a view that requires a login."""
+    credential: int | None = field(default=None, repr=False)
+    """The hash of the token; 0 without a token, ``None`` if the rule reads none."""
 
     def __str__(self) -> str:
         who = self.principal.identity if self.principal.is_authenticated else "anonymous"

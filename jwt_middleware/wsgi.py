@@ -14,6 +14,7 @@ from jwt_middleware.request.interfaces import check_wsgi
 from jwt_middleware.request.overrides import said_besides
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
+from jwt_middleware.rules.applications import Application
 from jwt_middleware.verdict import Allow, Headers, Reply
 
 Environ = dict[str, Any]
@@ -69,8 +70,7 @@ class JWTWSGIMiddleware:
         if isinstance(verdict, Reply):
             return _reply(verdict, environ, start_response)
 
-        attach(environ, verdict.principal)
-        environ[_VERDICT_KEY] = self._mark(environ, view)
+        let_pass(environ, view, verdict, self._guard, self._application)
         if verdict.response_headers:
             start_response = _adding(verdict.response_headers, start_response)
         environ[_CALLER_KEY] = caller = set_current(verdict.principal)
@@ -89,20 +89,43 @@ class JWTWSGIMiddleware:
         A request that is over does not count, because a server may use its environment again.
         """
         caller: Caller = environ[_CALLER_KEY]
-        return caller.principal is not None and environ[_VERDICT_KEY] == self._mark(
-            environ, WSGIView(environ)
+        mark, view = environ[_VERDICT_KEY], WSGIView(environ)
+        credential: int | None = mark[-1]
+        return (
+            caller.principal is not None
+            and mark == _mark(environ, view, credential, self._guard, self._application)
+            and self._guard.integration.still_passes(view, credential)
         )
 
-    def _mark(self, environ: Environ, view: WSGIView) -> tuple[object, ...]:
-        """Return the guard and the request that it let pass, for the same guard further in."""
-        return (
-            self._guard,
-            self._application.facts,
-            environ.get("PATH_INFO"),
-            environ.get("SCRIPT_NAME", ""),
-            environ["REQUEST_METHOD"],
-            said_besides(view, self._application),
-        )
+
+def let_pass(
+    environ: Environ, view: WSGIView, verdict: Allow, guard: Guard, application: Application
+) -> None:
+    """Record in the environment that a guard let its request pass, and who the caller is.
+
+    :param application: the description of the application that it passes to.
+    """
+    attach(environ, verdict.principal)
+    environ[_VERDICT_KEY] = _mark(environ, view, verdict.credential, guard, application)
+
+
+def _mark(
+    environ: Environ,
+    view: WSGIView,
+    credential: int | None,
+    guard: Guard,
+    application: Application,
+) -> tuple[object, ...]:
+    """Return the guard and the request that it let pass, for the same guard further in."""
+    return (
+        guard,
+        application.facts,
+        environ.get("PATH_INFO"),
+        environ.get("SCRIPT_NAME", ""),
+        environ["REQUEST_METHOD"],
+        said_besides(view, application),
+        credential,
+    )
 
 
 def judged(environ: Environ) -> tuple[str, str, str] | None:

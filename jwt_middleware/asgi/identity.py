@@ -53,6 +53,11 @@ class UnnamedCaller(Principal[Any]):
         return getattr(ANONYMOUS if name == "_wrapped" else self._user, name)
 
     @property
+    def is_unnamed(self) -> bool:
+        """Whether it is still the anonymous principal."""
+        return self._user is ANONYMOUS
+
+    @property
     def _user(self) -> Any:
         try:
             return object.__getattribute__(self, "_wrapped")
@@ -105,16 +110,16 @@ def attach(scope: Scope, principal: Principal, shared_state: object, fills_user:
     is_judged = token_was_judged(principal)
     user = UnnamedCaller() if fills_user and not is_judged else principal
     if "state" in scope:
-        _put_into_state(scope, user, shared_state)
+        _put_into_state(scope, principal, shared_state)
     else:
-        scope["state"] = {"user": user}
+        scope["state"] = {"user": principal}
     if is_judged or scope.get("user") is None or _is_ours(scope["user"]):
         scope["user"] = user
     scope["auth"] = AuthScopes(principal)
     scope[PRINCIPAL_KEY] = principal
 
 
-def _put_into_state(scope: Scope, user: Principal, shared_state: object) -> None:
+def _put_into_state(scope: Scope, principal: Principal, shared_state: object) -> None:
     state = scope["state"]
     left = state.get("user")
     is_own = left is scope.get("user") or left is scope.get(PRINCIPAL_KEY)
@@ -122,9 +127,12 @@ def _put_into_state(scope: Scope, user: Principal, shared_state: object) -> None
         # The server did not copy the state for this request. Another request may still read it.
         state = scope["state"] = copy(state)
     if "user" not in state or _is_ours(left):
-        state["user"] = user
+        state["user"] = principal
 
 
 def _is_ours(user: object) -> bool:
+    if type(user) is UnnamedCaller:
+        # An outer guard left it unnamed, and a framework may have named its user since.
+        return user.is_unnamed
     # The type and not ``isinstance``, which reads ``__class__``: a lazy user would query for it.
     return issubclass(type(user), Principal)

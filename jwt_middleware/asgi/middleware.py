@@ -1,6 +1,5 @@
 """The ASGI middleware: asks the guard for a verdict on each connection and carries it out."""
 
-import logging
 from inspect import isroutine
 from typing import Any, Unpack
 
@@ -17,6 +16,7 @@ from jwt_middleware.effects import arun, loop_is_running
 from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.guard.options import GuardOptions
+from jwt_middleware.logs import log_of
 from jwt_middleware.principal import Caller, reset_current, set_current
 from jwt_middleware.request.applications import described, reached, wrapped
 from jwt_middleware.request.caches import warn_of_caches
@@ -32,7 +32,7 @@ __all__ = ["PRINCIPAL_KEY", "JWTMiddleware", "guard_of"]
 _VERDICT_KEY = "jwt_middleware.verdict"
 _CALLER_KEY = "jwt_middleware.caller"
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 
 def guard_of(scope: Scope) -> Guard | None:
@@ -43,7 +43,7 @@ def guard_of(scope: Scope) -> Guard | None:
 
 def judged(scope: Scope) -> tuple[str, str, str]:
     """Return the method, path and mount point of a connection that a guard let pass."""
-    _, _, path, mount_point, _, method, _ = scope[_VERDICT_KEY]
+    _, _, path, mount_point, _, method, *_ = scope[_VERDICT_KEY]
     return method or "WEBSOCKET", path, mount_point
 
 
@@ -108,7 +108,7 @@ class JWTMiddleware:
             return
 
         attach(scope, verdict.principal, self._shared_state, self._application.fills_user)
-        scope[_VERDICT_KEY] = self._mark(scope, view)
+        scope[_VERDICT_KEY] = self._mark(scope, view, verdict.credential)
         if kind == "websocket":
             send = answering(verdict.subprotocol, scope, send)
         elif verdict.response_headers:
@@ -186,11 +186,15 @@ class JWTMiddleware:
         A request that is over does not count, because a server may use its scope again.
         """
         caller: Caller = scope[_CALLER_KEY]
-        return caller.principal is not None and scope[_VERDICT_KEY] == self._mark(
-            scope, ASGIView(scope)
+        mark, view = scope[_VERDICT_KEY], ASGIView(scope)
+        credential: int | None = mark[-1]
+        return (
+            caller.principal is not None
+            and mark == self._mark(scope, view, credential)
+            and self._guard.integration.still_passes(view, credential)
         )
 
-    def _mark(self, scope: Scope, view: ASGIView) -> tuple[object, ...]:
+    def _mark(self, scope: Scope, view: ASGIView, credential: int | None) -> tuple[object, ...]:
         """Return the guard and the request that it let pass, for the same guard further in."""
         return (
             self._guard,
@@ -200,6 +204,7 @@ class JWTMiddleware:
             scope.get("raw_path"),
             scope.get("method"),
             said_besides(view, self._application),
+            credential,
         )
 
 

@@ -34,11 +34,13 @@ from jwt_middleware.events import Observer, RequestAllowed, RequestRefused, tell
 from jwt_middleware.guard.authenticator import Authenticator
 from jwt_middleware.guard.explain import explanation
 from jwt_middleware.guard.refusal_log import RefusalLog
+from jwt_middleware.logs import log_of
 from jwt_middleware.principal import ANONYMOUS, Principal, full_name
 from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.overrides import inner_root, refuse_other_method
 from jwt_middleware.request.preflight import Preflights
-from jwt_middleware.request.sources import CookieToken, Sources, TokenSource, check_form
+from jwt_middleware.request.sources import CookieToken, TokenSource, check_form
+from jwt_middleware.request.token_search import Sources
 from jwt_middleware.request.view import RequestView, asks_for_socket
 from jwt_middleware.responses.headers import private_headers, with_header
 from jwt_middleware.responses.render import Renderer
@@ -49,7 +51,7 @@ from jwt_middleware.rules.ruling import Ruling, together
 from jwt_middleware.rules.table import RuleTable
 from jwt_middleware.verdict import Allow, Deny, Headers, Refusal, Reply
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 # The methods that events name. A client can invent others, and the labels of a metric must stay
 # few, so that all others are called "other".
@@ -153,7 +155,9 @@ class Judge:
         # If the token could not be checked (503), it may be valid, so ``optional`` does not apply.
         if ruling.forgives_invalid and problem.is_verdict:
             nobody = replace(ANONYMOUS, refusal=problem.code)
-            return self._pass(view, ruling, nobody, private_headers(self.sources.vary))
+            allow = self._pass(view, ruling, nobody, private_headers(self.sources.vary))
+            allow.credential = hash(token or "")
+            return allow
         return self._refuse_unless_exempt(problem, view, ruling, token)
 
     def _refuse_unless_exempt(
@@ -212,10 +216,14 @@ class Judge:
     ) -> Allow:
         if self.observers:
             tell(self.observers, _allowed(view, ruling, principal, token))
-        if not view.is_websocket:
-            return Allow(principal, ruling.rule, headers)
-        subprotocol = self.sources.subprotocol(view)
-        return Allow(principal, ruling.rule, headers, subprotocol, self._closes_in(principal))
+        allow = Allow(principal, ruling.rule, headers)
+        if not ruling.is_public:
+            # The hash of an empty text is 0.
+            allow.credential = hash(token or "")
+        if view.is_websocket:
+            allow.subprotocol = self.sources.subprotocol(view)
+            allow.closes_in = self._closes_in(principal)
+        return allow
 
     def _closes_in(self, principal: Principal) -> float | None:
         if not self.closes_on_expiry or principal.expires_at is None:

@@ -1,6 +1,5 @@
 """The guard: the public object that holds the configuration, the token cache and the keys."""
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -37,15 +36,16 @@ from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.registry import Registry
 from jwt_middleware.keys.snapshot import KeyHealth
+from jwt_middleware.logs import log_of
 from jwt_middleware.options import Choice, Count, Flag, Text, read_options
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.preflight import Preflights
 from jwt_middleware.request.sources import (
     BearerHeader,
-    Sources,
     TokenSource,
 )
+from jwt_middleware.request.token_search import Sources
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.responses.metadata import ProtectedResource
 from jwt_middleware.responses.render import Renderer
@@ -62,7 +62,7 @@ from jwt_middleware.verdict import (
     Reply,
 )
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 # The estimated size of ten thousand cached tokens of 1.5 KB each; see tokens/cache.py.
 TOKEN_CACHE_BYTES = 64 * 1024 * 1024

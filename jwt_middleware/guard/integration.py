@@ -1,6 +1,5 @@
 """The interface of a guard for middleware and framework integrations."""
 
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import MethodType
@@ -10,15 +9,17 @@ from jwt_middleware.errors import KeysUnavailable, PathInvalid, TokenMissing
 from jwt_middleware.guard.decision import Judge
 from jwt_middleware.guard.options import WarmUp
 from jwt_middleware.guard.placement import Placement
+from jwt_middleware.logs import log_of
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.sources import TokenSource
+from jwt_middleware.request.view import RequestView
 from jwt_middleware.rules.applications import UNKNOWN, Application
 from jwt_middleware.rules.methods import named_method
 from jwt_middleware.rules.requirements import NO_CAPTURES, Requirement
 from jwt_middleware.rules.table import RuleTable
 from jwt_middleware.verdict import Allow, Deny, ErrorBody
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 
 # The names of views come from the application's source, so there are not many.
@@ -149,6 +150,13 @@ class Integration:
             if ruling.is_public:
                 self._told.add(view)
                 _log.warning("%s %s", view, unread(ruling.rule))
+
+    def still_passes(self, view: RequestView, credential: int | None) -> bool:
+        """Return whether a request that passed this guard has no other token since.
+
+        :param credential: what the verdict said of its token.
+        """
+        return not self._judge.sources.has_another(view, credential)
 
     def missing_keys(self, problem: KeysUnavailable) -> Deny:
         """Report that a request came before the keys that ``warm_up`` requires; return its refusal.

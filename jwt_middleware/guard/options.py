@@ -1,6 +1,5 @@
 """The options of a guard: their names, their short forms and their validation."""
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
@@ -11,6 +10,7 @@ from jwt_middleware.errors import ConfigurationError, PathInvalid
 from jwt_middleware.events import Observer
 from jwt_middleware.issuers.admitted import AdmittedIssuers
 from jwt_middleware.issuers.issuer import Issuer
+from jwt_middleware.logs import log_of
 from jwt_middleware.options import hint
 from jwt_middleware.request.sources import TokenSource
 from jwt_middleware.rules.requirements import Has, Requirement, every_part
@@ -18,7 +18,7 @@ from jwt_middleware.rules.rule import Rule, protect, public
 from jwt_middleware.tokens.claims import AnyAudience
 from jwt_middleware.verdict import ErrorBody
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 WarmUp = Literal["lazy", "try", "require"]
 

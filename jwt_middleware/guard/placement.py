@@ -1,12 +1,12 @@
 """Options of a guard that have no effect where its middleware is mounted."""
 
-import logging
 from collections.abc import Iterator
 
 from jwt_middleware.guard.decision import Judge
+from jwt_middleware.logs import log_of
 from jwt_middleware.request.sources import CookieToken, QueryToken, SubprotocolToken, TokenSource
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 
 class Placement:

@@ -13,8 +13,9 @@ from jwt_middleware.events import RequestRefused
 from jwt_middleware.evidence import plain, quoted
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.keys.remote.rate_limits import RateLimit
+from jwt_middleware.logs import log_of
 
-_log = logging.getLogger("jwt_middleware.requests")
+_log = log_of("jwt_middleware.requests")
 
 # For each code ten lines at once, and one more a second: some 30 codes with lines of at most 1 KB
 # are less than the access log of a server under the same flood.

@@ -3,7 +3,6 @@
 An application calls it in its own tests, so that a new route cannot be public by mistake.
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,6 +16,7 @@ from jwt_middleware.integrations.exact_rules import lies_under, warnings_on_exac
 from jwt_middleware.integrations.routes.route import ANY_METHOD, EVERYTHING, Route, template_of
 from jwt_middleware.integrations.standing import warnings_on_standing
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
+from jwt_middleware.logs import log_of
 from jwt_middleware.request.applications import described, wrapped
 from jwt_middleware.request.guarded_views import bare_views
 from jwt_middleware.rules.analysis import RouteAnalysis
@@ -26,7 +26,7 @@ from jwt_middleware.rules.rule import Rule
 from jwt_middleware.rules.templates import Template
 from jwt_middleware.wsgi import JWTWSGIMiddleware
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 _HEADINGS = ("methods", "path", "falls under", "asks for")
 

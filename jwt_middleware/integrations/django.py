@@ -258,6 +258,11 @@ def principal_of(request: HttpRequest) -> Principal:
     return found
 
 
+def has_passed(request: HttpRequest) -> bool:
+    """Return whether the middleware let a request pass, and has set its user."""
+    return hasattr(request, _PASSAGE)
+
+
 def judged_as(request: HttpRequest) -> tuple[str, str]:
     """Return the method and the path of a request as the guard judged them, if it did."""
     passage: _Passage | None = getattr(request, _PASSAGE, None)

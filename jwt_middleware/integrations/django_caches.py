@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from asgiref.sync import iscoroutinefunction
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils import cache
@@ -24,7 +26,7 @@ from jwt_middleware.wsgi import PRINCIPAL_KEY
 View = TypeVar("View", bound=Callable[..., Any])
 
 _MARK = "varies_on_caller"
-_IS_GUARDED = "_jwt_is_guarded"
+_IS_APART = "_jwt_is_apart"
 _MAY_BE_KEPT = "_jwt_may_be_kept"
 _WANTED = "_cache_update_cache"
 
@@ -67,7 +69,7 @@ def vary_on_caller(view: View) -> View:
 
 def keep_apart(request: HttpRequest) -> None:
     """Keep the page of a request out of shared caches, and serve it no page of another caller."""
-    request.__dict__[_IS_GUARDED] = True
+    request.__dict__[_IS_APART] = True
 
 
 def may_be_kept(request: HttpRequest, view: Any, guard: Guard) -> None:
@@ -76,7 +78,11 @@ def may_be_kept(request: HttpRequest, view: Any, guard: Guard) -> None:
     in_query = any(
         isinstance(each, QueryToken) and each.http for each in guard.integration.token_sources
     )
-    request.__dict__[_MAY_BE_KEPT] = getattr(view, _MARK, False) and not in_query
+    is_marked = getattr(view, _MARK, False)
+    request.__dict__[_MAY_BE_KEPT] = is_marked and not in_query
+    if is_marked:
+        # Under a ``public`` rule too, where the page may be that of a session.
+        keep_apart(request)
 
 
 class KeptApart:
@@ -85,7 +91,7 @@ class KeptApart:
     @property
     def _cache_update_cache(self) -> bool:
         own = self.__dict__
-        if not own.get(_WANTED) or _IS_GUARDED not in own:
+        if not own.get(_WANTED) or _IS_APART not in own:
             return bool(own.get(_WANTED))
         return bool(own.get(_MAY_BE_KEPT)) and not _is_known_otherwise(self)
 
@@ -97,7 +103,7 @@ class KeptApart:
         """Return the address, preceded by the caller if it is for the key of a page."""
         request: Any = self
         address: str = super().build_absolute_uri(location)  # type: ignore[misc]
-        if _IS_GUARDED not in self.__dict__ or sys._getframe(1).f_code not in _KEY_MAKERS:
+        if _IS_APART not in self.__dict__ or sys._getframe(1).f_code not in _KEY_MAKERS:
             return address
         return f"{_caller_of(request)} {address}"
 
@@ -108,9 +114,10 @@ def _caller_of(request: Any) -> str:
     key = caller_key(principal)
     # The user is not asked for, because that would query the database, which async views cannot.
     session = None if token_was_judged(principal) else getattr(request, "session", None)
-    if _is_known_otherwise(request):
-        # No page is stored under this key, and so none is found.
-        return f"{key} not stored"
+    if _is_known_otherwise(request) or vars(request).get(_MAY_BE_KEPT) is False:
+        # REST framework puts another object around the request, so that a cache below it does not
+        # read here that the page must not be stored. So its key is never used again.
+        return f"{key} once {uuid4().hex}"
     return key if session is None else f"{key} {session.session_key}"
 
 
@@ -118,6 +125,9 @@ def _is_known_otherwise(request: Any) -> bool:
     """Return whether other code has named a user that is neither of a token nor of a session."""
     if token_was_judged(request.META.get(PRINCIPAL_KEY, ANONYMOUS)):
         return False
-    # Django's own users of sessions are lazy, and are told apart by the session.
-    known = type(vars(request).get("user", None))
-    return known not in {type(None), SimpleLazyObject, AnonymousUser}
+    known = vars(request).get("user")
+    if type(known) is SimpleLazyObject:
+        # That of a session is told apart by the session. Others may be lazy too.
+        made_by = object.__getattribute__(known, "__dict__").get("_setupfunc")
+        return getattr(made_by, "__module__", None) != AuthenticationMiddleware.__module__
+    return known is not None and type(known) is not AnonymousUser

@@ -17,13 +17,12 @@ except ImportError:
     ) from None
 
 from jwt_middleware.errors import ConfigurationError
-from jwt_middleware.integrations.django import judged_as, principal_of
+from jwt_middleware.integrations.django import has_passed, judged_as, principal_of
 from jwt_middleware.integrations.django_settings import MIDDLEWARE, configured
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.guarded_views import name_of
 from jwt_middleware.rules.requirements import Requirement, has_scope
 from jwt_middleware.verdict import Deny
-from jwt_middleware.wsgi import PRINCIPAL_KEY
 
 
 class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
@@ -39,11 +38,7 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
         :raises Denied: 401 ``user_unknown`` if the project has no active user for the principal.
         """
         whole = request._request
-        if PRINCIPAL_KEY not in whole.META:
-            raise ConfigurationError(
-                "JWTAuthentication needs the middleware, which verifies tokens: add "
-                f"{MIDDLEWARE!r} to MIDDLEWARE"
-            )
+        _check_middleware("JWTAuthentication", whole)
         principal = principal_of(whole)
         if not principal.is_authenticated:
             return None
@@ -56,6 +51,14 @@ class JWTAuthentication(BaseAuthentication):  # type: ignore[misc]
         """Return the challenge. Without one the framework would respond with 403 instead of 401."""
         _warn_if_unread(request)
         return _challenge(configured().guard.integration.missing_token())
+
+
+def _check_middleware(name: str, request: Any) -> None:
+    # A guard around the whole project is not enough, because it sets no user.
+    if not has_passed(request):
+        raise ConfigurationError(
+            f"{name} needs the middleware, which verifies tokens: add {MIDDLEWARE!r} to MIDDLEWARE"
+        )
 
 
 class Denied(APIException):  # type: ignore[misc]
@@ -104,8 +107,10 @@ class Requires(BasePermission):  # type: ignore[misc]
 
         :raises Denied: 401 for an anonymous caller and for a caller without an active user in the
             project; for others the status of the requirement.
+        :raises ConfigurationError: if the middleware is not installed.
         """
         whole = request._request
+        _check_middleware(type(self).__name__, whole)
         captures = {name: str(value) for name, value in view.kwargs.items()}
         principal = principal_of(whole)
         if principal.is_authenticated:
@@ -121,17 +126,22 @@ class Requires(BasePermission):  # type: ignore[misc]
         return self.requirement
 
 
-def needs_caller(view_class: Any) -> bool:
-    """Return whether a class of views refuses every caller without a token.
+def needs_caller(view: Any) -> bool:
+    """Return whether a view of the framework refuses every caller without a token.
 
     A class that chooses its permissions for each request may not.
+
+    :param view: what ``as_view`` of the class returned.
     """
+    view_class = view.cls
+    # What ``as_view`` and ``@action`` were given replaces the attributes of the class.
+    given = getattr(view, "initkwargs", {})
     # Imported late: its module imports this one where the settings name JWTAuthentication.
     from rest_framework.views import APIView
 
     if view_class.get_permissions is not APIView.get_permissions:
         return False
-    found = list(view_class.permission_classes)
+    found = list(given.get("permission_classes", view_class.permission_classes))
     # ``A & B`` is kept as an object with both. Where either suffices, the other may let pass.
     for each in found:
         if getattr(each, "operator_class", None) is AND:
@@ -139,7 +149,7 @@ def needs_caller(view_class: Any) -> bool:
     kinds = [each for each in found if isinstance(each, type)]
     if any(issubclass(each, Requires) for each in kinds):
         return True
-    ways = view_class.authentication_classes
+    ways = given.get("authentication_classes", view_class.authentication_classes)
     is_ours = bool(ways) and all(issubclass(each, JWTAuthentication) for each in ways)
     return is_ours and any(issubclass(each, IsAuthenticated) for each in kinds)
 

@@ -6,7 +6,6 @@ a refusal by the middleware, on requests and on WebSockets.
 """
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -19,6 +18,7 @@ from jwt_middleware.integrations.exact_rules import warnings_on_exact_rules
 from jwt_middleware.integrations.openapi import Demands, Locks
 from jwt_middleware.integrations.standing import warnings_on_standing
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
+from jwt_middleware.logs import log_of
 from jwt_middleware.principal import Principal, Typed_co, caller_key
 from jwt_middleware.request.applications import described
 from jwt_middleware.request.guarded_views import mark
@@ -51,7 +51,7 @@ from jwt_middleware.integrations.starlette import (
 SCHEME_NAME = "JWT"
 """The default name of the security scheme in OpenAPI."""
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 Claims_ = TypeVar("Claims_")
 

@@ -10,7 +10,6 @@
     def orders(): ...
 """
 
-import logging
 from collections.abc import Callable, Collection
 from functools import partial, wraps
 from inspect import iscoroutinefunction
@@ -25,8 +24,9 @@ from jwt_middleware.integrations.exact_rules import warnings_on_exact_rules
 from jwt_middleware.integrations.flask_caches import keep_apart
 from jwt_middleware.integrations.standing import check_in_front, mounted_in_front
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
+from jwt_middleware.logs import log_of
 from jwt_middleware.options import hint, options_of
-from jwt_middleware.principal import current_principal, revise_current
+from jwt_middleware.principal import Caller, current_principal, revise_current, set_current
 from jwt_middleware.request.guarded_views import remember
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
@@ -38,10 +38,10 @@ from jwt_middleware.verdict import (
     Headers,
     Reply,
 )
-from jwt_middleware.wsgi import PRINCIPAL_KEY, JWTWSGIMiddleware, attach, guard_of, judged
+from jwt_middleware.wsgi import PRINCIPAL_KEY, JWTWSGIMiddleware, guard_of, judged, let_pass
 
 try:
-    from flask import Flask, Response, after_this_request, current_app, request
+    from flask import Flask, Response, after_this_request, current_app, g, request
 except ImportError:
     raise ImportError(
         "jwt_middleware.integrations.flask needs Flask: pip install 'asgi-wsgi-jwt[flask]'"
@@ -51,10 +51,11 @@ __all__ = ["JWT", "current_principal", "requires"]
 
 PREFIX = "JWT_"
 EXTENSION = "jwt_middleware"
+_CALLER = "_jwt_caller"
 
 View = Callable[..., Any]
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 # What routes the request once a middleware has cut a mount point off its path.
 _FLASK = Application(("flask",), paths_are_whole=False)
@@ -108,6 +109,7 @@ class JWT:
         told = set(_log_mistaken_rules(self.guard, app, set()))
         # First, so that the guard decides before the application's ``before_request`` functions.
         app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard, told))
+        app.teardown_request(_end_caller)
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
 
@@ -119,26 +121,37 @@ class _BeforeRequest:
         self._guard = guard
         self._told = told
         self._has_served = False
+        self._kept_apart: dict[str, View] = {}
 
     def __call__(self) -> Response | None:
-        """Decide again if an inner middleware has changed the method or the path of the request.
+        """Decide on a request that is not the one that the guard has seen.
 
-        A path of which it has cut a mount point off is another one: Flask routes by the rest.
+        An inner middleware may have changed its method or path, also by cutting a mount point off,
+        or have made another environment of it. Or it came around the guard, by a middleware that
+        was given ``app.wsgi_app`` before the guard was.
 
-        :raises ConfigurationError: if the request did not come through the guard, because another
-            ``app.wsgi_app`` was put in its place.
+        :raises ConfigurationError: if the guard sees no request, because another ``app.wsgi_app``
+            was put in its place.
         """
         if not self._has_served:
             self._has_served = True
             self._look_at(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
-        if request.endpoint is not None:
-            keep_apart(current_app.view_functions[request.endpoint])
-        before = judged(request.environ)
-        if before is None:
-            # A test may call this without a server, so only the way from the server counts.
+        self._keep_apart(request.endpoint or "")
+        environ = request.environ
+        if guard_of(environ) is not self._guard:
             check_in_front(self._guard, current_app, "wsgi_app")
+            return _decide(self._guard, environ)
+        place = environ["REQUEST_METHOD"], environ.get("SCRIPT_NAME", "")
+        if judged(environ) == (*place, environ.get("PATH_INFO", "")):
             return None
-        return _decide_again(self._guard, request.environ, before)
+        return _decide(self._guard, environ)
+
+    def _keep_apart(self, endpoint: str) -> None:
+        # Flask lets a rule be added before its view.
+        view = current_app.view_functions.get(endpoint)
+        if view is not None and self._kept_apart.get(endpoint) is not view:
+            self._kept_apart[endpoint] = view
+            keep_apart(view)
 
     def _look_at(self, app: Flask) -> None:
         """Log what shows with the first request, when the application is complete."""
@@ -164,21 +177,25 @@ def _log_mistaken_rules(guard: Guard, app: Any, told: Collection[str]) -> Collec
     return found
 
 
-def _decide_again(
-    guard: Guard, environ: dict[str, Any], before: tuple[str, str, str]
-) -> Response | None:
-    """Return the refusal if the request has changed and no longer passes; otherwise ``None``."""
-    place = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
-    if before == (environ["REQUEST_METHOD"], *place):
-        return None
-    step = guard.decide(WSGIView(environ), _FLASK)
+def _decide(guard: Guard, environ: dict[str, Any]) -> Response | None:
+    """Return the refusal of a request as it is now; ``None`` if it passes."""
+    view = WSGIView(environ)
+    step = guard.decide(view, _FLASK)
     verdict = step if isinstance(step, (Allow, Reply)) else run(step)
     if isinstance(verdict, Reply):
         return Response(verdict.body, verdict.status, dict(verdict.headers))
-    attach(request.environ, verdict.principal)
-    revise_current(verdict.principal)
+    let_pass(environ, view, verdict, guard, _FLASK)
+    if not revise_current(verdict.principal):
+        g.setdefault(_CALLER, set_current(verdict.principal))
     after_this_request(partial(_with_headers, verdict.response_headers))
     return None
+
+
+def _end_caller(_problem: BaseException | None) -> None:
+    """End the request of a caller that no middleware ends."""
+    caller: Caller | None = g.pop(_CALLER, None)
+    if caller is not None:
+        caller.end()
 
 
 def _with_headers(wanted: Headers, response: Response) -> Response:

@@ -4,14 +4,14 @@
 module adds the caller to that key. A view with its own ``make_cache_key=`` chooses the key itself.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
+from jwt_middleware.logs import log_of
 from jwt_middleware.principal import caller_key
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 _KEY = "make_cache_key"
 _IS_APART = "_jwt_is_apart"

@@ -1,18 +1,19 @@
 """Tells whether a guard is in front of an application, as far as the application shows it."""
 
-import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from inspect import isroutine
 from itertools import takewhile
 from typing import Any
 
 from jwt_middleware.asgi.middleware import JWTMiddleware
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard
+from jwt_middleware.logs import log_of
 from jwt_middleware.request.applications import passed_on_by, reached, shown, wrapped
 from jwt_middleware.wsgi import JWTWSGIMiddleware
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 # A warning names the first few routes, because an application has hundreds.
 _NAMED = 5
@@ -89,10 +90,10 @@ def _is_face_of(thing: Any, guard: Guard) -> bool:
 
 def _guards_in_front(app: Any) -> Iterator[Guard | None]:
     """Yield the guards in front of an application; ``None`` for one that is not made yet."""
-    for each in wrapped(app):
+    for each in passed_on_by(app):
         yield from _guards_of(each)
         # Quart calls this attribute, and not one of those that all frameworks have.
-        for inner in wrapped(shown(each, "asgi_app")):
+        for inner in passed_on_by(shown(each, "asgi_app")):
             yield from _guards_of(inner)
     yield from _guards_of_django(app)
 
@@ -103,7 +104,16 @@ def _guards_of(thing: Any) -> list[Guard | None]:
         return [shown(thing, "_guard")]
     listed = [shown(thing, name) for name in ("user_middleware", "middleware")]
     entries = [entry for each in listed if isinstance(each, list) for entry in each]
-    return [_guard_of(entry) for entry in entries if _makes_face(entry)]
+    return [guard for entry in entries for guard in _guards_of_entry(entry)]
+
+
+def _guards_of_entry(entry: Any) -> list[Guard | None]:
+    """Return the guards of a middleware that an application lists, and makes later."""
+    if _makes_face(entry):
+        return [_guard_of(entry)]
+    # Litestar takes a function that puts a middleware around what it is given.
+    made = passed_on_by(entry) if isroutine(entry) else []
+    return [each for each in made if isinstance(each, Guard)]
 
 
 def _makes_face(entry: Any) -> bool:

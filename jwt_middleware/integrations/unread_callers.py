@@ -72,5 +72,5 @@ def _returns_principal(call: Any) -> bool:
 def _is_locked_view_set(view: Any) -> bool:
     """Return whether a view of Django REST framework asks for the caller of our middleware."""
     module = sys.modules.get("jwt_middleware.integrations.drf")
-    kind = getattr(view, "cls", None)
-    return module is not None and isinstance(kind, type) and bool(module.needs_caller(kind))
+    is_one = isinstance(getattr(view, "cls", None), type)
+    return module is not None and is_one and bool(module.needs_caller(view))

@@ -6,7 +6,6 @@ of it was verified. The others share a few places and a small budget of fetches,
 names and however often they return, so that they use up nothing of a proven issuer.
 """
 
-import logging
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -33,8 +32,9 @@ from jwt_middleware.keys.remote.pool_limits import (
 )
 from jwt_middleware.keys.remote.rate_limits import RateLimit
 from jwt_middleware.keys.source import KeySource, RemoteKeySource
+from jwt_middleware.logs import log_of
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 # The most proven issuers to remember that lost their place. Each has a budget of its own, which
 # outlives its keys. Longer names are not remembered.

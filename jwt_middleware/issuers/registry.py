@@ -1,6 +1,5 @@
 """The issuers of one guard. A token of any other issuer is refused without a fetch."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -26,9 +25,10 @@ from jwt_middleware.issuers.trusted import Named, TrustedIssuer, source_of
 from jwt_middleware.issuers.withdrawals import Withdrawals
 from jwt_middleware.keys.snapshot import CURRENT
 from jwt_middleware.keys.source import KeySource
+from jwt_middleware.logs import log_of
 from jwt_middleware.principal import Principal, full_name
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 
 class Registry:

@@ -6,7 +6,6 @@ class, closures, mappings, lists, and what a function names, also in a module or
 router without effect may be found, but an effective one is not missed.
 """
 
-import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from itertools import islice, permutations
 from types import CodeType, FunctionType, MemberDescriptorType, ModuleType, SimpleNamespace
 from typing import Any
 
+from jwt_middleware.logs import log_of
 from jwt_middleware.rules.applications import MEASURED, Application, Front
 
 # The attributes in which middlewares, routers and mounts keep the application that they call.
@@ -65,7 +65,7 @@ _NO_APPLICATIONS = sys.stdlib_module_names | {"_pytest", "pytest"}
 
 _OWN = "jwt_middleware"
 
-_log = logging.getLogger(_OWN)
+_log = log_of(_OWN)
 
 
 def described(
@@ -127,11 +127,16 @@ def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
     place = 0
     while place < len(waiting) and len(found) < _MOST:
         for each in _unless_it_fails(partial(below, waiting[place]), _MOST):
-            if each is not None and id(each) not in found:
+            if each is not None and id(each) not in found and not _is_mock(each):
                 found[id(each)] = each
                 waiting.append(each)
         place += 1
     return waiting
+
+
+def _is_mock(thing: Any) -> bool:
+    # A mock has every attribute, each of them another mock, without end.
+    return any(base.__module__ == "unittest.mock" for base in type(thing).__mro__)
 
 
 def _wrapped(app: Any) -> Iterable[Any]:

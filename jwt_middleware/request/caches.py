@@ -1,13 +1,13 @@
 """Finds caches behind a guard that store responses without regard to the caller."""
 
-import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from jwt_middleware.logs import log_of
 from jwt_middleware.request.applications import wrapped
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 # This Flask extension adds the caller to the cache keys, so no warning is needed with it.
 _FLASK = "jwt_middleware"

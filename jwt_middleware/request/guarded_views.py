@@ -7,16 +7,18 @@ when the bare function is called, so it is searched for at start-up.
 The memory is weak: it is gone with the view, or with the guarded function.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
+from types import MethodType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.logs import log_of
 from jwt_middleware.request.applications import shown
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 _REQUIRED = "__jwt_requires__"
 
@@ -69,23 +71,39 @@ def check_views(every: Iterable[Any]) -> None:
 def bare_views(views: Iterable[Any]) -> Iterator[tuple[str, bool]]:
     """Yield a sentence for each view that is called without its ``requires``.
 
-    A view whose guarded function is among the views as well is bare on purpose.
+    A view whose guarded function is among the views as well is bare on purpose. So is one whose
+    name still means the view without its ``requires``.
 
     :param views: every view of an application, as it calls them.
     :return: the sentence, and whether it is certain that the view is meant to be guarded.
     """
-    every = list(views)
-    called = {id(layer) for view in every for layer in _layers(view)}
+    every = [list(_layers(view)) for view in views]
+    called = {id(layer) for layers in every for layer in layers}
     told: set[int] = set()
-    for view in every:
-        guards = _guards_of(view)
-        if guards is None or id(view) in told or any(id(each) in called for each in guards):
+    for layers in every:
+        bare = next((each for each in layers if _is_bare(each, called)), None)
+        if bare is None or id(bare) in told:
             continue
-        told.add(id(view))
-        meant = _meaning(view)
-        if meant is view:
-            continue
-        yield _sentence(view), any(each in guards for each in _layers(meant))
+        told.add(id(bare))
+        meant = _meaning(bare)
+        if not any(meant is each for each in layers):
+            yield _sentence(bare), _is_certain(bare, meant)
+
+
+def _is_bare(layer: Any, called: set[int]) -> bool:
+    guards = _guards_of(layer)
+    return guards is not None and not any(id(each) in called for each in guards)
+
+
+def _is_certain(view: Any, meant: Any) -> bool:
+    """Return whether the guarded function was certainly meant to be the view.
+
+    Either its name means the guarded function, or the factory that made it has not kept it.
+    """
+    guards = _guards_of(view) or ()
+    if not guards and "<locals>" in getattr(view, "__qualname__", ""):
+        return True
+    return any(each in guards for each in _layers(meant))
 
 
 def views_in(every: Iterable[Any]) -> Iterator[Any]:
@@ -110,7 +128,13 @@ def _layers(view: Any) -> Iterator[Any]:
         if view is None:
             return
         yield view
-        view = shown(view, "__wrapped__")
+        view = _wrapped_by(view)
+
+
+def _wrapped_by(view: Any) -> Any:
+    if issubclass(type(view), partial):
+        return view.func
+    return view.__func__ if type(view) is MethodType else shown(view, "__wrapped__")
 
 
 def _meaning(view: Any) -> Any:
@@ -125,7 +149,8 @@ def _meaning(view: Any) -> Any:
 def _sentence(view: Any) -> str:
     return (
         f"{name_of(view)} is registered without its requires(...), so its requirement is never "
-        "checked: write @requires(...) below the decorator of the route, next to the function"
+        "checked: write @requires(...) below the decorator of the route, next to the function. If "
+        "it is meant to be open here, give it a name of its own"
     )
 
 

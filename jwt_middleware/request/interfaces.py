@@ -38,7 +38,7 @@ def check_wsgi(app: object) -> None:
     if not callable(app):
         raise _mistake(face, app, "a WSGI application", "JWTWSGIMiddleware(app, ...)")
     # PEP 3333 has a class whose objects are the body of a response.
-    if _is_class_without(app, "__iter__"):
+    if _is_class_without(app, "__iter__", "__getitem__"):
         raise _must_be_made(face, app)
     if _is_async(app) or _takes(app, _WSGI) is False:
         other = "JWTMiddleware(app, ...) for an ASGI application"
@@ -46,9 +46,13 @@ def check_wsgi(app: object) -> None:
         raise _mistake(face, app, "a WSGI application", fix)
 
 
-def _is_class_without(app: object, method: str) -> bool:
+def _is_class_without(app: Any, *methods: str) -> bool:
+    """Return whether calling a class makes an object that has none of some methods."""
     # The type and not ``isinstance``, which reads ``__class__``, where a proxy may raise.
-    return issubclass(type(app), type) and not hasattr(app, method)
+    if not issubclass(type(app), type) or any(hasattr(app, each) for each in methods):
+        return False
+    # Otherwise the call may return anything.
+    return type(app).__call__ is type.__call__ and app.__new__ is object.__new__
 
 
 def _mistake(face: str, app: object, kind: str, fix: str) -> ConfigurationError:
@@ -77,12 +81,14 @@ def _takes(app: Any, names: tuple[str, ...]) -> bool | None:
 def _signature(app: Any) -> Signature | None:
     """Return the arguments that an application takes; ``None`` if they cannot be known."""
     try:
-        found = signature(app)
-        # A wrapper that shows the signature of what it wraps may take other arguments itself.
-        own = signature(app, follow_wrapped=False)
+        # What it wraps may take other arguments than the wrapper.
+        found = signature(app, follow_wrapped=False)
+        if hasattr(app, "__signature__") or hasattr(type(app).__call__, "__signature__"):
+            # It was written by hand, and may be that of something else.
+            return None
     except Exception:  # noqa: BLE001 - a builtin has none, and a proxy may refuse to show its own
         return None
-    takes_any = any(each.kind is Parameter.VAR_POSITIONAL for each in own.parameters.values())
+    takes_any = any(each.kind is Parameter.VAR_POSITIONAL for each in found.parameters.values())
     return None if takes_any else found
 
 

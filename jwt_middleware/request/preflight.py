@@ -4,14 +4,14 @@ A preflight carries no token, and any client can send one. So the guard itself r
 Otherwise a view that accepts every method would run without a token.
 """
 
-import logging
 import re
 
+from jwt_middleware.logs import log_of
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.responses.headers import as_raw
 from jwt_middleware.verdict import Reply
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _METHOD = re.compile(_WORD)

@@ -7,14 +7,14 @@ first source that is present decides: an invalid token never falls through to th
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 
-from jwt_middleware.checks import check_flag, listed
+from jwt_middleware.checks import check_flag
 from jwt_middleware.errors import (
     ConfigurationError,
     HeaderMalformed,
-    RequestError,
     TokenRepeated,
 )
 from jwt_middleware.request.view import SUBPROTOCOLS, RequestView
@@ -23,17 +23,26 @@ from jwt_middleware.request.view import SUBPROTOCOLS, RequestView
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-# WSGI servers join repeated headers with a comma, so a complete credential before a comma, or a
-# second bearer scheme after a comma, means two headers.
-_JOINED = re.compile(r"^[A-Za-z]+ +[A-Za-z0-9\-._~+/]+=*\s*,|,\s*bearer(?:\s|$)", re.IGNORECASE)
+
+# A guard has a few schemes.
+@lru_cache(maxsize=32)
+def _joined(scheme: str) -> re.Pattern[str]:
+    """Return what shows that a server of WSGI has joined two headers with a comma.
+
+    A complete credential before a comma does, and the scheme beside one: before it without a token,
+    or after it. Without a scheme any comma does, because no token has one.
+    """
+    if not scheme:
+        return re.compile(",")
+    name = re.escape(scheme)
+    return re.compile(
+        rf"^[A-Za-z]+ +[A-Za-z0-9\-._~+/]+=*\s*,|^\s*{name}\s*,|,\s*{name}(?:\s|$)", re.IGNORECASE
+    )
 
 
-def _is_name(value: object) -> bool:
+def is_field_name(value: object) -> bool:
+    """Return whether a value is the name of a header (RFC 9110 §5.1)."""
     return isinstance(value, str) and _FIELD_NAME.fullmatch(value) is not None
-
-
-def _are_names(value: object) -> bool:
-    return isinstance(value, str) and all(map(_is_name, value.split(", ")))
 
 
 class TokenSource(Protocol):
@@ -72,13 +81,13 @@ class HeaderToken:
     """The scheme before the token; empty by default."""
 
     def __post_init__(self) -> None:
-        if not _is_name(self.name):
+        if not is_field_name(self.name):
             raise ConfigurationError(
                 f"HeaderToken({self.name!r}) must be a header name: write HeaderToken('X-Token') "
                 "or the like"
             )
         # RFC 9110 §11.1: a scheme is a token, so a scheme with a space would never match.
-        if self.scheme != "" and not _is_name(self.scheme):
+        if self.scheme != "" and not is_field_name(self.scheme):
             raise ConfigurationError(
                 f"HeaderToken({self.name!r}, scheme={self.scheme!r}): a scheme must be one word: "
                 "write scheme='Token' or the like, or leave it out for a token without a scheme"
@@ -126,7 +135,7 @@ class CookieToken:
         check_flag("CookieToken: csrf", self.csrf)
         check_flag("CookieToken: clear_on_invalid", self.clear_on_invalid)
         for setting, value in (("name", self.name), ("csrf_header", self.csrf_header)):
-            if not _is_name(value):
+            if not is_field_name(value):
                 raise ConfigurationError(
                     f"CookieToken({setting}={value!r}) must be a name: "
                     "write letters, digits and '-'"
@@ -149,9 +158,13 @@ class CookieToken:
         """Return the token; ``None`` for an empty cookie, which a logout may leave."""
         values = view.cookies(self.name)
         # A browser sends one cookie for each path and domain that has it, so equal values may come.
-        if len(set(values)) > 1:
+        if len(set(values)) > 1 or (values and self._are_joined(values[0])):
             raise TokenRepeated("the cookie was sent with different values")
         return (values[0] or None) if values else None
+
+    def _are_joined(self, value: str) -> bool:
+        # A server of WSGI joins two headers with a comma.
+        return "," in value and f",{self.name}=" in value.replace(" ", "")
 
     @property
     def expiry(self) -> str:
@@ -253,7 +266,7 @@ def without_token(offered: Iterable[str]) -> list[str]:
 def _credentials(values: list[str], scheme: str) -> str | None:
     if not values:
         return None
-    if len(values) > 1 or ("," in values[0] and _JOINED.search(values[0])):
+    if len(values) > 1 or ("," in values[0] and _joined(scheme).search(values[0])):
         raise TokenRepeated("the header was sent more than once")
     value = values[0].strip(" \t")
     if not scheme:
@@ -273,112 +286,3 @@ def check_form(text: str) -> None:
     """
     if not _B64TOKEN.fullmatch(text):
         raise HeaderMalformed("the text in the token's place is not one token")
-
-
-_METHODS = (BearerHeader, QueryToken)
-
-
-class Sources:
-    """The token sources of a guard, in order."""
-
-    def __init__(self, sources: Iterable[TokenSource]) -> None:
-        """:raises ConfigurationError: for an empty list, a wrong type or an unsafe order."""
-        self.every = listed("token_sources", sources, "[BearerHeader()]")
-        if not self.every:
-            raise ConfigurationError(
-                "token_sources=() cannot be empty: write token_sources=[BearerHeader()]"
-            )
-        for source in self.every:
-            if isinstance(source, type) or not hasattr(source, "read"):
-                raise ConfigurationError(
-                    f"token_sources: {source!r} must be a source: write BearerHeader()"
-                )
-            vary = getattr(source, "vary", None)
-            if vary != "" and not _are_names(vary):
-                raise ConfigurationError(
-                    f"token_sources: {source!r} cannot have vary={vary!r}: write the name of the "
-                    "header that it reads, several as 'A, B', or '' for none"
-                )
-        _check_order(self.every)
-        # RFC 6750 §2: a client uses one of these methods and never two.
-        self._methods = [each for each in self.every if isinstance(each, _METHODS)]
-        self._has_subprotocol = any(isinstance(each, SubprotocolToken) for each in self.every)
-        self._clears = any(
-            isinstance(each, CookieToken) and each.clear_on_invalid for each in self.every
-        )
-
-    @property
-    def vary(self) -> str:
-        """The request headers that a response depends on, for ``Vary``."""
-        names = dict.fromkeys(source.vary for source in self.every if source.vary)
-        return ", ".join(names)
-
-    @property
-    def methods(self) -> list[str]:
-        """The ways in which a plain request may carry a token, by the names of RFC 9728 §2."""
-        names = [
-            "header" if isinstance(each, BearerHeader) else "query"
-            for each in self._methods
-            if isinstance(each, BearerHeader) or (isinstance(each, QueryToken) and each.http)
-        ]
-        return list(dict.fromkeys(names))
-
-    def find(self, view: RequestView) -> tuple[str, TokenSource] | None:
-        """Return the token of the first source that is present, and that source.
-
-        :raises RequestError: if the text is not one token.
-        """
-        for source in self.every:
-            if (token := source.read(view)) is not None:
-                if not isinstance(token, str):
-                    # A custom source may return anything, so its type is checked.
-                    raise HeaderMalformed("the source did not return text")
-                if len(self._methods) > 1:
-                    self._check_single(view, source)
-                return token, source
-        return None
-
-    def _check_single(self, view: RequestView, chosen: TokenSource) -> None:
-        others = [source for source in self._methods if source is not chosen]
-        is_one_of_them = len(others) < len(self._methods)
-        if is_one_of_them and any(_is_present(other, view) for other in others):
-            raise TokenRepeated("a token was sent in two ways at once")
-
-    def expiry(self, view: RequestView) -> str | None:
-        """Return the ``Set-Cookie`` that expires the cookie of a refused token, if configured."""
-        if not self._clears:
-            return None
-        source = next((each for each in self.every if _is_present(each, view)), None)
-        is_cleared = isinstance(source, CookieToken) and source.clear_on_invalid
-        return source.expiry if isinstance(source, CookieToken) and is_cleared else None
-
-    def subprotocol(self, view: RequestView) -> str | None:
-        """Return the subprotocol to accept if the application does not choose one.
-
-        A browser that offered subprotocols closes the connection if the server accepts none
-        (RFC 6455 §4.2.2). That holds even if the rule did not require the token.
-        """
-        if not self._has_subprotocol or not view.is_websocket:
-            return None
-        return BEARER_SUBPROTOCOL if BEARER_SUBPROTOCOL in offered_subprotocols(view) else None
-
-
-def _is_present(source: TokenSource, view: RequestView) -> bool:
-    try:
-        return source.read(view) is not None
-    except RequestError:
-        return True
-
-
-def _check_order(sources: tuple[TokenSource, ...]) -> None:
-    cookie: CookieToken | None = None
-    for source in sources:
-        if isinstance(source, CookieToken):
-            cookie = cookie or source
-        elif cookie is not None and isinstance(source, (BearerHeader, HeaderToken)):
-            # A neighbouring host can set a cookie for this host ("cookie tossing"), but no header,
-            # so a cookie must not come before a header.
-            raise ConfigurationError(
-                f"token_sources: {source!r} cannot be after {cookie!r}, because a cookie from a "
-                "neighbouring host would replace the header's token: put the header first"
-            )

@@ -4,7 +4,6 @@ Every refusal with a fixed text is rendered once, when the guard is built.
 """
 
 import json
-import logging
 import math
 from collections.abc import Callable, Iterable
 
@@ -16,10 +15,11 @@ from jwt_middleware.errors import (
     Unavailable,
     refusals,
 )
+from jwt_middleware.logs import log_of
 from jwt_middleware.responses.headers import as_raw, with_header
 from jwt_middleware.verdict import Body, Deny, ErrorBody, Problem, Refusal
 
-_log = logging.getLogger("jwt_middleware")
+_log = log_of("jwt_middleware")
 
 
 def _problem_body(problem: Problem) -> Body:

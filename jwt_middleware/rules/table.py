@@ -4,11 +4,11 @@ A look-up walks the segments of the path instead of the rules, so a thousand rul
 ten.
 """
 
-import logging
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.logs import log_of
 from jwt_middleware.principal import Principal
 from jwt_middleware.rules.applications import UNKNOWN, Application, Fold, Segments, Step, fold_case
 from jwt_middleware.rules.methods import SOCKET, Method, normal_method
@@ -35,7 +35,7 @@ from jwt_middleware.rules.ruling import Decider, Ruling, ruling_of
 from jwt_middleware.rules.templates import Part
 from jwt_middleware.rules.tree import PatternTree
 
-_log = logging.getLogger("jwt_middleware.rules")
+_log = log_of("jwt_middleware.rules")
 
 # A service has a few hundred distinct short paths. Longer and rarer paths contain identifiers, for
 # which a cache gains nothing over the walk of a few microseconds.

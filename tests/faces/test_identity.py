@@ -103,6 +103,7 @@ async def test_a_user_that_is_filled_in_is_that_user() -> None:
     assert bob.note == ""
     assert not hasattr(user, "subject")
     assert scope["jwt_middleware.principal"] is ANONYMOUS
+    assert scope["state"]["user"] is ANONYMOUS
     assert scope["auth"].scopes == []
 
 

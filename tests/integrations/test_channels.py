@@ -31,6 +31,7 @@ route: Any = path
 PAIR = KeyPair(b"0123456789abcdefghijklmnopqrstuv", "HS256", None)
 RULES = [optional("/feed", on_invalid="anonymous")]
 guard = Guard(key=PAIR.private, algorithms=["HS256"], issuer="https://a/", rules=RULES)
+outer = Guard(key=PAIR.private, algorithms=["HS256"], issuer="https://a/", rules=RULES)
 
 
 def bearer(**claims: Any) -> tuple[bytes, bytes]:
@@ -74,6 +75,9 @@ def own_stack(inner: Any) -> Any:
 STACKS: dict[str, Callable[[], Any]] = {
     "behind the guard": lambda: JWTMiddleware(auth.AuthMiddlewareStack(ROUTES), guard=guard),
     "a class of the project": lambda: JWTMiddleware(own_stack(ROUTES), guard=guard),
+    "between two guards": lambda: JWTMiddleware(
+        auth.AuthMiddlewareStack(JWTMiddleware(ROUTES, guard=guard)), guard=outer
+    ),
     "in front of the guard": lambda: auth.AuthMiddlewareStack(JWTMiddleware(ROUTES, guard=guard)),
     "the guard around the router": lambda: JWTMiddleware(
         routing.ProtocolTypeRouter({"websocket": auth.AuthMiddlewareStack(ROUTES)}), guard=guard

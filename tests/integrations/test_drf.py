@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.test import Client, override_settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.test import Client, RequestFactory, override_settings
 from django.urls import path
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import IsAuthenticated
@@ -15,6 +16,7 @@ from rest_framework.views import APIView
 from jwt_middleware import (
     ConfigurationError,
     Guard,
+    JWTWSGIMiddleware,
     Principal,
     capture,
     has_claim,
@@ -195,3 +197,13 @@ def test_a_mistake_is_a_sentence() -> None:
         pytest.raises(ConfigurationError, match=MIDDLEWARE),
     ):
         Client().get("/told", headers=bearer())
+
+
+@pytest.mark.parametrize("where", ["/told", "/admin", "/ours", "/orders"])
+def test_a_guard_around_the_project_alone_sets_no_user(where: str) -> None:
+    """Which the classes need, so that they say what is missing."""
+    environ = RequestFactory().get(where, headers=bearer()).META
+    with override_settings(MIDDLEWARE=[], DEBUG_PROPAGATE_EXCEPTIONS=True):
+        app: Any = JWTWSGIMiddleware(WSGIHandler(), guard=guard)
+        with pytest.raises(ConfigurationError, match=f"needs the middleware, .*{MIDDLEWARE}"):
+            app(environ, lambda *_: None)

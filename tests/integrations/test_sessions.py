@@ -12,7 +12,8 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
-from django.utils.decorators import sync_and_async_middleware
+from django.utils.decorators import method_decorator, sync_and_async_middleware
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import cache_page
 from flask import Flask
 from litestar import Litestar, get
@@ -104,6 +105,17 @@ class Asked(Known):
     permission_classes: ClassVar[Any] = [drf.requires(authenticated())]
 
 
+class KeptBelow(Known):
+    """The cache is below the framework's own request."""
+
+    authentication_classes: ClassVar[Any] = [SessionAuthentication]
+    permission_classes: ClassVar[Any] = []
+
+    @method_decorator(cache_page(60))
+    def get(self, request: Any) -> APIResponse:
+        return APIResponse({"user": request._request.user.get_username()})
+
+
 PLACES = ["open", "feed", "lenient", "api"]
 urlpatterns = [
     *(path(f"{place}/view", told) for place in PLACES),
@@ -111,6 +123,8 @@ urlpatterns = [
     *(path(f"{place}/drf", Known.as_view()) for place in PLACES),
     path("feed/asked", Asked.as_view()),
     path("feed/kept", cache_page(60)(vary_on_caller(told))),
+    path("open/kept", cache_page(60)(vary_on_caller(told))),
+    path("feed/drf-kept", KeptBelow.as_view()),
     path("exempt", exempt),
 ]
 
@@ -214,38 +228,46 @@ def test_a_request_that_is_decided_again_without_sessions_is_anonymous() -> None
         assert Client().get("/api/view", headers=GOOD).json() == NOBODY
 
 
-def test_kept_pages_of_two_sessions_are_apart() -> None:
-    """And those of a session and of a stranger."""
+@pytest.mark.parametrize("where", ["/feed/kept", "/open/kept", "/feed/drf-kept"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_kept_pages_of_two_sessions_are_apart(order: str, where: str) -> None:
+    """And those of a session and of a stranger, also where a rule reads no token."""
     cache.clear()
     first, second = logged_in("bob"), logged_in("carol")
 
-    answers = [each.get("/feed/kept").json()["user"] for each in (first, second, first, Client())]
+    with override_settings(MIDDLEWARE=ORDERS[order]):
+        answers = [each.get(where).json()["user"] for each in (first, second, first, Client())]
 
     assert answers == ["bob", "carol", "bob", ""]
 
 
 class ByBasic:
-    """Stands for a middleware that names a user whom no session knows."""
+    """Stands for a middleware that names a user whom no session knows, at once or when asked."""
 
     def __init__(self, respond: Any) -> None:
         self.respond = respond
 
     def __call__(self, request: Any) -> Any:
         if name := request.headers.get("x-basic"):
-            request.user = get_user_model()(username=name)
+            user = get_user_model()(username=name)
+            request.user = SimpleLazyObject(lambda: user) if "x-lazy" in request.headers else user
         return self.respond(request)
 
 
+@pytest.mark.parametrize("where", ["/feed/kept", "/open/kept", "/feed/drf-kept"])
+@pytest.mark.parametrize("lazy", [{}, {"x-lazy": "1"}])
 @pytest.mark.parametrize(
     "middlewares",
     [[f"{__name__}.ByBasic", MIDDLEWARE], [SESSION, SESSIONS, f"{__name__}.ByBasic", MIDDLEWARE]],
 )
-def test_the_page_of_a_user_whom_other_code_names_is_not_kept(middlewares: list[str]) -> None:
+def test_the_page_of_a_user_whom_other_code_names_is_not_kept(
+    middlewares: list[str], lazy: dict[str, str], where: str
+) -> None:
     """Nothing tells two of them apart, so none gets the other's, nor a stranger's."""
     cache.clear()
 
     def page(**headers: str) -> str:
-        return str(Client().get("/feed/kept", headers=headers).json()["user"])
+        return str(Client().get(where, headers=headers | lazy).json()["user"])
 
     with override_settings(MIDDLEWARE=middlewares):
         assert [page(**{"x-basic": name}) for name in ("bob", "carol")] == ["bob", "carol"]

@@ -11,9 +11,12 @@ from fastapi import APIRouter, Depends, FastAPI
 from flask import Flask
 from flask.views import MethodView
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.response import Response as RestResponse
+from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
@@ -283,12 +286,31 @@ class Open(Ours):
     permission_classes: ClassVar[Any] = []
 
 
+class Mixed(Known, ViewSet):  # type: ignore[misc]
+    def list(self, request: Any) -> RestResponse:
+        return RestResponse()
+
+    @action(detail=False, permission_classes=[AllowAny])
+    def open_to_all(self, request: Any) -> RestResponse:
+        return RestResponse()
+
+    @action(detail=False, authentication_classes=[SessionAuthentication])
+    def by_session(self, request: Any) -> RestResponse:
+        return RestResponse()
+
+
+ROUTER = SimpleRouter(trailing_slash=False, use_regex_path=False)
+ROUTER.register("mixed", Mixed, basename="mixed")
+
 ADDRESSES = ModuleType("addresses_of_unread_callers")
 VIEWS = (Known, Both, Either, Scopes, Session, Chosen, Open)
 ADDRESSES.urlpatterns = [  # type: ignore[attr-defined]
-    path(view.__name__.lower(), view.as_view()) for view in VIEWS
+    *(path(view.__name__.lower(), view.as_view()) for view in VIEWS),
+    path("opened", Known.as_view(permission_classes=[])),
+    path("closed", Open.as_view(permission_classes=[IsAuthenticated])),
+    *ROUTER.urls,
 ]
-ASKING = {"/known", "/both", "/scopes"}
+ASKING = {"/known", "/both", "/scopes", "/closed", "/mixed"}
 
 
 def test_views_of_django_rest_framework_by_check_and_coverage() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 
 import bottle
 import pytest
@@ -30,7 +31,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jwt_middleware import Guard, JWTMiddleware, JWTWSGIMiddleware, has_role, protect, public
-from jwt_middleware.request.applications import described, wrapped
+from jwt_middleware.request.applications import described, reached, wrapped
 from jwt_middleware.rules.table import RuleTable
 from tests.faces.calls import http_scope, through_asgi, through_wsgi, wsgi_environ
 from tests.routers.asgi_apps import falcon_app
@@ -581,3 +582,9 @@ def test_what_is_mounted_behind_many_routes_is_found_or_its_absence_is_told(
     found = described(app, paths_are_whole=True).root_headers == ("x-vhm-root",)
     was_told = "too large to be searched" in caplog.text
     assert (found, was_told) == ((True, False) if routes == 1_500 else (False, True))
+
+
+def test_a_mock_is_not_searched() -> None:
+    """Each of its attributes is another mock, so that the search would not end."""
+    for mock in (MagicMock(), AsyncMock()):
+        assert len(reached(mock)) < 10

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from jwt_middleware import Claims, ConfigurationError, CookieToken, Principal
 from jwt_middleware.request.csrf import OriginCheck
-from tests.request.test_sources import View
+from tests.request.views import View
 
 ALICE = Principal("alice", claims=Claims({"csrf": "s3cret"}))
 PROOF = OriginCheck(["https://app.example", "http://localhost:5173"])

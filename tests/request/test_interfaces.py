@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
+from importlib import import_module
+from inspect import signature
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -23,6 +25,9 @@ from jwt_middleware.request.interfaces import check_asgi, check_wsgi
 from tests.support import django_project
 
 django_project.ready()
+
+# Imported by name, because it has no types.
+consumer: Any = import_module("channels.consumer")
 
 
 def guard() -> Guard:
@@ -67,6 +72,71 @@ class Middleware:
     def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
         return []
 
+
+async def handler(request: Any) -> None: ...
+
+
+@wraps(handler)
+async def made_of_a_handler(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+@wraps(handler)
+def made_of_a_view(environ: Any, start_response: Any) -> list[bytes]:
+    return []
+
+
+class CalledByItsMetaclass(type):
+    async def __call__(cls, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+class Consumer(metaclass=CalledByItsMetaclass): ...
+
+
+class MakesAnother:
+    def __new__(cls, *args: Any) -> Any:
+        return asgi(*args) if len(args) == 3 else [b""]
+
+
+class ByIndex:
+    """A body of the old protocol of iteration."""
+
+    def __init__(self, environ: Any, start_response: Any) -> None: ...
+
+    def __getitem__(self, index: int) -> bytes:
+        raise IndexError
+
+
+def with_signature(app: Any) -> Any:
+    """As libraries write it that show the arguments of a view."""
+    app.__signature__ = signature(handler)
+    return app
+
+
+@with_signature
+async def shows_a_signature(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+@with_signature
+def shows_a_signature_too(environ: Any, start_response: Any) -> list[bytes]:
+    return []
+
+
+MORE_ASGI: list[Callable[[], Any]] = [
+    lambda: made_of_a_handler,
+    lambda: Consumer,
+    lambda: MakesAnother,
+    consumer.AsyncConsumer.as_asgi,
+    lambda: shows_a_signature,
+]
+
+MORE_WSGI: list[Callable[[], Any]] = [
+    lambda: Response,
+    lambda: made_of_a_view,
+    lambda: ByIndex,
+    lambda: MakesAnother,
+    lambda: shows_a_signature_too,
+]
+"""Nothing tells for certain that they cannot be called otherwise."""
 
 ASGI: list[Callable[[], Any]] = [
     lambda: asgi,
@@ -113,12 +183,12 @@ ANYTHING: list[Callable[[], Any]] = [lambda: anything, lambda: shows_another]
 """They may be called in both ways."""
 
 
-@pytest.mark.parametrize("build", [*ASGI, *ANYTHING])
+@pytest.mark.parametrize("build", [*ASGI, *MORE_ASGI, *ANYTHING])
 def test_what_asgi_servers_can_call_is_taken(build: Callable[[], Any]) -> None:
     JWTMiddleware(build(), guard=guard())
 
 
-@pytest.mark.parametrize("build", [*WSGI, *ANYTHING, lambda: Response])
+@pytest.mark.parametrize("build", [*WSGI, *MORE_WSGI, *ANYTHING])
 def test_what_wsgi_servers_can_call_is_taken(build: Callable[[], Any]) -> None:
     JWTWSGIMiddleware(build(), guard=guard())
 

@@ -1,9 +1,7 @@
 """Where a token may be: each source alone, and several in their order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -16,47 +14,8 @@ from jwt_middleware import (
     SubprotocolToken,
 )
 from jwt_middleware.errors import HeaderMalformed, RequestError, TokenRepeated
-from jwt_middleware.request.sources import Sources, TokenSource, check_form, without_token
-from jwt_middleware.request.view import RequestView, Sent, cookie_values
-
-TOKEN = "eyJ.eyJ.c2ln"
-
-
-@dataclass(frozen=True)
-class View:
-    """A request, as far as a source looks at it."""
-
-    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    is_websocket: bool = False
-    method: str = "GET"
-    path: str = "/"
-    scheme: str = "https"
-    host: str | None = None
-    client: str | None = None
-    sent: Sent = ("/", "", None)
-    may_tunnel: bool = False
-
-    def headers(self, name: str) -> list[str]:
-        return list(self.fields.get(name, ()))
-
-    def cookies(self, name: str) -> list[str]:
-        return cookie_values(self.headers("cookie"), name)
-
-    def query(self, name: str) -> list[str]:
-        return list(self.parameters.get(name, ()))
-
-
-def authorized(*headers: str) -> View:
-    return View({"authorization": headers})
-
-
-def cookies(*headers: str) -> View:
-    return View({"cookie": headers})
-
-
-def sockets(*headers: str) -> View:
-    return View({"sec-websocket-protocol": headers}, is_websocket=True)
+from jwt_middleware.request.sources import TokenSource, check_form, without_token
+from tests.request.views import TOKEN, View, authorized, cookies, sockets
 
 
 @pytest.mark.parametrize(
@@ -88,12 +47,48 @@ def test_a_bearer_header_is_known_by_its_scheme(value: str, token: str | None) -
         ("Bearer a ,x",),
         ('Digest username="a", bearer',),
         ('Digest username="a",BEARER b',),
+        ("Bearer", "Basic YTpi"),
+        ("Bearer,Basic YTpi",),
+        ("", "Bearer a"),
+        (", Bearer a",),
+        ("Bearer a,",),
     ],
 )
 def test_two_headers_are_too_many_also_when_joined(values: tuple[str, ...]) -> None:
     """A server below WSGI puts a comma between them."""
     with pytest.raises(TokenRepeated):
         BearerHeader().read(authorized(*values))
+
+
+@pytest.mark.parametrize(
+    ("source", "values"),
+    [
+        (HeaderToken("X-Token", scheme="JWT"), ("JWT", f"JWT {TOKEN}")),
+        (HeaderToken("X-Token", scheme="JWT"), (f"JWT {TOKEN}", "JWT")),
+        (HeaderToken("X-Token", scheme="JWT"), ("JWT", "Basic YTpi")),
+        (HeaderToken("X-Token", scheme="JWT"), ("", f"jwt {TOKEN}")),
+        (HeaderToken("X-Token", scheme="a.c"), ("other", f"A.C {TOKEN}")),
+        (HeaderToken("X-Token"), (TOKEN, TOKEN)),
+        (HeaderToken("X-Token"), ("", TOKEN)),
+        (HeaderToken("X-Token"), ("no token", "Bearer x")),
+    ],
+)
+@pytest.mark.parametrize("comma", [",", ", "])
+def test_two_headers_are_the_same_on_each_server(
+    source: HeaderToken, values: tuple[str, ...], comma: str
+) -> None:
+    """Two headers for a server of ASGI are one joined header for a server of WSGI."""
+    for sent in (values, (comma.join(values),)):
+        with pytest.raises(TokenRepeated):
+            source.read(View({"x-token": sent}))
+
+
+def test_commas_of_other_schemes_are_theirs() -> None:
+    """A scheme with parameters has several in one header, also where a name begins like ours."""
+    source = HeaderToken("X-Token", scheme="a.c")
+
+    for value in ('Digest username="a", realm="b"', "Digest abc=1, axc b", "Digest abc=1, a.cd b"):
+        assert source.read(View({"x-token": [value]})) is None
 
 
 def test_a_header_of_another_name_has_a_scheme_or_none() -> None:
@@ -120,6 +115,9 @@ def test_a_cookie_is_taken_as_it_is() -> None:
     assert source.read(cookies("session")) is None
     assert source.read(cookies(f"session; session={TOKEN}")) == TOKEN
     assert source.read(View()) is None
+    for sent in (("session=a", "session=b"), ("session=a,session=b",), ("session=a, session=b",)):
+        with pytest.raises(TokenRepeated):
+            source.read(cookies(*sent))
 
 
 @pytest.mark.parametrize("blank", ["\xa0", "\x85", "\x0b", "\x0c", "\x1c", "\x1f", "\u2000", "\n"])
@@ -232,104 +230,17 @@ def test_a_query_token_is_one_token() -> None:
     assert source.read(View(parameters={"t": [""]})) == ""
 
 
-def test_the_first_source_that_is_present_decides() -> None:
-    """A bad token never falls through to the next."""
-    sources = Sources([BearerHeader(), CookieToken("session")])
-    both = View({"authorization": ["Bearer a"], "cookie": ["session=b"]})
-    bad = View({"authorization": ["Bearer a b"], "cookie": ["session=b"]})
-
-    assert sources.find(both) == ("a", BearerHeader())
-    assert sources.find(cookies("session=b")) == ("b", CookieToken("session"))
-    assert sources.find(View()) is None
-    assert sources.find(bad) == ("a b", BearerHeader())
-
-
-@pytest.mark.parametrize("query", [["a"], ["b"], ["a", "b"], [""]])
-def test_a_token_in_two_ways_at_once_is_refused(query: list[str]) -> None:
-    """RFC 6750 §2: header or query, never both, whatever they hold."""
-    sources = Sources([BearerHeader(), QueryToken("t", http=True), CookieToken("session")])
-    view = View({"authorization": ["Bearer a"]}, {"t": query})
-
-    with pytest.raises(TokenRepeated):
-        sources.find(view)
-    assert sources.find(View({"cookie": ["session=c"]})) == ("c", CookieToken("session"))
-
-
-def test_one_way_alone_is_never_two() -> None:
-    """Of three ways any two are too many; a header of another name is none of RFC 6750's."""
-    other, first, second = (
-        HeaderToken("X-A"),
-        QueryToken("t", http=True),
-        QueryToken("u", http=True),
-    )
-    sources = Sources([other, BearerHeader(), first, second])
-    bearer = {"authorization": ["Bearer a"]}
-
-    assert sources.find(View(bearer)) == ("a", BearerHeader())
-    assert sources.find(View({}, {"u": ["b"]})) == ("b", second)
-    assert sources.find(View({**bearer, "x-a": ["c"]}, {"t": ["b"]})) == ("c", other)
-    for both in (View(bearer, {"t": ["b"]}), View(bearer, {"u": ["b"]})):
-        with pytest.raises(TokenRepeated):
-            sources.find(both)
-    with pytest.raises(TokenRepeated):
-        sources.find(View({}, {"t": ["b"], "u": ["b"]}))
-
-
-def test_an_answer_varies_with_every_source_that_is_a_header() -> None:
-    """Each once, in the order of the sources."""
-    sources = Sources([HeaderToken("X-A"), BearerHeader(), CookieToken("a"), CookieToken("b")])
-
-    assert sources.vary == "X-A, Authorization, Cookie"
-    assert Sources([QueryToken("t")]).vary == ""
-    assert Sources([QueryToken("t"), BearerHeader(), SubprotocolToken()]).vary == "Authorization"
-
-
-def test_the_methods_of_a_plain_request_are_named_once() -> None:
-    """By RFC 9728 §2; a parameter only where a plain request may carry it."""
-    socket_only, plain = QueryToken("s"), QueryToken("t", http=True)
-
-    assert Sources([BearerHeader(), plain, socket_only, plain]).methods == ["header", "query"]
-    assert Sources([HeaderToken("X-A"), CookieToken("a"), socket_only]).methods == []
-
-
-def test_only_the_cookie_that_was_refused_expires() -> None:
-    """And only where that is asked for."""
-    clearing = CookieToken("a", clear_on_invalid=True)
-    sources = Sources([BearerHeader(), clearing, CookieToken("b")])
-
-    assert sources.expiry(cookies("a=x; b=y")) == clearing.expiry
-    assert sources.expiry(cookies("a=x y; b=y")) == clearing.expiry
-    assert sources.expiry(cookies("b=y")) is None
-    assert sources.expiry(View({"authorization": ["Bearer x"], "cookie": ["a=x"]})) is None
-    assert sources.expiry(View()) is None
-    assert Sources([CookieToken("a")]).expiry(cookies("a=x")) is None
-
-
-def test_bearer_is_answered_only_where_it_was_offered() -> None:
-    """To a socket, by a guard that reads subprotocols."""
-    sources = Sources([SubprotocolToken()])
-
-    assert sources.subprotocol(sockets(f"bearer, {TOKEN}")) == "bearer"
-    assert sources.subprotocol(sockets("chat")) is None
-    assert sources.subprotocol(View({"sec-websocket-protocol": ["bearer"]})) is None
-    assert Sources([BearerHeader()]).subprotocol(sockets(f"bearer, {TOKEN}")) is None
-    among = Sources([BearerHeader(), SubprotocolToken()])
-    assert among.subprotocol(sockets(f"bearer, {TOKEN}")) == "bearer"
-
-
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a cookie name with a space": (lambda: CookieToken("a b"), "name='a b'"),
     "a cookie name that is none": (lambda: CookieToken(""), "must be a name"),
     "a cookie name that is no text": (lambda: CookieToken(7), "name=7"),  # type: ignore[arg-type]
     "a parameter that is no text": (lambda: QueryToken(7), "QueryToken(7)"),  # type: ignore[arg-type]
     "a __Host- cookie with both": (lambda: CookieToken(path="/a", domain="a.b"), "no domain"),
-    "a source without a reader": (lambda: Sources(["X-Token"]), "write BearerHeader()"),  # type: ignore[list-item]
     "a header name that is no text": (lambda: HeaderToken(7), "HeaderToken(7)"),  # type: ignore[arg-type]
     "a scheme that is none": (lambda: HeaderToken("X-A", scheme=None), "leave it out"),  # type: ignore[arg-type]
     "a scheme with a space": (lambda: HeaderToken("X-A", scheme="JWT "), "scheme='JWT '"),
     "a path that is no text": (lambda: CookieToken("a", path=None), "such as '/'"),  # type: ignore[arg-type]
     "a domain that is no text": (lambda: CookieToken("a", domain=7), "a host name"),  # type: ignore[arg-type]
-    "a source without its list": (lambda: Sources(QueryToken("t")), "must be a list"),  # type: ignore[arg-type]
     "a CSRF header that is none": (lambda: CookieToken(csrf_header="a:"), "csrf_header='a:'"),
     "a __Host- cookie with a domain": (lambda: CookieToken(domain="a.example"), "no domain"),
     "a __Host- cookie with a path": (lambda: CookieToken(path="/a"), "path='/'"),
@@ -337,16 +248,6 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a path that ends the attribute": (lambda: CookieToken("a", path="/;x"), "such as '/'"),
     "a domain that is none": (lambda: CookieToken("a", domain="a;b"), "a host name"),
     "a parameter that is none": (lambda: QueryToken("a b"), "QueryToken('a b')"),
-    "a cookie before a header": (
-        lambda: Sources([CookieToken("a"), QueryToken("t"), BearerHeader()]),
-        "put the header first",
-    ),
-    "a cookie before another header": (
-        lambda: Sources([CookieToken("a"), CookieToken("b"), HeaderToken("X-A")]),
-        "CookieToken(name='a'",
-    ),
-    "a class for a source": (lambda: Sources([CookieToken]), "write BearerHeader()"),  # type: ignore[list-item]
-    "no source": (lambda: Sources([]), "cannot be empty"),
 }
 
 
@@ -374,26 +275,3 @@ def test_rubbish_is_refused_or_no_token(source: TokenSource, text: str) -> None:
     if found is not None:
         with pytest.raises(HeaderMalformed):
             check_form(found)
-
-
-class Own:
-    """A source of the application's own."""
-
-    def __init__(self, vary: Any) -> None:
-        self.vary = vary
-
-    def read(self, view: RequestView) -> str | None:
-        return None
-
-
-@pytest.mark.parametrize("vary", ["X-A", "X-A, Cookie", ""])
-def test_a_source_of_ones_own_names_the_headers_that_it_reads(vary: str) -> None:
-    """One, several or none."""
-    assert Sources([Own(vary)]).vary == vary
-
-
-@pytest.mark.parametrize("vary", [None, 7, "X A", "X-A,", "X-A\r\nSet-Cookie: a=b"])
-def test_what_names_no_header_is_refused(vary: Any) -> None:
-    """It would stand in each answer."""
-    with pytest.raises(ConfigurationError, match="write the name of the header"):
-        Sources([Own(vary)])
