@@ -8,6 +8,7 @@ daemon thread does not delay the exit of the interpreter.
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import Context, copy_context
 from functools import partial
 from time import monotonic
@@ -65,20 +66,21 @@ class _Calls:
             future = self._running.setdefault(key, Future()) if known is None else known
             return future, known is None
 
-    def end(self, key: Hashable) -> None:
+    def end(self, key: Hashable, future: "Future[Any]") -> None:
         """Forget a call, so that the next caller makes another."""
         with self._lock:
-            self._running.pop(key, None)
+            if self._running.get(key) is future:
+                del self._running[key]
 
     def perform(self, key: Hashable, future: "Future[Any]", call: Callable[[], object]) -> None:
         """Make a call whose place was taken, and give the place back."""
         try:
             result = call()
         except BaseException as problem:  # noqa: BLE001 - raised again by the threads that wait
-            self.end(key)
+            self.end(key, future)
             future.set_exception(problem)
         else:
-            self.end(key)
+            self.end(key, future)
             future.set_result(result)
         finally:
             self.places.release()
@@ -104,9 +106,14 @@ def within(seconds: float, name: str, key: Hashable, call: Callable[[], T]) -> T
     if is_new:
         perform = partial(calls.perform, key, future, call)
         if not calls.places.acquire(timeout=seconds):
-            calls.end(key)
+            calls.end(key, future)
             future.set_exception(TimeoutError())
         elif not start_daemon(name, perform, copy_context()):
             perform()
-    result: T = future.result(max(0.0, ends_at - monotonic()))
+    try:
+        result: T = future.result(max(0.0, ends_at - monotonic()))
+    except FutureTimeout:
+        # What hangs may have been replaced since, so the next caller does not join this call.
+        calls.end(key, future)
+        raise TimeoutError from None
     return result

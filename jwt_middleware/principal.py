@@ -247,17 +247,12 @@ def reset_current(caller: Caller) -> None:
     _current.reset(caller.entry)
 
 
-def revise_current(principal: Principal) -> bool:
-    """Replace the caller of the current request, which was decided again.
-
-    :return: whether there is a current request.
-    """
+def revise_current(principal: Principal) -> None:
+    """Replace the caller of the current request, which was decided again."""
     caller = _current.get()
     # A task that outlived its request may still change that request; the caller stays away.
-    is_there = caller is not None and caller.principal is not None
-    if is_there:
-        caller.principal = principal  # type: ignore[union-attr]
-    return is_there
+    if caller is not None and caller.principal is not None:
+        caller.principal = principal
 
 
 def current_principal() -> Principal:

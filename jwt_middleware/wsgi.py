@@ -22,8 +22,7 @@ StartResponse = Callable[..., Callable[[bytes], object]]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
-_VERDICT_KEY = "jwt_middleware.verdict"
-_CALLER_KEY = "jwt_middleware.caller"
+_PASSAGE_KEY = "jwt_middleware.passage"
 
 
 class JWTWSGIMiddleware:
@@ -51,7 +50,7 @@ class JWTWSGIMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        if _CALLER_KEY in environ and self._has_passed(environ):
+        if _PASSAGE_KEY in environ and self._has_passed(environ):
             # The same guard already let the same request pass in an outer middleware.
             return self._app(environ, start_response)
 
@@ -70,10 +69,10 @@ class JWTWSGIMiddleware:
         if isinstance(verdict, Reply):
             return _reply(verdict, environ, start_response)
 
-        let_pass(environ, view, verdict, self._guard, self._application)
         if verdict.response_headers:
             start_response = _adding(verdict.response_headers, start_response)
-        environ[_CALLER_KEY] = caller = set_current(verdict.principal)
+        caller = set_current(verdict.principal)
+        let_pass(environ, verdict, self._guard, self._application, caller)
         try:
             body = self._app(environ, start_response)
         except BaseException:
@@ -88,55 +87,72 @@ class JWTWSGIMiddleware:
 
         A request that is over does not count, because a server may use its environment again.
         """
-        caller: Caller = environ[_CALLER_KEY]
-        mark, view = environ[_VERDICT_KEY], WSGIView(environ)
-        credential: int | None = mark[-1]
+        guard, request, credential, caller, _ = environ[_PASSAGE_KEY]
         return (
-            caller.principal is not None
-            and mark == _mark(environ, view, credential, self._guard, self._application)
-            and self._guard.integration.still_passes(view, credential)
+            guard is self._guard
+            and caller.principal is not None
+            and request == _request(environ, self._application)
+            and self._guard.integration.still_passes(WSGIView(environ), credential)
         )
 
 
+Request = tuple[str, str, str, Any, Any]
+"""The method, mount point and path of a request, and what else it was judged by."""
+
+# A plain tuple, because one is made for each request: the guard, the request, what tells its token
+# from others, the caller, and the passage of the guard around that one.
+Passage = tuple[Guard, Request, int | None, Caller, Any]
+
+
 def let_pass(
-    environ: Environ, view: WSGIView, verdict: Allow, guard: Guard, application: Application
+    environ: Environ,
+    verdict: Allow,
+    guard: Guard,
+    application: Application,
+    caller: Caller,
 ) -> None:
     """Record in the environment that a guard let its request pass, and who the caller is.
 
     :param application: the description of the application that it passes to.
     """
     attach(environ, verdict.principal)
-    environ[_VERDICT_KEY] = _mark(environ, view, verdict.credential, guard, application)
+    outer = environ.get(_PASSAGE_KEY)
+    if outer is not None and outer[3].principal is None:
+        # Of an earlier request, for which the server used the same environment.
+        outer = None
+    request = _request(environ, application)
+    environ[_PASSAGE_KEY] = (guard, request, verdict.credential, caller, outer)
 
 
-def _mark(
-    environ: Environ,
-    view: WSGIView,
-    credential: int | None,
-    guard: Guard,
-    application: Application,
-) -> tuple[object, ...]:
-    """Return the guard and the request that it let pass, for the same guard further in."""
+def _request(environ: Environ, application: Application) -> Request:
     return (
-        guard,
-        application.facts,
-        environ.get("PATH_INFO"),
-        environ.get("SCRIPT_NAME", ""),
         environ["REQUEST_METHOD"],
-        said_besides(view, application),
-        credential,
+        environ.get("SCRIPT_NAME", ""),
+        environ.get("PATH_INFO", ""),
+        application.facts,
+        said_besides(WSGIView(environ), application) if application.reads_more else (),
     )
+
+
+def passage_of(environ: Environ, guard: Guard) -> Passage | None:
+    """Return how a guard let a request pass; ``None`` if it did not, or the request is over."""
+    passage: Passage | None = environ.get(_PASSAGE_KEY)
+    while passage is not None:
+        if passage[0] is guard:
+            return passage if passage[3].principal is not None else None
+        passage = passage[4]
+    return None
 
 
 def judged(environ: Environ) -> tuple[str, str, str] | None:
     """Return the method, mount point and path that a guard judged; ``None`` without a guard."""
-    met = environ.get(_VERDICT_KEY)
-    return None if met is None else (met[4], met[3], met[2] or "")
+    met = environ.get(_PASSAGE_KEY)
+    return None if met is None else met[1][:3]
 
 
 def guard_of(environ: Environ) -> Guard | None:
     """Return the guard that let a request pass; ``None`` if there is none in front."""
-    met = environ.get(_VERDICT_KEY)
+    met = environ.get(_PASSAGE_KEY)
     return None if met is None else met[0]
 
 

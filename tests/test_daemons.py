@@ -1,6 +1,7 @@
 """Calls on threads of their own, which their callers may leave behind."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
@@ -57,24 +58,50 @@ def test_calls_that_hang_for_ever_are_bounded() -> None:
         thread.join(10)
 
 
-def test_one_file_that_hangs_takes_one_thread() -> None:
+def test_callers_at_one_time_share_one_thread() -> None:
     """Whoever asks for it waits for the same call, and gets its result."""
-    let_go = threading.Event()
-    for _ in range(3):
-        with pytest.raises(TimeoutError):
-            within(0.01, NAME, "a", let_go.wait)
-    (thread,) = [each for each in threading.enumerate() if each.name == NAME]
-    late: Future[bool] = Future()
-    asking = threading.Thread(
-        target=lambda: late.set_result(within(10, NAME, "a", lambda: pytest.fail("it was begun")))
-    )
-    asking.start()
+    let_go, began, looked_up = threading.Event(), threading.Event(), threading.Semaphore(0)
+    found: list[Future[bool]] = [Future() for _ in range(4)]
+
+    class Key:
+        """It is hashed under the lock under which a call is joined."""
+
+        def __hash__(self) -> int:
+            looked_up.release()
+            return 1
+
+    def hang() -> bool:
+        began.set()
+        return let_go.wait(10)
+
+    def asking(future: Future[bool], call: Callable[[], bool]) -> threading.Thread:
+        thread = threading.Thread(target=lambda: future.set_result(within(10, NAME, key, call)))
+        thread.start()
+        return thread
+
+    key = Key()
+    callers = [asking(found[0], hang)]
+    assert began.wait(10)
+    while looked_up.acquire(blocking=False):
+        pass
+    callers += [asking(each, lambda: pytest.fail("it was begun")) for each in found[1:]]
+    for _ in found[1:]:
+        assert looked_up.acquire(timeout=10)
     let_go.set()
 
-    assert late.result(10) is True
-    asking.join(10)
-    thread.join(10)
-    assert within(10, NAME, "a", lambda: "again") == "again"
+    assert [each.result(10) for each in found] == [True] * 4
+    for thread in callers:
+        thread.join(10)
+
+
+def test_what_hung_may_have_been_replaced() -> None:
+    """A caller that comes after a wait that ran out does not join the call that hangs."""
+    let_go = threading.Event()
+    with pytest.raises(TimeoutError):
+        within(0.01, NAME, "a", let_go.wait)
+
+    assert within(10, NAME, "a", lambda: "another file") == "another file"
+    let_go.set()
 
 
 def test_many_short_calls_wait_for_a_place() -> None:

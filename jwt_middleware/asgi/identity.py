@@ -11,6 +11,7 @@ from jwt_middleware.asgi.types import Scope
 from jwt_middleware.principal import ANONYMOUS, Principal, token_was_judged
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
+CALLER_KEY = "jwt_middleware.caller"
 
 # The scope that Starlette's ``requires("authenticated")`` looks for.
 _AUTHENTICATED = "authenticated"
@@ -113,7 +114,7 @@ def attach(scope: Scope, principal: Principal, shared_state: object, fills_user:
         _put_into_state(scope, principal, shared_state)
     else:
         scope["state"] = {"user": principal}
-    if is_judged or scope.get("user") is None or _is_ours(scope["user"]):
+    if is_judged or scope.get("user") is None or _is_ours(scope["user"], scope):
         scope["user"] = user
     scope["auth"] = AuthScopes(principal)
     scope[PRINCIPAL_KEY] = principal
@@ -123,16 +124,18 @@ def _put_into_state(scope: Scope, principal: Principal, shared_state: object) ->
     state = scope["state"]
     left = state.get("user")
     is_own = left is scope.get("user") or left is scope.get(PRINCIPAL_KEY)
-    if state is shared_state or (_is_ours(left) and not is_own):
+    if state is shared_state or (_is_ours(left, scope) and not is_own):
         # The server did not copy the state for this request. Another request may still read it.
         state = scope["state"] = copy(state)
-    if "user" not in state or _is_ours(left):
+    if "user" not in state or _is_ours(left, scope):
         state["user"] = principal
 
 
-def _is_ours(user: object) -> bool:
+def _is_ours(user: object, scope: Scope) -> bool:
     if type(user) is UnnamedCaller:
-        # An outer guard left it unnamed, and a framework may have named its user since.
-        return user.is_unnamed
+        # An outer guard left it unnamed, and a framework may have named its user since: for this
+        # request, or for an earlier one with the same scope.
+        caller = scope.get(CALLER_KEY)
+        return user.is_unnamed or caller is None or caller.principal is None
     # The type and not ``isinstance``, which reads ``__class__``: a lazy user would query for it.
     return issubclass(type(user), Principal)

@@ -3,7 +3,7 @@
 from inspect import isroutine
 from typing import Any, Unpack
 
-from jwt_middleware.asgi.identity import PRINCIPAL_KEY, attach
+from jwt_middleware.asgi.identity import CALLER_KEY, PRINCIPAL_KEY, attach
 from jwt_middleware.asgi.types import (
     ASGIApp,
     Message,
@@ -30,7 +30,6 @@ from jwt_middleware.verdict import Allow, Headers, Reply
 __all__ = ["PRINCIPAL_KEY", "JWTMiddleware", "guard_of"]
 
 _VERDICT_KEY = "jwt_middleware.verdict"
-_CALLER_KEY = "jwt_middleware.caller"
 
 _log = log_of("jwt_middleware")
 
@@ -94,7 +93,7 @@ class JWTMiddleware:
             if refusal is not None:
                 await _reply(refusal, scope, receive, send)
                 return
-        if _CALLER_KEY in scope and self._has_passed(scope):
+        if CALLER_KEY in scope and self._has_passed(scope):
             # The same guard already let the same request pass in an outer middleware.
             await self._app(scope, receive, send)
             return
@@ -113,7 +112,7 @@ class JWTMiddleware:
             send = answering(verdict.subprotocol, scope, send)
         elif verdict.response_headers:
             send = _adding(verdict.response_headers, send)
-        scope[_CALLER_KEY] = caller = set_current(verdict.principal)
+        scope[CALLER_KEY] = caller = set_current(verdict.principal)
         try:
             if verdict.closes_in is None:
                 await self._app(scope, receive, send)
@@ -185,7 +184,7 @@ class JWTMiddleware:
 
         A request that is over does not count, because a server may use its scope again.
         """
-        caller: Caller = scope[_CALLER_KEY]
+        caller: Caller = scope[CALLER_KEY]
         mark, view = scope[_VERDICT_KEY], ASGIView(scope)
         credential: int | None = mark[-1]
         return (

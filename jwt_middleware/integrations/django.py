@@ -27,7 +27,12 @@ except ImportError:
 from jwt_middleware.effects import arun, loop_is_running, run
 from jwt_middleware.errors import KeysUnavailable
 from jwt_middleware.guard.guard import Guard
-from jwt_middleware.integrations.django_caches import keep_apart, may_be_kept, vary_on_caller
+from jwt_middleware.integrations.django_caches import (
+    is_apart,
+    keep_apart,
+    may_be_kept,
+    vary_on_caller,
+)
 from jwt_middleware.integrations.django_requests import become_watched, watch
 from jwt_middleware.integrations.django_settings import Configured, JWTConfig, configured
 from jwt_middleware.integrations.django_streams import stream_as
@@ -337,7 +342,7 @@ def _finished(
 ) -> HttpResponseBase:
     passage: _Passage = getattr(request, _PASSAGE)
     again = _latest.get()
-    if passage.is_guarded or any(each.is_guarded for each in again):
+    if passage.is_guarded or is_apart(request) or any(each.is_guarded for each in again):
         if "no-store" not in response.get("Cache-Control", "").lower():
             # Added to what the view or ``cache_page`` has set, because the response is private to
             # this caller.

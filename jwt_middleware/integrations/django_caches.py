@@ -72,6 +72,11 @@ def keep_apart(request: HttpRequest) -> None:
     request.__dict__[_IS_APART] = True
 
 
+def is_apart(request: HttpRequest) -> bool:
+    """Return whether the page of a request is for its caller alone."""
+    return _IS_APART in request.__dict__
+
+
 def may_be_kept(request: HttpRequest, view: Any, guard: Guard) -> None:
     """Let the page of a request be stored if its view asks for that."""
     # RFC 6750 §2.3: a response to a token in the query must not be cached.
@@ -93,7 +98,7 @@ class KeptApart:
         own = self.__dict__
         if not own.get(_WANTED) or _IS_APART not in own:
             return bool(own.get(_WANTED))
-        return bool(own.get(_MAY_BE_KEPT)) and not _is_known_otherwise(self)
+        return bool(own.get(_MAY_BE_KEPT)) and not _may_differ(self)
 
     @_cache_update_cache.setter
     def _cache_update_cache(self, wanted: bool) -> None:
@@ -109,25 +114,38 @@ class KeptApart:
 
 
 def _caller_of(request: Any) -> str:
-    """Return a text that differs for any two callers: the guard's, or those of two sessions."""
-    principal = request.META.get(PRINCIPAL_KEY, ANONYMOUS)
-    key = caller_key(principal)
-    # The user is not asked for, because that would query the database, which async views cannot.
-    session = None if token_was_judged(principal) else getattr(request, "session", None)
-    if _is_known_otherwise(request) or vars(request).get(_MAY_BE_KEPT) is False:
+    """Return a text that differs for any two callers, and for any two sessions."""
+    key = caller_key(request.META.get(PRINCIPAL_KEY, ANONYMOUS))
+    if _may_differ(request) or vars(request).get(_MAY_BE_KEPT) is False:
         # REST framework puts another object around the request, so that a cache below it does not
         # read here that the page must not be stored. So its key is never used again.
         return f"{key} once {uuid4().hex}"
+    session = getattr(request, "session", None)
     return key if session is None else f"{key} {session.session_key}"
+
+
+def _may_differ(request: Any) -> bool:
+    """Return whether a page may depend on something else than the token of its caller.
+
+    A page that has read the session may be that of a user who has logged out since: where a page
+    comes from a cache, nothing asks the session.
+    """
+    session = getattr(request, "session", None)
+    has_read_session = session is not None and getattr(session, "accessed", True)
+    return has_read_session or _is_known_otherwise(request)
 
 
 def _is_known_otherwise(request: Any) -> bool:
     """Return whether other code has named a user that is neither of a token nor of a session."""
     if token_was_judged(request.META.get(PRINCIPAL_KEY, ANONYMOUS)):
         return False
-    known = vars(request).get("user")
+    own = vars(request)
+    if "_cached_user" in own or "_acached_user" in own:
+        # The lazy user of a session returns this instead of looking for one.
+        return True
+    known = own.get("user")
     if type(known) is SimpleLazyObject:
-        # That of a session is told apart by the session. Others may be lazy too.
+        # To ask for that of a session reads the session. Others may be lazy too.
         made_by = object.__getattribute__(known, "__dict__").get("_setupfunc")
         return getattr(made_by, "__module__", None) != AuthenticationMiddleware.__module__
     return known is not None and type(known) is not AnonymousUser

@@ -11,6 +11,7 @@
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -26,7 +27,7 @@ from jwt_middleware.integrations.standing import check_in_front, mounted_in_fron
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.logs import log_of
 from jwt_middleware.options import hint, options_of
-from jwt_middleware.principal import Caller, current_principal, revise_current, set_current
+from jwt_middleware.principal import Caller, current_principal, set_current
 from jwt_middleware.request.guarded_views import remember
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
@@ -38,10 +39,17 @@ from jwt_middleware.verdict import (
     Headers,
     Reply,
 )
-from jwt_middleware.wsgi import PRINCIPAL_KEY, JWTWSGIMiddleware, guard_of, judged, let_pass
+from jwt_middleware.wsgi import (
+    PRINCIPAL_KEY,
+    JWTWSGIMiddleware,
+    guard_of,
+    judged,
+    let_pass,
+    passage_of,
+)
 
 try:
-    from flask import Flask, Response, after_this_request, current_app, g, request
+    from flask import Flask, Response, after_this_request, current_app, request
 except ImportError:
     raise ImportError(
         "jwt_middleware.integrations.flask needs Flask: pip install 'asgi-wsgi-jwt[flask]'"
@@ -51,7 +59,7 @@ __all__ = ["JWT", "current_principal", "requires"]
 
 PREFIX = "JWT_"
 EXTENSION = "jwt_middleware"
-_CALLER = "_jwt_caller"
+_CALLER = "jwt_middleware.flask_caller"
 
 View = Callable[..., Any]
 
@@ -109,7 +117,9 @@ class JWT:
         told = set(_log_mistaken_rules(self.guard, app, set()))
         # First, so that the guard decides before the application's ``before_request`` functions.
         app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard, told))
+        # Tests prepare requests that are never dispatched.
         app.teardown_request(_end_caller)
+        app.full_dispatch_request = _Dispatch(app.full_dispatch_request)  # type: ignore[method-assign]
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
 
@@ -138,13 +148,19 @@ class _BeforeRequest:
             self._look_at(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
         self._keep_apart(request.endpoint or "")
         environ = request.environ
-        if guard_of(environ) is not self._guard:
+        passage = passage_of(environ, self._guard)
+        if passage is None:
             check_in_front(self._guard, current_app, "wsgi_app")
-            return _decide(self._guard, environ)
-        place = environ["REQUEST_METHOD"], environ.get("SCRIPT_NAME", "")
-        if judged(environ) == (*place, environ.get("PATH_INFO", "")):
-            return None
-        return _decide(self._guard, environ)
+            return _decide(self._guard, environ, None)
+        _, (*judged_place, _, _), credential, caller, _ = passage
+        place = [environ["REQUEST_METHOD"], environ.get("SCRIPT_NAME", "")]
+        is_the_same = judged_place == [*place, environ.get("PATH_INFO", "")]
+        # Another guard further in has judged the token that is there.
+        is_innermost = guard_of(environ) is self._guard
+        if is_the_same and is_innermost:
+            view = WSGIView(environ)
+            is_the_same = self._guard.integration.still_passes(view, credential)
+        return None if is_the_same else _decide(self._guard, environ, caller)
 
     def _keep_apart(self, endpoint: str) -> None:
         # Flask lets a rule be added before its view.
@@ -177,25 +193,48 @@ def _log_mistaken_rules(guard: Guard, app: Any, told: Collection[str]) -> Collec
     return found
 
 
-def _decide(guard: Guard, environ: dict[str, Any]) -> Response | None:
-    """Return the refusal of a request as it is now; ``None`` if it passes."""
-    view = WSGIView(environ)
-    step = guard.decide(view, _FLASK)
+def _decide(guard: Guard, environ: dict[str, Any], caller: Caller | None) -> Response | None:
+    """Return the refusal of a request as it is now; ``None`` if it passes.
+
+    :param caller: the caller with which the guard let it pass before; ``None`` if it did not.
+    """
+    step = guard.decide(WSGIView(environ), _FLASK)
     verdict = step if isinstance(step, (Allow, Reply)) else run(step)
     if isinstance(verdict, Reply):
         return Response(verdict.body, verdict.status, dict(verdict.headers))
-    let_pass(environ, view, verdict, guard, _FLASK)
-    if not revise_current(verdict.principal):
-        g.setdefault(_CALLER, set_current(verdict.principal))
+    if caller is None:
+        # A request inside another one has its own caller.
+        environ[_CALLER] = caller = set_current(verdict.principal)
+    caller.principal = verdict.principal
+    let_pass(environ, verdict, guard, _FLASK, caller)
     after_this_request(partial(_with_headers, verdict.response_headers))
     return None
 
 
-def _end_caller(_problem: BaseException | None) -> None:
-    """End the request of a caller that no middleware ends."""
-    caller: Caller | None = g.pop(_CALLER, None)
+class _Dispatch:
+    """Dispatches a request, and ends it for a caller that no middleware ends.
+
+    A function for the teardown is not enough, because Flask calls none after one that raises.
+    """
+
+    def __init__(self, dispatch: Callable[[], Response]) -> None:
+        """:param dispatch: the method ``full_dispatch_request`` of the application."""
+        self._dispatch = dispatch
+
+    def __call__(self) -> Response:
+        try:
+            return self._dispatch()
+        finally:
+            _end_caller()
+
+
+def _end_caller(_problem: BaseException | None = None) -> None:
+    caller: Caller | None = request.environ.pop(_CALLER, None)
     if caller is not None:
         caller.end()
+        # A test may have entered the request in another context.
+        with suppress(ValueError):
+            caller.leave()
 
 
 def _with_headers(wanted: Headers, response: Response) -> Response:

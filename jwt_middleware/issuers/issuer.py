@@ -34,6 +34,7 @@ from jwt_middleware.issuers.options import (
 from jwt_middleware.issuers.tenants import TENANT, Tenants, checked_tenants
 from jwt_middleware.keys.remote.http import Fetcher
 from jwt_middleware.keys.remote.options import ResolverOptions
+from jwt_middleware.keys.source import OwnKeys
 from jwt_middleware.options import Flag, Kind, Seconds, Text, check_fields, options_of
 from jwt_middleware.tokens.claims import SAYS_ITS_KIND, ClaimPolicy
 from jwt_middleware.tokens.grants import (
@@ -176,7 +177,9 @@ class Issuer:
     def __post_init__(self) -> None:
         check_fields(self, Issuer)
         _check_source(self)
-        if self.keys is not None:
+        if isinstance(self.keys, OwnKeys):
+            self.keys.check_algorithms(select(self.algorithms))
+        elif self.keys is not None:
             self._settle("keys", read_keys(self.keys, select(self.algorithms)))
         self._settle("tenants", checked_tenants(self.issuer, self.tenants, tuple(self.aliases)))
         if self.claims_type is not None:
@@ -228,8 +231,11 @@ class Issuer:
     @property
     def key_settings(self) -> tuple[Any, ...]:
         """The source of its keys, as a value that can be compared and hashed."""
-        keys = None if self.keys is None else tuple(key.value for key in self.keys)
-        return (*(getattr(self, name) for name in _OF_KEYS), keys, _identity_of(self.fetcher))
+        return (
+            *(getattr(self, name) for name in _OF_KEYS),
+            _value_of(self.keys),
+            _identity_of(self.fetcher),
+        )
 
     @property
     def token_settings(self) -> tuple[Any, ...]:
@@ -276,15 +282,21 @@ def _rebuilt(kind: type[Issuer], values: dict[str, Any]) -> Issuer:
     return issuer
 
 
+def _value_of(keys: Any) -> Hashable:
+    if keys is None:
+        return None
+    return id(keys) if isinstance(keys, OwnKeys) else tuple(key.value for key in keys)
+
+
 def _identity_of(fetcher: Fetcher | None) -> Hashable:
     """Return what two fetchers have in common if either may stand for the other.
 
     A rule may make a new one with each issuer, so those of a class that shows its settings as
-    ``value`` are compared by them. A derived class may have more settings, and must show them too.
+    ``compared_by`` are compared by them. A derived class may have more, and must show them too.
     """
-    if "value" in vars(type(fetcher)):
+    if "compared_by" in vars(type(fetcher)):
         shown: Any = fetcher
-        return type(fetcher), shown.value
+        return type(fetcher), shown.compared_by
     return id(fetcher)
 
 

@@ -24,7 +24,7 @@ from jwt_middleware.keys.remote.pool_limits import PoolShare
 from jwt_middleware.keys.remote.resolver import JWKSResolver
 from jwt_middleware.keys.remote.single_keys import SingleKeys
 from jwt_middleware.keys.snapshot import Snapshot
-from jwt_middleware.keys.source import KeySource, RemoteKeySource
+from jwt_middleware.keys.source import KeySource, OwnKeys, RemoteKeySource
 from jwt_middleware.keys.static import StaticKeys
 from jwt_middleware.principal import ABSENT, Principal, claim_at, full_name
 from jwt_middleware.rules.requirements import json_equal
@@ -261,9 +261,11 @@ def source_of(
     :param label: what tells it apart from other issuers of its name, in events.
     :raises ConfigurationError: for an address that keys must not be fetched from, or a wrong seed.
     """
+    name = full_name(issuer.issuer, label)
+    if isinstance(issuer.keys, OwnKeys):
+        return issuer.keys.key_source(name or "the key ring", distrusted)
     if issuer.keys is not None:
         return StaticKeys(issuer.keys, distrusted)
-    name = full_name(issuer.issuer, label)
     if issuer.key_uri is not None:
         return SingleKeys(
             issuer.key_uri,

@@ -49,6 +49,26 @@ class KeySource(Protocol):
 
 
 @runtime_checkable
+class OwnKeys(Protocol):
+    """Keys that this process signs with, as an option of an issuer."""
+
+    def key_source(self, name: str, distrusted: Distrusted | None) -> KeySource:
+        """Return the key source of an issuer.
+
+        :param name: what messages call it.
+        :param distrusted: the keys that were withdrawn before.
+        """
+        ...
+
+    def check_algorithms(self, algorithms: tuple[Algorithm, ...]) -> None:
+        """Check that an issuer accepts what the keys sign.
+
+        :raises ConfigurationError: if it does not.
+        """
+        ...
+
+
+@runtime_checkable
 class RemoteKeySource(KeySource, Protocol):
     """A source of keys that are fetched. They can be late, expire and be replaced."""
 

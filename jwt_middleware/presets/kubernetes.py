@@ -53,7 +53,7 @@ class ClusterFetcher:
         self._token_file = token_file
 
     @property
-    def value(self) -> tuple[str | Path | None, ...]:
+    def compared_by(self) -> tuple[str | Path | None, ...]:
         """The settings as one value to compare."""
         return (self._ca_file, self._token_file)
 

@@ -87,23 +87,13 @@ def bare_views(views: Iterable[Any]) -> Iterator[tuple[str, bool]]:
         told.add(id(bare))
         meant = _meaning(bare)
         if not any(meant is each for each in layers):
-            yield _sentence(bare), _is_certain(bare, meant)
+            guards = _guards_of(bare) or ()
+            yield _sentence(bare), any(each in guards for each in _layers(meant))
 
 
 def _is_bare(layer: Any, called: set[int]) -> bool:
     guards = _guards_of(layer)
     return guards is not None and not any(id(each) in called for each in guards)
-
-
-def _is_certain(view: Any, meant: Any) -> bool:
-    """Return whether the guarded function was certainly meant to be the view.
-
-    Either its name means the guarded function, or the factory that made it has not kept it.
-    """
-    guards = _guards_of(view) or ()
-    if not guards and "<locals>" in getattr(view, "__qualname__", ""):
-        return True
-    return any(each in guards for each in _layers(meant))
 
 
 def views_in(every: Iterable[Any]) -> Iterator[Any]:

@@ -6,6 +6,7 @@ both kinds.
 """
 
 from inspect import Parameter, Signature, iscoroutinefunction, signature
+from types import FunctionType, WrapperDescriptorType
 from typing import Any
 
 from jwt_middleware.errors import ConfigurationError
@@ -83,13 +84,23 @@ def _signature(app: Any) -> Signature | None:
     try:
         # What it wraps may take other arguments than the wrapper.
         found = signature(app, follow_wrapped=False)
-        if hasattr(app, "__signature__") or hasattr(type(app).__call__, "__signature__"):
+        if hasattr(app, "__signature__") or not _is_called_plainly(type(app)):
             # It was written by hand, and may be that of something else.
             return None
     except Exception:  # noqa: BLE001 - a builtin has none, and a proxy may refuse to show its own
         return None
     takes_any = any(each.kind is Parameter.VAR_POSITIONAL for each in found.parameters.values())
     return None if takes_any else found
+
+
+def _is_called_plainly(kind: type) -> bool:
+    """Return whether a call of an object is that of a function of its class, with the object."""
+    called = next(
+        (vars(base)["__call__"] for base in kind.__mro__ if "__call__" in vars(base)), None
+    )
+    is_function = isinstance(called, FunctionType) and not hasattr(called, "__signature__")
+    # The functions, methods and classes of the interpreter itself.
+    return is_function or isinstance(called, WrapperDescriptorType)
 
 
 def _is_async(app: Any) -> bool:

@@ -237,6 +237,26 @@ async def test_a_scope_that_is_used_again_is_judged_again() -> None:
     assert app.callers[-1] == (None, None)
 
 
+async def test_a_user_that_was_filled_in_before_does_not_stay_in_a_scope() -> None:
+    """The next request with that scope has a session of its own, or none."""
+    app, user = Noting(), User()
+    scope = http_scope("GET", "/feed")
+
+    class Once(Filling):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if self.user is not None:
+                scope["user"]._wrapped = self.user
+            await self.inner(scope, receive, send)
+
+    filling = Once(app, user)
+    middleware = JWTMiddleware(filling, guard=guard())
+    await middleware(scope, receive, send)
+    assert scope["user"] == user
+    filling.user = None
+    await middleware(scope, receive, send)
+    assert scope["user"] == ANONYMOUS
+
+
 def test_an_environment_that_is_used_again_is_judged_again() -> None:
     """See above, for WSGI."""
     middleware = JWTWSGIMiddleware(wsgi_app, guard=guard())

@@ -6,9 +6,16 @@ import pytest
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
-from werkzeug.test import Client
+from werkzeug.test import Client, create_environ
 
-from jwt_middleware import Guard, JWTWSGIMiddleware, current_principal, protect, public
+from jwt_middleware import (
+    Guard,
+    HeaderToken,
+    JWTWSGIMiddleware,
+    current_principal,
+    protect,
+    public,
+)
 from jwt_middleware.integrations.flask import JWT, requires
 from jwt_middleware.testing import KeyPair
 
@@ -20,8 +27,8 @@ def guard(**options: Any) -> Guard:
     return Guard(key=PAIR.private, algorithms=["HS256"], issuer=ISSUER, **options)
 
 
-def bearer() -> dict[str, str]:
-    token = PAIR.sign({"iss": ISSUER, "sub": "alice", "exp": 4_000_000_000})
+def bearer(subject: str = "alice", **claims: Any) -> dict[str, str]:
+    token = PAIR.sign({"iss": ISSUER, "sub": subject, "exp": 4_000_000_000, **claims})
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -105,3 +112,107 @@ def test_a_rule_of_flask_without_a_view_is_flasks_own_affair() -> None:
     app.before_request(lambda: "answered early")
 
     assert app.test_client().get("/early").text == "answered early"
+
+
+def who() -> str:
+    return str(current_principal().subject)
+
+
+def around(**views: Any) -> tuple[Any, Client]:
+    """Return an application with a guard, and a client that comes around it."""
+    app: Any = Flask("shop", static_folder=None)
+    raw = app.wsgi_app
+    for name, view in views.items():
+        app.add_url_rule(f"/{name}", name, view)
+    JWT(app, guard=guard(rules=[public("/open"), protect("/**")]))
+    return app, Client(raw)
+
+
+def test_an_environment_that_is_used_again_is_judged_again() -> None:
+    """By a server that comes around the guard; what let the first pass lets no second one pass."""
+    app: Any = Flask("shop", static_folder=None)
+    raw = app.wsgi_app
+    app.add_url_rule("/who", "who", requires()(who))
+    JWT(app, guard=guard())
+    environ = create_environ("/who", headers=bearer())
+
+    def served() -> str:
+        return b"".join(raw(environ, lambda *_: None)).decode()
+
+    assert served() == "alice"
+    del environ["HTTP_AUTHORIZATION"]
+    assert "token_missing" in served()
+    environ["HTTP_AUTHORIZATION"] = bearer(exp=1)["Authorization"]
+    assert "token_expired" in served()
+    environ["HTTP_AUTHORIZATION"] = bearer("bob")["Authorization"]
+    assert served() == "bob"
+
+
+def test_a_token_that_was_exchanged_behind_the_guard_is_judged() -> None:
+    """As where one guard is met twice."""
+    app: Any = Flask("shop", static_folder=None)
+    app.add_url_rule("/", "who", who)
+    inner = app.wsgi_app
+
+    def exchanging(environ: Any, start_response: Any) -> Any:
+        return inner({**environ, "HTTP_AUTHORIZATION": environ["HTTP_X_OTHER"]}, start_response)
+
+    app.wsgi_app = exchanging
+    JWT(app, guard=guard())
+
+    def page(other: dict[str, str]) -> str:
+        headers = bearer() | {"X-Other": other["Authorization"]}
+        with app.test_client().get("/", headers=headers) as answer:
+            return str(answer.text)
+
+    assert page(bearer()) == "alice"
+    assert page(bearer("bob")) == "bob"
+    assert "token_expired" in page(bearer("bob", exp=1))
+
+
+def test_a_request_within_a_request_has_its_own_caller() -> None:
+    """And the outer one has it again afterwards, as in a view that answers several requests."""
+
+    def several() -> str:
+        found = [who()]
+        for path, headers in (("/open", {}), ("/who", bearer("bob"))):
+            with app.test_request_context(path, headers=headers):
+                assert app.preprocess_request() is None
+                found += [app.dispatch_request(), who()]
+            found.append(who())
+        return " ".join(found)
+
+    app, client = around(who=who, open=who, several=several)
+    expected = "alice None None alice bob bob alice"
+    for each in (client, app.test_client()):
+        with each.get("/several", headers=bearer()) as answer:
+            assert answer.get_data(as_text=True) == expected
+        assert who() == "None"
+
+
+def test_no_caller_is_left_by_a_teardown_that_raises() -> None:
+    """Flask calls no function for the teardown after one that raises."""
+    app, client = around(who=who)
+
+    @app.teardown_request
+    def failing(_: Any) -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        client.get("/who", headers=bearer())
+    assert who() == "None"
+
+
+def test_a_guard_further_in_names_the_caller() -> None:
+    """The extension's own guard has let the request pass, and is not asked twice."""
+    told: list[object] = []
+    inner = guard(token_sources=[HeaderToken("X-User")])
+    app: Any = Flask("shop", static_folder=None)
+    app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=inner)
+    app.add_url_rule("/", "who", requires()(who))
+    JWT(app, guard=guard(observers=[told.append]))
+    user = bearer()["Authorization"].removeprefix("Bearer ")
+
+    with app.test_client().get("/", headers=bearer("gateway") | {"X-User": user}) as answer:
+        assert answer.text == "alice"
+    assert len(told) == 1

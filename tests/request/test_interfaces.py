@@ -106,6 +106,23 @@ class ByIndex:
         raise IndexError
 
 
+class CalledStatically:
+    @staticmethod
+    def __call__(environ: Any, start_response: Any) -> list[bytes]:
+        return []
+
+
+class CalledByItsClass:
+    @classmethod
+    def __call__(cls, environ: Any, start_response: Any) -> list[bytes]:
+        return []
+
+
+class CalledByAPartial:
+    # A partial is not bound to the object, before Python 3.14.
+    __call__ = partial(wsgi)
+
+
 def with_signature(app: Any) -> Any:
     """As libraries write it that show the arguments of a view."""
     app.__signature__ = signature(handler)
@@ -135,6 +152,9 @@ MORE_WSGI: list[Callable[[], Any]] = [
     lambda: ByIndex,
     lambda: MakesAnother,
     lambda: shows_a_signature_too,
+    CalledStatically,
+    CalledByItsClass,
+    CalledByAPartial,
 ]
 """Nothing tells for certain that they cannot be called otherwise."""
 

@@ -134,7 +134,7 @@ class HTTPFetcher:
         renew_after_fork(self)
 
     @property
-    def value(self) -> tuple[Hashable, ...]:
+    def compared_by(self) -> tuple[Hashable, ...]:
         """The settings as one value to compare. Objects in it are compared by identity."""
         headers, verify = self._headers, self._given_verify
         fields: Hashable = id(headers)

@@ -126,7 +126,9 @@ class SingleKeys:
 
     def _one_key(self, kid: str) -> "_OneKey":
         share = PoolShare(self._limit)
-        return _OneKey(self._key_uri.replace(KID, kid), kid, self._fetcher, share, self._settings)
+        key = _OneKey(self._key_uri.replace(KID, kid), kid, self._fetcher, share, self._settings)
+        key.has_served = kid in self._proven
+        return key
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -287,6 +289,8 @@ class _OneKey:
     ) -> None:
         self.kid = kid
         self.share = share
+        self.has_served = False
+        """Whether the key was fetched before, and then displaced by others."""
         self.is_absent = False
         """Whether the publisher said last that it has no such key."""
         self._fetcher = fetcher
@@ -319,7 +323,8 @@ class _OneKey:
     def fetch(self, request: FetchRequest) -> FetchResponse:
         """Return the PEM as a map from key id to key, and the lack of it as an empty key set."""
         response = self._fetcher.fetch(request)
-        self.is_absent = response.status in (_GONE if self.held else _ABSENT)
+        was_there = self.held or self.has_served
+        self.is_absent = response.status in (_GONE if was_there else _ABSENT)
         if self.is_absent:
             return replace(response, status=200, body=b'{"keys": []}')
         if response.status != 200:

@@ -388,6 +388,18 @@ def test_what_refuses_a_key_that_was_there_is_an_outage(
     assert outcome(source, 1) == "keys_unavailable"
 
 
+def test_a_refused_key_that_served_and_made_room_is_an_outage_too(
+    web: KeyServer, clock: Clock
+) -> None:
+    source = source_of(web, clock, unknown_kid_burst=MAX_SERVING + 1)
+    web.publish(*range(MAX_SERVING + 1))
+    for number in range(MAX_SERVING + 1):
+        assert outcome(source, number) == "found"
+    web.answers[f"{BASE}/{kid_of(0)}"] = FetchResponse(403)
+
+    assert outcome(source, 0) == "keys_unavailable"
+
+
 def test_a_key_that_served_comes_back_whatever_invented_ones_cost(
     web: KeyServer, clock: Clock
 ) -> None:
