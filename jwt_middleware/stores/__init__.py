@@ -1,0 +1,1 @@
+"""Stores: what processes share, as documents with versions."""
