@@ -90,17 +90,19 @@ class Connections:
             yield connection
             is_sound = True
         finally:
-            self._give_back(connection if is_sound else None, closed, to_write)
-            if connection is not None and not is_sound:
+            # Closed before the place is given back, because a fork waits for all places.
+            if connection is not None and not (is_sound and self._keep(connection, closed)):
                 self._discard(connection)
+            self._leave_place(to_write)
 
     def close(self) -> None:
         """Close the connections that are not lent, and the others when they are given back."""
         with self._changed:
             idle, self._idle = self._idle, []
             self._closed += 1
-        for each in idle:
-            _close(each)
+            # Under the lock, for which a fork waits.
+            for each in idle:
+                _close(each)
 
     def before_fork(self) -> None:
         """Hold new statements back, wait for those that run, and close the connections."""
@@ -140,19 +142,20 @@ class Connections:
         self._lent.add(connection)
         return connection
 
-    def _give_back(
-        self, connection: sqlite3.Connection | None, closed: int, to_write: bool
-    ) -> None:
+    def _keep(self, connection: sqlite3.Connection, closed: int) -> bool:
+        """Keep a connection for the next statement; return ``False`` if it must be closed."""
+        with self._changed:
+            if closed != self._closed or self._forks:
+                return False
+            self._lent.discard(connection)
+            self._idle.append(connection)
+            return True
+
+    def _leave_place(self, to_write: bool) -> None:
         with self._changed:
             self._places += 1
             self._is_writing = self._is_writing and not to_write
-            is_kept = connection is not None and closed == self._closed and not self._forks
-            if connection is not None and is_kept:
-                self._lent.discard(connection)
-                self._idle.append(connection)
             self._changed.notify_all()
-        if connection is not None and not is_kept:
-            self._discard(connection)
 
     def _discard(self, connection: sqlite3.Connection) -> None:
         _close(connection)
