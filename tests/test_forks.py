@@ -16,7 +16,7 @@ import jwt_middleware
 from jwt_middleware import AdmittedIssuers, Guard, Issuer
 from jwt_middleware.daemons import MOST_AT_ONCE, within
 from jwt_middleware.forks import renew_after_fork
-from jwt_middleware.stores import MemoryStore, SQLiteStore
+from jwt_middleware.stores import MemoryStore, SQLiteStore, Store
 from jwt_middleware.testing import Clock
 from tests.keys.publisher import Publisher
 from tests.stores.asking import Asker, change
@@ -107,7 +107,7 @@ class World:
         for name in self.names:
             self.guard.verify(self.token(name))
         # Several worlds of one process use one file.
-        self.stores = [MemoryStore(), SQLiteStore(FOLDER / "forks.db")]
+        self.stores: list[Store] = [MemoryStore(), SQLiteStore(FOLDER / "forks.db")]
         self.use_stores()
 
     def token(self, name: str, subject: str = "known") -> str:

@@ -65,6 +65,8 @@ _DELETE_EXPIRED = (
     " jwt_middleware_documents WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)"
 )
 
+_CHANGE_NOTHING = "DELETE FROM jwt_middleware_documents WHERE FALSE"
+
 _Row: TypeAlias = tuple[str, str, int, bytes, str | None, float]
 
 
@@ -136,7 +138,9 @@ class SQLiteStore:
         """
         try:
             with self._connections.lend(monotonic() + self._timeout, to_write=True) as connection:
+                # SQLite begins a transaction on a read-only file, and refuses the first change.
                 connection.execute("BEGIN IMMEDIATE")
+                connection.execute(_CHANGE_NOTHING)
                 connection.execute("ROLLBACK")
         except PROBLEMS as problem:
             raise configuration_error(self._path, fault_of(self._path, problem)) from problem

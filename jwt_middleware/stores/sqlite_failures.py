@@ -1,6 +1,7 @@
 """What goes wrong with a SQLite file, in one sentence each."""
 
 import errno
+import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,10 @@ _BROKEN = Fault(
     "could not be read or written by the operating system", "look for errors of the disk"
 )
 
-# By the primary result codes of SQLite (https://sqlite.org/rescode.html).
+# By the result codes of SQLite (https://sqlite.org/rescode.html): primary ones, and extended ones
+# that say more.
 _BY_CODE = {
+    sqlite3.SQLITE_READONLY_DIRECTORY: _FOLDER_DENIED,
     sqlite3.SQLITE_BUSY: LOCKED,
     sqlite3.SQLITE_LOCKED: LOCKED,
     sqlite3.SQLITE_FULL: _FULL,
@@ -83,8 +86,9 @@ def fault_of(path: str, problem: Problem) -> Fault:
     if isinstance(problem, Unusable):
         return problem.fault
     code = code_of(problem)
-    if code in _BY_CODE:
-        return _BY_CODE[code]
+    known = _BY_CODE.get(getattr(problem, "sqlite_errorcode", code)) or _BY_CODE.get(code)
+    if known is not None:
+        return known
     if isinstance(problem, OSError) and problem.errno in _BY_ERRNO:
         return _BY_ERRNO[problem.errno]
     if isinstance(problem, OSError) or code == sqlite3.SQLITE_CANTOPEN:
@@ -120,6 +124,7 @@ def _not_opened(path: Path) -> Fault:
             return Fault("is a folder", "name a file in it, such as 'tokens.db'")
         if not path.parent.is_dir():
             return Fault("lies in a folder that does not exist", "create the folder")
-        return _DENIED if path.exists() else _FOLDER_DENIED
+        is_denied = path.exists() and not os.access(path, os.R_OK | os.W_OK)
+        return _DENIED if is_denied else _FOLDER_DENIED
     except OSError:
         return _DENIED

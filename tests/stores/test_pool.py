@@ -219,7 +219,7 @@ async def test_without_another_thread_a_call_waits_for_those_there_are(
 
     assert begun == [1]
     gate.set()
-    assert await asyncio.gather(first, second) == ["done", "done"]
+    assert list(await asyncio.gather(first, second)) == ["done", "done"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

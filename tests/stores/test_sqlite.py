@@ -155,16 +155,23 @@ async def test_a_cancelled_caller_leaves_nothing_half_done(
     locker.execute("BEGIN IMMEDIATE")
     statement = Exchange((change("a", 0), change("b", 0)))
     task = asyncio.create_task(sqlite.aanswer(statement, monotonic() + 60))
-    while not sqlite._connections._is_writing:
-        await asyncio.sleep(0.001)
+    await until_writing(sqlite, is_writing=True)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     locker.execute("COMMIT")
-    while sqlite._connections._is_writing:
-        await asyncio.sleep(0.001)
+    await until_writing(sqlite, is_writing=False)
 
     assert [Asker(sqlite).version(each) for each in "ab"] == [1, 1]
+
+
+async def until_writing(store: SQLiteStore, *, is_writing: bool) -> None:
+    """Let a thread of the store come to that point."""
+    for _ in range(30_000):
+        if store._connections._is_writing is is_writing:
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError
 
 
 async def test_a_statement_that_is_late_may_be_done(

@@ -64,9 +64,9 @@ def test_a_connection_that_failed_is_closed(
 ) -> None:
     """What it had begun is rolled back, whatever was raised."""
     made = opened(monkeypatch)
-    with pytest.raises(KeyboardInterrupt), connections.lend(soon(), to_write=True) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        raise KeyboardInterrupt
+    lent = connections.lend(soon(), to_write=True)
+    lent.__enter__().execute("BEGIN IMMEDIATE")
+    assert not lent.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     with connections.lend(soon(), to_write=True) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
