@@ -26,7 +26,9 @@ class Document:
     body: bytes = field(repr=False)
     """Its content, of at most a megabyte."""
     group: str | None = None
-    """What documents of one kind may have in common, such as the subject of families."""
+    """What documents of one kind may have in common, such as the subject of families.
+
+    Up to 255 characters of any script, without NUL."""
     expires_at: float | None = None
     """POSIX time from which the store treats it as absent, and may delete it."""
 

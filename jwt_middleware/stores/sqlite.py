@@ -99,8 +99,8 @@ class SQLiteStore:
     """Holds documents in a SQLite file, for all threads, event loops and processes of one machine.
 
     The file may be on a local disk only: network file systems do not keep the locks that several
-    processes need. It is opened by the first statement, and created with access for its owner
-    alone. A commit is on the disk before it is answered.
+    processes need. It must not be replaced while a process uses it. The first statement opens it,
+    and creates it with access for its owner alone. A commit is on the disk before it is answered.
 
     It may be used before and after a fork. At most eight connections are open at once, and awaiting
     callers are served by at most eight threads. A disk that hangs holds up blocking callers for as
@@ -165,6 +165,9 @@ class SQLiteStore:
         A caller that is cancelled leaves a statement that has begun to run to its end on its
         thread.
         """
+        refused = objection(statement, deadline)
+        if refused is not None:
+            return refused
         try:
             return await self._workers.run(partial(self.answer, statement), deadline)
         except Late as late:

@@ -1,10 +1,12 @@
 """What is particular to the store in memory."""
 
 import os
+from threading import Thread
 
 import pytest
 
 from jwt_middleware.stores import MemoryStore
+from jwt_middleware.stores.contract import Document
 from jwt_middleware.stores.memory import _LOOKED_AT
 from jwt_middleware.testing import Clock
 from tests.stores.asking import Asker, change
@@ -38,6 +40,42 @@ def test_living_documents_do_not_shield_expired_ones(clock: Clock) -> None:
         asker.exchange(change("0", version + 1))
 
     assert len(store) == 100
+
+
+def test_a_group_without_documents_is_forgotten(clock: Clock) -> None:
+    """S4. Whether they were deleted, or moved to another group."""
+    store = MemoryStore(clock)
+    asker = Asker(store)
+    asker.exchange(change("a", 0, group="g"), change("b", 0, group="h"))
+    asker.exchange(change("a", 1, group="i"), change("b", 1, None))
+
+    assert store._groups == {("k", "i"): {"a"}}
+
+
+def test_no_thread_comes_between_the_check_and_the_change(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S2. Another one that creates the same document waits, and finds it."""
+    store = MemoryStore(clock)
+    done: list[bool] = []
+    genuine = store._live
+
+    def live_then_let_others_run(key: tuple[str, str], now: float) -> Document | None:
+        found = genuine(key, now)
+        monkeypatch.setattr(store, "_live", genuine)
+        other.start()
+        other.join(0.05)
+        return found
+
+    def create() -> None:
+        done.append(Asker(store).exchange(change("a", 0)))
+
+    other = Thread(target=create)
+    monkeypatch.setattr(store, "_live", live_then_let_others_run)
+    create()
+    other.join(30)
+
+    assert sorted(done) == [False, True]
 
 
 @forks

@@ -260,10 +260,10 @@ def test_a_mass_of_expired_rows_slows_nothing(
         return min(times)
 
     versions = iter(range(1, 100))
-    # To look at all of them takes several times as long.
-    assert quickest(lambda: asker.read("1")) < 0.05
-    assert quickest(lambda: asker.names("g")) < 0.05
-    assert quickest(lambda: asker.exchange(change("alive", next(versions), group="g"))) < 0.05
+    # Generous, because others may use the disk; the plans of the statements are tested below.
+    assert quickest(lambda: asker.read("1")) < 0.2
+    assert quickest(lambda: asker.names("g")) < 0.2
+    assert quickest(lambda: asker.exchange(change("alive", next(versions), group="g"))) < 0.2
     assert asker.names("g") == ["alive"]
 
 

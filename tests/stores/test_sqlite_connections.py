@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -200,6 +201,21 @@ def test_no_statement_runs_while_a_process_forks(sqlite: SQLiteStore) -> None:
         is_over.set()
         writer.join(30)
     assert asker.version("a") == asker.version("b") == written[-1]
+
+
+def test_a_fork_waits_for_the_end_of_a_statement(connections: Connections) -> None:
+    """S6. And then closes its connection."""
+    forker = threading.Thread(target=connections.before_fork)
+    with connections.lend(soon()) as connection:
+        forker.start()
+        forker.join(0.05)
+        assert forker.is_alive()
+        connection.execute("SELECT 1")
+    forker.join(30)
+
+    assert not forker.is_alive()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_a_statement_waits_for_the_end_of_a_fork(connections: Connections) -> None:
