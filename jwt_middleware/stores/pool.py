@@ -17,9 +17,6 @@ from jwt_middleware.forks import renew_after_fork
 
 T = TypeVar("T")
 
-MOST_THREADS = 8
-"""The most threads of one pool."""
-
 # A thread without work ends after so many seconds.
 _IDLE = 10.0
 
@@ -72,14 +69,17 @@ class _Job(Generic[T]):
 
 
 class Workers:
-    """At most :data:`MOST_THREADS` daemon threads, started when needed. Idle ones end.
+    """A few daemon threads, started when needed. Idle ones end.
 
     A forked child has none of its parent's threads and starts its own.
     """
 
-    def __init__(self, name: str) -> None:
-        """:param name: the name of the threads."""
-        self._name = name
+    def __init__(self, name: str, most: int) -> None:
+        """
+        :param name: the name of the threads.
+        :param most: the most threads at once.
+        """
+        self._name, self._most = name, most
         self.after_fork()
         renew_after_fork(self)
 
@@ -117,7 +117,7 @@ class Workers:
         """Queue a call; return ``False`` if there is no thread to perform it."""
         with self._changed:
             self._jobs.append(job)
-            needs_thread = self._idle < len(self._jobs) and self._threads < MOST_THREADS
+            needs_thread = self._idle < len(self._jobs) and self._threads < self._most
             self._threads += needs_thread
             self._changed.notify()
         if not needs_thread or start_daemon(self._name, self._work):

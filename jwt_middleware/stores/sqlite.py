@@ -29,7 +29,7 @@ from jwt_middleware.stores.contract import (
 )
 from jwt_middleware.stores.limits import objection
 from jwt_middleware.stores.pool import Late, Workers
-from jwt_middleware.stores.sqlite_connections import Connections
+from jwt_middleware.stores.sqlite_connections import MOST_CONNECTIONS, Connections
 from jwt_middleware.stores.sqlite_failures import (
     PROBLEMS,
     Fault,
@@ -129,7 +129,10 @@ class SQLiteStore:
         self._clock: Clock = read["clock"]
         self._timeout: float = read["timeout"]
         self._connections = Connections(self._path)
-        self._workers = Workers("jwt_middleware.sqlite")
+        # Only one statement of a process writes at a time. Others that waited on threads for a file
+        # that is locked would hold up readers, which need not wait.
+        self._readers = Workers("jwt_middleware.sqlite", MOST_CONNECTIONS - 1)
+        self._writer = Workers("jwt_middleware.sqlite", 1)
 
     def check(self) -> None:
         """Open the file and see whether it can be written to, such as at start-up. It blocks.
@@ -168,8 +171,9 @@ class SQLiteStore:
         refused = objection(statement, deadline)
         if refused is not None:
             return refused
+        workers = self._writer if _writes(statement) else self._readers
         try:
-            return await self._workers.run(partial(self.answer, statement), deadline)
+            return await workers.run(partial(self.answer, statement), deadline)
         except Late as late:
             what = Fault("did not answer by the deadline", "")
             is_unknown = late.has_begun and _writes(statement)
@@ -183,7 +187,7 @@ class SQLiteStore:
         """Async version of :meth:`close`."""
         # Late, it is still closed on its thread.
         with suppress(Late):
-            await self._workers.run(lambda _: self.close(), monotonic() + self._timeout)
+            await self._readers.run(lambda _: self.close(), monotonic() + self._timeout)
 
     def __repr__(self) -> str:
         return f"SQLiteStore({self._path!r})"

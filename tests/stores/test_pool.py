@@ -10,10 +10,11 @@ from time import monotonic
 import pytest
 
 from jwt_middleware.stores import pool
-from jwt_middleware.stores.pool import MOST_THREADS, Late, Workers
+from jwt_middleware.stores.pool import Late, Workers
 from tests.support.forking import in_a_child
 
 NAME = "tests.pool"
+MOST = 4
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def gate() -> Iterator[Event]:
 
 @pytest.fixture
 def workers() -> Workers:
-    return Workers(NAME)
+    return Workers(NAME, MOST)
 
 
 def soon(seconds: float = 30.0) -> float:
@@ -79,16 +80,16 @@ async def test_a_call_has_an_earlier_deadline_than_its_caller(workers: Workers) 
     assert deadline - 1 < await workers.run(lambda until: until, deadline) < deadline
 
 
-async def test_at_most_eight_threads_run(workers: Workers, gate: Event) -> None:
+async def test_at_most_so_many_threads_run(workers: Workers, gate: Event) -> None:
     """S6. The other calls wait for one of them, and all are answered."""
     begun: list[int] = []
     before = len(threads())
     tasks = [asyncio.create_task(workers.run(waits(gate, begun), soon())) for _ in range(30)]
-    await until(lambda: len(begun) == MOST_THREADS)
+    await until(lambda: len(begun) == MOST)
     await asyncio.sleep(0.01)
 
-    assert len(begun) == MOST_THREADS
-    assert len(threads()) - before == MOST_THREADS
+    assert len(begun) == MOST
+    assert len(threads()) - before == MOST
     gate.set()
     assert await asyncio.gather(*tasks) == ["done"] * 30
 
@@ -130,7 +131,7 @@ async def test_a_call_that_never_came_to_its_turn_is_not_made(
 ) -> None:
     """S7. The caller learns that nothing was done."""
     begun: list[int] = []
-    tasks = [asyncio.create_task(workers.run(waits(gate), soon())) for _ in range(MOST_THREADS)]
+    tasks = [asyncio.create_task(workers.run(waits(gate), soon())) for _ in range(MOST)]
     await asyncio.sleep(0)
 
     with pytest.raises(Late) as late:
@@ -165,7 +166,7 @@ async def test_a_cancelled_caller_leaves_its_call_alone(workers: Workers, gate: 
 async def test_a_call_is_cancelled_before_its_turn(workers: Workers, gate: Event) -> None:
     """S7. It is never begun."""
     begun: list[int] = []
-    tasks = [asyncio.create_task(workers.run(waits(gate), soon())) for _ in range(MOST_THREADS)]
+    tasks = [asyncio.create_task(workers.run(waits(gate), soon())) for _ in range(MOST)]
     extra = asyncio.create_task(workers.run(waits(gate, begun), soon()))
     await asyncio.sleep(0)
     extra.cancel()
@@ -228,7 +229,7 @@ def test_a_forked_child_starts_threads_of_its_own(workers: Workers, gate: Event)
     """S6. Even if all of its parent's are busy."""
 
     async def fill() -> None:
-        for _ in range(MOST_THREADS):
+        for _ in range(MOST):
             with pytest.raises(Late):
                 await workers.run(waits(gate), soon(0.01))
 

@@ -148,6 +148,22 @@ def test_a_writer_that_waits_holds_up_no_reader(
             each.join(60)
 
 
+async def test_awaiting_writers_hold_up_no_awaiting_reader(
+    sqlite: SQLiteStore, locker: sqlite3.Connection
+) -> None:
+    """S6. Although there are more of them than threads."""
+    locker.execute("BEGIN IMMEDIATE")
+    statement = Exchange((change("a", 0, None),))
+    writers = [asyncio.create_task(sqlite.aanswer(statement, monotonic() + 60)) for _ in range(20)]
+    await until_writing(sqlite, is_writing=True)
+    found = await sqlite.aanswer(Read("k", "a"), monotonic() + 60)
+    assert isinstance(found, Found)
+    assert not any(each.done() for each in writers)
+
+    locker.execute("COMMIT")
+    assert all(isinstance(each, Exchanged) for each in await asyncio.gather(*writers))
+
+
 async def test_a_cancelled_caller_leaves_nothing_half_done(
     sqlite: SQLiteStore, locker: sqlite3.Connection
 ) -> None:
@@ -208,7 +224,7 @@ def test_one_store_serves_loop_after_loop(sqlite: SQLiteStore) -> None:
         return sum(each.is_done for each in answers if isinstance(each, Exchanged)) == 1
 
     assert [asyncio.run(work(version)) for version in range(3)] == [True] * 3
-    assert 1 <= sqlite._workers._threads <= 8
+    assert sqlite._writer._threads == 1
 
 
 def test_several_loops_at_once_use_one_store(sqlite: SQLiteStore) -> None:
