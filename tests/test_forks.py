@@ -3,10 +3,11 @@
 import gc
 import os
 import re
-import signal
+import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -15,13 +16,20 @@ import jwt_middleware
 from jwt_middleware import AdmittedIssuers, Guard, Issuer
 from jwt_middleware.daemons import MOST_AT_ONCE, within
 from jwt_middleware.forks import renew_after_fork
+from jwt_middleware.stores import MemoryStore, SQLiteStore, Store
 from jwt_middleware.testing import Clock
 from tests.keys.publisher import Publisher
+from tests.stores.asking import Asker, change
+from tests.support.forking import in_a_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 ROOT = Path(jwt_middleware.__file__).parent
 LOCK = type(threading.Lock())
+
+# Ends with the process.
+_FOLDER = tempfile.TemporaryDirectory()
+FOLDER = Path(_FOLDER.name)
 
 # What makes a lock, a thread or a timer, anywhere in the package but in the test kit.
 MAKERS = re.compile(
@@ -56,6 +64,12 @@ KNOWN = {
     # A thread carries out one call, and nothing waits for one of the parent's; what is kept of such
     # calls is renewed by _Calls.after_fork.
     "daemons.py": 4,
+    # MemoryStore.after_fork renews it.
+    "stores/memory.py": 2,
+    # Workers.after_fork renews it.
+    "stores/pool.py": 1,
+    # Connections.after_fork and _Opening.after_fork renew them; no statement runs during a fork.
+    "stores/sqlite_connections.py": 2,
 }
 
 
@@ -92,6 +106,9 @@ class World:
         )
         for name in self.names:
             self.guard.verify(self.token(name))
+        # Several worlds of one process use one file.
+        self.stores: list[Store] = [MemoryStore(), SQLiteStore(FOLDER / "forks.db")]
+        self.use_stores()
 
     def token(self, name: str, subject: str = "known") -> str:
         claims = {"iss": name, "sub": subject, "exp": self.clock.now() + 9_000}
@@ -122,20 +139,16 @@ class World:
         self.guard.distrust(self.names[0], "another")
         self.guard.distrust("https://held.example/")
         self.guard.close()
+        self.use_stores()
 
-
-def in_a_child(work: Any) -> int:
-    """Return the status of a forked child that does the work, or was ended by an alarm."""
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(20)
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    def use_stores(self) -> None:
+        """Write a new document to each, and read it, on a connection that is opened anew."""
+        for store in self.stores:
+            store.close()
+            asker = Asker(store)
+            name = token_hex(8)
+            assert asker.exchange(change(name, 0))
+            assert asker.version(name) == 1
 
 
 LOCKS = [
@@ -150,6 +163,8 @@ LOCKS = [
     "Withdrawals._lock",
     "HTTPFetcher._lock",
     "SharedFetch._claim",
+    "MemoryStore._lock",
+    "_Opening.lock",
 ]
 
 

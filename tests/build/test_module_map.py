@@ -111,6 +111,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "rules/methods.py": ("rules/test_table.py", "tested by what the table decides"),
     "rules/rule.py": ("rules/test_table.py", "tested by what the table decides"),
     "rules/tree.py": ("rules/test_templates.py", "tested by the patterns that match"),
+    "stores/sqlite_schema.py": ("stores/test_sqlite_failures.py", "tested by what is refused"),
     "testing/misbehaviour.py": ("testing/test_issuer.py", "an issuer misbehaves"),
     "testing/tokens.py": ("faces/test_scenarios.py", "its bad tokens are rows of that table"),
     "tokens/grants.py": ("tokens/test_claims.py", "tested by the claims that grants are read from"),

@@ -1,0 +1,170 @@
+"""The contract of stores: documents with versions, and the statements that read and change them.
+
+A store holds documents and decides nothing. What a change means is computed from the document that
+was read, and applied only if no other process has changed the document since (compare-and-swap).
+Statements and answers are values, so that one store serves blocking and awaiting callers.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeAlias, TypeVar, cast
+
+ABSENT = 0
+"""The version of a document that does not exist. The first version of a document is 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document, as a store holds it."""
+
+    kind: str
+    """What it is, such as ``ring``: letters, digits and underscores."""
+    name: str
+    """Its name among those of its kind: up to 255 printable characters of ASCII."""
+    version: int
+    """How often it was written."""
+    body: bytes = field(repr=False)
+    """Its content, of at most a megabyte."""
+    group: str | None = None
+    """What documents of one kind may have in common, such as the subject of families.
+
+    Up to 255 characters of any script, without NUL."""
+    expires_at: float | None = None
+    """POSIX time from which the store treats it as absent, and may delete it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One document to write or to delete, if its version is still the one that was read."""
+
+    kind: str
+    name: str
+    expected: int
+    """The version that was read; :data:`ABSENT` if the document must not exist."""
+    body: bytes | None = field(repr=False)
+    """The new content; ``None`` to delete the document."""
+    group: str | None = None
+    expires_at: float | None = None
+
+
+AnswerT = TypeVar("AnswerT")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to :class:`Read`."""
+
+    document: Document | None
+    now: float
+    """POSIX time of the store's clock, by which everything that processes share is decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Reads one document."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundGroup:
+    """The answer to :class:`ReadGroup`."""
+
+    documents: tuple[Document, ...]
+    """The documents, in the order of their names."""
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadGroup:
+    """Reads the documents of one group."""
+
+    kind: str
+    group: str
+    most: int = 1_000
+    """The most documents to return, those that come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """The answer to :class:`Exchange`."""
+
+    is_done: bool
+    """Whether all changes were made. Otherwise none was."""
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Makes all of some changes, or none if the version of any document is another one."""
+
+    changes: tuple[Change, ...]
+
+
+AnyStatement: TypeAlias = Read | ReadGroup | Exchange
+AnyAnswer: TypeAlias = Found | FoundGroup | Exchanged
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed:
+    """The answer of a store that is away, slow, full or read-only."""
+
+    reason: str
+    """One sentence for the operator. It contains no credential and no document."""
+    may_be_done: bool = False
+    """Whether an :class:`Exchange` may have been made although no answer came."""
+
+
+class Store(Protocol):
+    """Holds documents. Every method may be called by any thread, in any process."""
+
+    def answer(self, statement: AnyStatement, deadline: float) -> AnyAnswer | StoreFailed:
+        """Perform a statement by blocking.
+
+        It never raises and is back by the deadline, an instant of ``time.monotonic``.
+        """
+        ...
+
+    async def aanswer(self, statement: AnyStatement, deadline: float) -> AnyAnswer | StoreFailed:
+        """Async version of :meth:`answer`. It runs on asyncio only."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections of this process. The next statement opens them again."""
+        ...
+
+    async def aclose(self) -> None:
+        """Async version of :meth:`close`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[AnswerT]):
+    """The effect of asking a store (see ``effects.py``)."""
+
+    store: Store
+    statement: AnyStatement
+
+    def perform(self, deadline: float) -> AnswerT | StoreFailed:
+        """Ask by blocking."""
+        return cast("AnswerT | StoreFailed", self.store.answer(self.statement, deadline))
+
+    async def aperform(self, deadline: float) -> AnswerT | StoreFailed:
+        """Ask by awaiting."""
+        return cast("AnswerT | StoreFailed", await self.store.aanswer(self.statement, deadline))
+
+
+def read(store: Store, kind: str, name: str) -> Query[Found]:
+    """Return the effect of reading a document."""
+    return Query(store, Read(kind, name))
+
+
+def read_group(store: Store, kind: str, group: str, most: int = 1_000) -> Query[FoundGroup]:
+    """Return the effect of reading the documents of a group."""
+    return Query(store, ReadGroup(kind, group, most))
+
+
+def exchange(store: Store, changes: Iterable[Change]) -> Query[Exchanged]:
+    """Return the effect of making changes."""
+    return Query(store, Exchange(tuple(changes)))

@@ -1,0 +1,75 @@
+"""What a statement must keep to, so that one store accepts exactly what another accepts."""
+
+import re
+from collections.abc import Iterator
+from time import monotonic
+
+from jwt_middleware.checks import is_number
+from jwt_middleware.stores.contract import AnyStatement, Change, Exchange, Read, StoreFailed
+
+MOST_BYTES = 1_048_576
+"""The longest body of a document."""
+
+_KIND = re.compile(r"[A-Za-z0-9_]{1,64}")
+_NAME = re.compile(r"[ -~]{1,255}")
+# A group may be a subject, which is any text. A server cannot store NUL or half a surrogate pair.
+_GROUP = re.compile(r"[^\0\ud800-\udfff]{1,255}")
+# What SQL calls a bigint.
+_LAST_VERSION = 2**63 - 2
+
+
+def objection(statement: AnyStatement, deadline: float) -> StoreFailed | None:
+    """Return why a statement cannot be performed at all; ``None`` if it can be tried.
+
+    :param deadline: an instant of ``time.monotonic``. A statement is not begun after it.
+    """
+    for problem in _problems(statement):
+        return StoreFailed(f"the statement is not one that a store can perform: {problem}")
+    if monotonic() >= deadline:
+        return StoreFailed("the time for the statement had passed before it could begin")
+    return None
+
+
+def _problems(statement: AnyStatement) -> Iterator[str]:
+    """Yield what is wrong. The values are left out, because they may be those of users."""
+    if isinstance(statement, Exchange):
+        names = {(change.kind, change.name) for change in statement.changes}
+        if len(names) < len(statement.changes):
+            yield "it changes one document twice"
+        for change in statement.changes:
+            yield from _problems_of_key(change.kind, change.name)
+            yield from _problems_of_change(change)
+    elif isinstance(statement, Read):
+        yield from _problems_of_key(statement.kind, statement.name)
+    else:
+        yield from _problems_of_key(statement.kind, "any")
+        yield from _problems_of_group(statement.group)
+        if statement.most < 1:
+            yield "most must be at least 1"
+
+
+def _problems_of_key(kind: str, name: str) -> Iterator[str]:
+    if not _KIND.fullmatch(kind):
+        yield "a kind has 1 to 64 letters, digits and underscores"
+    if not _NAME.fullmatch(name):
+        yield "a name has 1 to 255 printable characters of ASCII"
+
+
+def _problems_of_group(group: str) -> Iterator[str]:
+    if not _GROUP.fullmatch(group):
+        yield "a group has 1 to 255 characters, without NUL"
+
+
+def _problems_of_change(change: Change) -> Iterator[str]:
+    if not 0 <= change.expected <= _LAST_VERSION:
+        yield "the expected version is out of range"
+    # A bytearray could change after it was stored.
+    body: object = b"" if change.body is None else change.body
+    if not isinstance(body, bytes):
+        yield "a body is bytes"
+    elif len(body) > MOST_BYTES:
+        yield f"a body has at most {MOST_BYTES} bytes"
+    if change.group is not None:
+        yield from _problems_of_group(change.group)
+    if change.expires_at is not None and not is_number(change.expires_at):
+        yield "expires_at is a finite number"

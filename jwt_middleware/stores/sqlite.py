@@ -1,0 +1,264 @@
+"""A store in a SQLite file, for all processes of one machine."""
+
+import math
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any, TypeAlias
+
+from jwt_middleware.clock import Clock, SystemClock, usable_clock
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.options import Seconds, read_options
+from jwt_middleware.stores.contract import (
+    ABSENT,
+    AnyAnswer,
+    AnyStatement,
+    Change,
+    Document,
+    Exchange,
+    Exchanged,
+    Found,
+    FoundGroup,
+    Read,
+    ReadGroup,
+    StoreFailed,
+)
+from jwt_middleware.stores.limits import objection
+from jwt_middleware.stores.pool import Late, Workers
+from jwt_middleware.stores.sqlite_connections import MOST_CONNECTIONS, Connections
+from jwt_middleware.stores.sqlite_failures import (
+    PROBLEMS,
+    Fault,
+    Problem,
+    configuration_error,
+    fault_of,
+    may_be_done,
+    reason,
+)
+
+# Each write deletes at most so many expired documents, so that none takes long.
+_MOST_DELETED = 50
+
+_COLUMNS = "kind, name, version, body, group_name, expires_at"
+_READ = (
+    f"SELECT {_COLUMNS} FROM jwt_middleware_documents"  # noqa: S608 - of constants
+    " WHERE kind = ? AND name = ? AND expires_at > ?"
+)
+_READ_GROUP = (
+    f"SELECT {_COLUMNS} FROM jwt_middleware_documents"  # noqa: S608 - of constants
+    " WHERE kind = ? AND group_name = ? AND expires_at > ? ORDER BY name LIMIT ?"
+)
+_VERSION = (
+    "SELECT version FROM jwt_middleware_documents WHERE kind = ? AND name = ? AND expires_at > ?"
+)
+_WRITE = (
+    f"INSERT OR REPLACE INTO jwt_middleware_documents ({_COLUMNS})"  # noqa: S608 - of constants
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
+_DELETE = "DELETE FROM jwt_middleware_documents WHERE kind = ? AND name = ?"
+_DELETE_EXPIRED = (
+    "DELETE FROM jwt_middleware_documents WHERE rowid IN (SELECT rowid FROM"
+    " jwt_middleware_documents WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)"
+)
+
+_CHANGE_NOTHING = "DELETE FROM jwt_middleware_documents WHERE FALSE"
+
+_Row: TypeAlias = tuple[str, str, int, bytes, str | None, float]
+
+
+def usable_path(name: str, path: Any) -> str:
+    """Return the absolute path of a file.
+
+    Absolute, because a server may change its folder between start-up and the first request.
+
+    :raises ConfigurationError: if it cannot be the path of a file.
+    """
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigurationError(f"{name}={path!r} must be the path of a file, such as 'tokens.db'")
+    if text == ":memory:":
+        raise ConfigurationError(f"{name}={path!r} names no file: write MemoryStore() instead")
+    try:
+        # It opens nothing; half a surrogate pair cannot be the name of a file.
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{name}={path!r} has a character that no file name can have: write 'tokens.db'"
+        ) from None
+    return str(Path(text).absolute())
+
+
+class SQLiteStore:
+    """Holds documents in a SQLite file, for all threads, event loops and processes of one machine.
+
+    The file may be on a local disk only: network file systems do not keep the locks that several
+    processes need. It must not be replaced while a process uses it. The first statement opens it,
+    and creates it with access for its owner alone. A commit is on the disk before it is answered.
+
+    It may be used before and after a fork. At most eight connections are open at once, and awaiting
+    callers are served by at most eight threads. A disk that hangs holds up blocking callers for as
+    long as it hangs; an awaiting caller has its answer by the deadline.
+    """
+
+    def __init__(
+        self,
+        path: Annotated[str | os.PathLike[str], usable_path],
+        *,
+        clock: Annotated[Clock, usable_clock] = SystemClock(),  # noqa: B008 - it has no state
+        timeout: Annotated[float, Seconds(60, may_be_zero=False)] = 5.0,
+    ) -> None:
+        """
+        :param path: the path of the file. Its folder must exist. The file may be a database of
+            another application that does not use ``user_version``; its tables are left alone.
+        :param clock: the source of the time by which documents expire. All processes must have
+            the same.
+        :param timeout: the most seconds that a statement waits for locks of other processes, if
+            its deadline is not earlier.
+        :raises ConfigurationError: for a value of another kind. The file is not looked at; see
+            :meth:`check`.
+        """
+        read = read_options(SQLiteStore, {"path": path, "clock": clock, "timeout": timeout})
+        self._path: str = read["path"]
+        self._clock: Clock = read["clock"]
+        self._timeout: float = read["timeout"]
+        self._connections = Connections(self._path)
+        # Only one statement of a process writes at a time. Others that waited on threads for a file
+        # that is locked would hold up readers, which need not wait.
+        self._readers = Workers("jwt_middleware.sqlite", MOST_CONNECTIONS - 1)
+        self._writer = Workers("jwt_middleware.sqlite", 1)
+
+    def check(self) -> None:
+        """Open the file and see whether it can be written to, such as at start-up. It blocks.
+
+        :raises ConfigurationError: naming the path, what is wrong with it, and the fix.
+        """
+        try:
+            with self._connections.lend(monotonic() + self._timeout, to_write=True) as connection:
+                # SQLite begins a transaction on a read-only file, and refuses the first change.
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(_CHANGE_NOTHING)
+                connection.execute("ROLLBACK")
+        except PROBLEMS as problem:
+            raise configuration_error(self._path, fault_of(self._path, problem)) from problem
+
+    def answer(self, statement: AnyStatement, deadline: float) -> AnyAnswer | StoreFailed:
+        """Perform a statement (see :class:`Store`)."""
+        refused = objection(statement, deadline)
+        if refused is not None:
+            return refused
+        until = min(deadline, monotonic() + self._timeout)
+        try:
+            with self._connections.lend(until, to_write=_writes(statement)) as connection:
+                return self._perform(connection, statement)
+        except _CommitFailed as failed:
+            return self._failed(failed.problem, is_unknown=may_be_done(failed.problem))
+        except PROBLEMS as problem:
+            return self._failed(problem)
+
+    async def aanswer(self, statement: AnyStatement, deadline: float) -> AnyAnswer | StoreFailed:
+        """Async version of :meth:`answer`.
+
+        A caller that is cancelled leaves a statement that has begun to run to its end on its
+        thread.
+        """
+        refused = objection(statement, deadline)
+        if refused is not None:
+            return refused
+        workers = self._writer if _writes(statement) else self._readers
+        try:
+            return await workers.run(partial(self.answer, statement), deadline)
+        except Late as late:
+            what = Fault("did not answer by the deadline", "")
+            is_unknown = late.has_begun and _writes(statement)
+            return StoreFailed(reason(self._path, what), may_be_done=is_unknown)
+
+    def close(self) -> None:
+        """Close the connections of this process. The next statement opens them again."""
+        self._connections.close()
+
+    async def aclose(self) -> None:
+        """Async version of :meth:`close`."""
+        # Late, it is still closed on its thread.
+        with suppress(Late):
+            await self._readers.run(lambda _: self.close(), monotonic() + self._timeout)
+
+    def __repr__(self) -> str:
+        return f"SQLiteStore({self._path!r})"
+
+    def _failed(self, problem: Problem, *, is_unknown: bool = False) -> StoreFailed:
+        sentence = reason(self._path, fault_of(self._path, problem))
+        return StoreFailed(sentence, may_be_done=is_unknown)
+
+    def _perform(self, connection: sqlite3.Connection, statement: AnyStatement) -> AnyAnswer:
+        if isinstance(statement, Exchange):
+            return _exchange(connection, statement.changes, self._clock.now)
+        now = self._clock.now()
+        if isinstance(statement, Read):
+            row = connection.execute(_READ, (statement.kind, statement.name, now)).fetchone()
+            return Found(None if row is None else _document(row), now)
+        return FoundGroup(_group(connection, statement, now), now)
+
+
+class _CommitFailed(Exception):
+    """The commit of a transaction raised, so that it may or may not have been made."""
+
+    def __init__(self, problem: sqlite3.Error) -> None:
+        super().__init__()
+        self.problem = problem
+
+
+def _writes(statement: AnyStatement) -> bool:
+    return isinstance(statement, Exchange)
+
+
+def _document(row: _Row) -> Document:
+    kind, name, version, body, group, expires_at = row
+    end = None if math.isinf(expires_at) else expires_at
+    return Document(kind, name, version, body, group, end)
+
+
+def _group(
+    connection: sqlite3.Connection, statement: ReadGroup, now: float
+) -> tuple[Document, ...]:
+    wanted = (statement.kind, statement.group, now, statement.most)
+    return tuple(map(_document, connection.execute(_READ_GROUP, wanted)))
+
+
+def _exchange(
+    connection: sqlite3.Connection, changes: tuple[Change, ...], clock: Callable[[], float]
+) -> Exchanged:
+    connection.execute("BEGIN IMMEDIATE")
+    # Read once the file is locked, so that times are in the order of the changes.
+    now = clock()
+    if not all(_is_unchanged(connection, change, now) for change in changes):
+        connection.execute("ROLLBACK")
+        return Exchanged(is_done=False, now=now)
+    for change in changes:
+        _make(connection, change)
+    connection.execute(_DELETE_EXPIRED, (now, _MOST_DELETED))
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error as problem:
+        raise _CommitFailed(problem) from problem
+    return Exchanged(is_done=True, now=now)
+
+
+def _is_unchanged(connection: sqlite3.Connection, change: Change, now: float) -> bool:
+    row = connection.execute(_VERSION, (change.kind, change.name, now)).fetchone()
+    return change.expected == (ABSENT if row is None else row[0])
+
+
+def _make(connection: sqlite3.Connection, change: Change) -> None:
+    if change.body is None:
+        connection.execute(_DELETE, (change.kind, change.name))
+        return
+    expires_at = math.inf if change.expires_at is None else change.expires_at
+    values = (change.kind, change.name, change.expected + 1, change.body, change.group, expires_at)
+    connection.execute(_WRITE, values)
