@@ -59,13 +59,9 @@ class _Job(Generic[T]):
             self._hand_over(self.future.set_result, result)
 
     def _hand_over(self, put: Callable[[Any], object], outcome: object) -> None:
-        def put_if_awaited() -> None:
-            if not self.future.done():
-                put(outcome)
-
         # The loop may have been closed in the meantime; then the call has no caller any more.
         with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(put_if_awaited)
+            self.loop.call_soon_threadsafe(put, outcome)
 
 
 class Workers:

@@ -114,7 +114,8 @@ class Connections:
     def after_fork_in_parent(self) -> None:
         """Let statements run again."""
         with self._changed:
-            self._forks -= 1
+            # A store that another thread has made since was not told of the fork before it.
+            self._forks = max(0, self._forks - 1)
             self._changed.notify_all()
 
     def __del__(self) -> None:

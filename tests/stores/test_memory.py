@@ -119,3 +119,11 @@ def test_a_child_that_was_forked_within_an_exchange_has_all_of_it(
 
     assert statuses == [0]
     work()
+
+
+def test_a_lock_that_was_held_during_a_fork_is_renewed(clock: Clock) -> None:
+    """S6."""
+    store = MemoryStore(clock)
+    with store._lock:
+        store.after_fork()
+        assert Asker(store).exchange(change("a", 0))

@@ -16,6 +16,7 @@ from jwt_middleware.stores import SQLiteStore, StoreFailed, sqlite_connections
 from jwt_middleware.stores.contract import Read
 from jwt_middleware.stores.sqlite_connections import MOST_CONNECTIONS, Connections
 from jwt_middleware.stores.sqlite_failures import Unusable
+from jwt_middleware.stores.sqlite_schema import prepare as genuine_prepare
 from tests.stores.asking import Asker, change
 from tests.support.forking import in_a_child
 
@@ -269,6 +270,45 @@ def test_one_connection_of_the_process_is_opened_at_a_time(sqlite: SQLiteStore) 
         failed = sqlite.answer(Read("k", "a"), soon(0.01))
     assert isinstance(failed, StoreFailed)
     assert Asker(sqlite).read("a") is None
+
+
+def test_a_store_that_was_made_during_a_fork_is_usable(connections: Connections) -> None:
+    """S6. By another thread: it hears only of the end."""
+    connections.after_fork_in_parent()
+    with connections.lend(soon()):
+        pass
+    connections.before_fork()
+    with pytest.raises(Unusable), connections.lend(soon(0.01)):
+        pass
+    connections.after_fork_in_parent()
+
+
+@pytest.mark.parametrize("seconds", [30.0, 0.05])
+def test_opening_is_tried_again_where_sqlite_does_not_wait(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """S9. Until the deadline, each time from the start."""
+    calls: list[int] = []
+
+    def prepare(connection: sqlite3.Connection) -> None:
+        calls.append(1)
+        if seconds < 1 or len(calls) < 3:
+            if len(calls) % 2:
+                connection.execute("BEGIN IMMEDIATE")
+            busy = sqlite3.OperationalError("locked")
+            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise busy
+        genuine_prepare(connection)
+
+    monkeypatch.setattr(sqlite_connections, "prepare", prepare)
+    if seconds < 1:
+        with pytest.raises(sqlite3.OperationalError), connections.lend(soon(seconds)):
+            pass
+    else:
+        with connections.lend(soon(seconds)):
+            pass
+        assert len(calls) == 3
+    assert connections._places == MOST_CONNECTIONS
 
 
 def test_processes_that_create_the_file_at_once_create_it_once(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from jwt_middleware import ConfigurationError
 from jwt_middleware.stores import SQLiteStore, StoreFailed
 from jwt_middleware.stores.contract import Exchange, Exchanged, Read
 from jwt_middleware.stores.sqlite_failures import Problem, fault_of, may_be_done
-from jwt_middleware.stores.sqlite_schema import VERSION
+from jwt_middleware.stores.sqlite_schema import VERSION, prepare
 from tests.stores.asking import Asker, change
 from tests.support.forking import in_a_child
 
@@ -139,6 +139,25 @@ def test_the_database_of_another_application_may_hold_the_table(path: Path) -> N
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
         (count,) = connection.execute("SELECT count(*) FROM jwt_middleware_documents").fetchone()
     assert count == 1
+
+
+def test_a_table_that_another_process_has_just_created_is_left_alone(path: Path) -> None:
+    """S5. It is looked for once more when the file is locked."""
+    said: list[str] = []
+
+    class Late(sqlite3.Connection):
+        def execute(self, *given: object) -> sqlite3.Cursor:
+            said.append(str(given[0]))
+            if given[0] == "BEGIN IMMEDIATE":
+                with closing(SQLiteStore(path)) as other:
+                    other.check()
+            return super().execute(*given)  # type: ignore[arg-type]
+
+    with closing(sqlite3.connect(path, isolation_level=None, factory=Late)) as connection:
+        prepare(connection)
+
+    assert [each for each in said if "CREATE" in each] == []
+    assert said[-1] == "COMMIT"
 
 
 def test_a_table_of_that_name_by_another_hand_is_refused(path: Path) -> None:
@@ -279,6 +298,27 @@ def test_a_folder_of_another_user(shared: Path, name: str) -> None:
         assert as_anyone(work) == 0
     finally:
         shared.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("made", "is_open", "words"),
+    [(True, False, "by this user"), (True, True, "a folder that"), (False, True, "a folder that")],
+)
+def test_a_file_that_cannot_be_opened_or_created(
+    path: Path, monkeypatch: pytest.MonkeyPatch, made: bool, is_open: bool, words: str
+) -> None:
+    """S9. SQLite itself tells no reason."""
+    if made:
+        path.touch()
+    monkeypatch.setattr(os, "access", lambda *_: is_open)
+
+    assert words in fault_of(str(path), failure(sqlite3.SQLITE_CANTOPEN)).what
+
+
+def test_a_path_that_cannot_even_be_looked_at() -> None:
+    """S9."""
+    long = "/" + "x" * 5_000
+    assert "by this user" in fault_of(long, failure(sqlite3.SQLITE_CANTOPEN)).what
 
 
 def failure(code: int, name: str = "SQLITE_X") -> sqlite3.Error:
