@@ -22,6 +22,8 @@ GATES = {
     "jwt_middleware/guard": 100.0,
     "jwt_middleware/keys": 100.0,
     "jwt_middleware/issuers": 100.0,
+    "jwt_middleware/issuing": 100.0,
+    "jwt_middleware/stores": 99.0,
     "jwt_middleware/asgi": 100.0,
     "jwt_middleware/wsgi.py": 100.0,
     "jwt_middleware/effects.py": 100.0,

@@ -10,18 +10,21 @@ PAGE = ROOT / "docs" / "options.md"
 
 HEAD = """# Options
 
-Every option of the guard, of an issuer and of its keys. This page is made from the code: `make fix`
-writes it again. `JWTMiddleware` and `JWTWSGIMiddleware` take the options of `Guard`. Flask reads
-the same from `app.config`, as `JWT_RULES` and the like, and Django from the dictionary
-`JWT_MIDDLEWARE`, in capital letters. A length of time is a number of seconds or a `timedelta`.
+Every option of the guard, of an issuer and of its keys, and of what issues tokens. This page is
+made from the code: `make fix` writes it again. `JWTMiddleware` and `JWTWSGIMiddleware` take the
+options of `Guard`. Flask reads the same from `app.config`, as `JWT_RULES` and the like, and Django
+from the dictionary `JWT_MIDDLEWARE`, in capital letters. A length of time is a number of seconds or
+a `timedelta`.
 """
 
 
 def page() -> str:
     """Return the text of the page."""
     from jwt_middleware import AdmittedIssuers, Guard, Issuer, ResolverOptions
+    from jwt_middleware.issuing import KeyRing, Minter
 
-    return HEAD + "".join(map(_section, (Guard, Issuer, AdmittedIssuers, ResolverOptions)))
+    owners = (Guard, Issuer, AdmittedIssuers, ResolverOptions, KeyRing, Minter)
+    return HEAD + "".join(map(_section, owners))
 
 
 def _section(owner: type) -> str:
@@ -32,7 +35,9 @@ def _section(owner: type) -> str:
 
 
 def _row(option: Any) -> str:
-    meaning = re.sub(r":class:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", option.meaning).replace("``", "`")
+    meaning = re.sub(r":(?:class|meth):`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", option.meaning).replace(
+        "``", "`"
+    )
     meaning = meaning[:1].upper() + meaning[1:]
     cells = (f"`{option.name}`", f"`{_type(option.type)}`", _default(option), meaning)
     return f"| {' | '.join(each.replace('|', chr(92) + '|') for each in cells)} |\n"

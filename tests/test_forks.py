@@ -16,6 +16,7 @@ import jwt_middleware
 from jwt_middleware import AdmittedIssuers, Guard, Issuer
 from jwt_middleware.daemons import MOST_AT_ONCE, within
 from jwt_middleware.forks import renew_after_fork
+from jwt_middleware.issuing import KeyRing, Minter
 from jwt_middleware.stores import MemoryStore, SQLiteStore, Store
 from jwt_middleware.testing import Clock
 from tests.keys.publisher import Publisher
@@ -64,6 +65,10 @@ KNOWN = {
     # A thread carries out one call, and nothing waits for one of the parent's; what is kept of such
     # calls is renewed by _Calls.after_fork.
     "daemons.py": 4,
+    # SharedRing.after_fork renews it.
+    "issuing/shared_ring.py": 2,
+    # RingKeys.after_fork renews it.
+    "issuing/ring_keys.py": 2,
     # MemoryStore.after_fork renews it.
     "stores/memory.py": 2,
     # Workers.after_fork renews it.
@@ -101,9 +106,15 @@ class World:
             "https://http.example/", audience=None, jwks_uri="https://http.example/k"
         )
         held = Issuer("https://held.example/", audience=None, keys=self.publisher.pairs[0].jwk)
-        self.guard = Guard(
-            issuers=[fixed, pool, with_http, held], clock=self.clock, token_cache_size=4
+        self.ring = KeyRing(MemoryStore(self.clock), clock=self.clock)
+        self.minter = Minter(
+            self.ring, issuer="https://own.example/", audience="a", clock=self.clock
         )
+        own = Issuer("https://own.example/", audience="a", keys=self.ring)
+        self.guard = Guard(
+            issuers=[fixed, pool, with_http, held, own], clock=self.clock, token_cache_size=4
+        )
+        self.use_ring()
         for name in self.names:
             self.guard.verify(self.token(name))
         # Several worlds of one process use one file.
@@ -136,10 +147,18 @@ class World:
         for name in self.names:
             self.guard.verify(self.token(name, "after the renewal"))
         self.guard.health()
+        self.use_ring()
         self.guard.distrust(self.names[0], "another")
         self.guard.distrust("https://held.example/")
         self.guard.close()
         self.use_stores()
+
+    def use_ring(self) -> None:
+        """Read the ring, change it and verify what it has signed."""
+        self.clock.tick(60)
+        self.ring.rotate()
+        self.guard.verify(self.minter.mint("alice"))
+        self.guard.distrust("https://own.example/", self.ring.rotate().kid)
 
     def use_stores(self) -> None:
         """Write a new document to each, and read it, on a connection that is opened anew."""
@@ -165,6 +184,8 @@ LOCKS = [
     "SharedFetch._claim",
     "MemoryStore._lock",
     "_Opening.lock",
+    "SharedRing._lock",
+    "RingKeys._lock",
 ]
 
 

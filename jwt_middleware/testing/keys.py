@@ -18,15 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from jwt_middleware.crypto.algorithms import ALGORITHMS, select
+from jwt_middleware.crypto.signing import CURVES, members_of
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.formats import base64url
-
-_CURVES: dict[str, ec.EllipticCurve] = {
-    "P-256": ec.SECP256R1(),
-    "P-384": ec.SECP384R1(),
-    "P-521": ec.SECP521R1(),
-    "secp256k1": ec.SECP256K1(),
-}
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,7 @@ class KeyPair:
     def jwk(self) -> dict[str, Any]:
         """The public half as a JWK with ``use``, ``alg`` and ``kid``; for HMAC the secret."""
         named = {} if self.kid is None else {"kid": self.kid}
-        return {**_members(self._public), **named, "alg": self.alg, "use": "sig"}
+        return {**members_of(self._public), **named, "alg": self.alg, "use": "sig"}
 
     @cached_property
     def public_pem(self) -> str:
@@ -115,36 +109,6 @@ def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _members(public: Any) -> dict[str, str]:
-    """Return what RFC 7518 §6 and RFC 8037 §2 ask of a JWK of this kind."""
-    match public:
-        case bytes():
-            return {"kty": "oct", "k": _text(public)}
-        case rsa.RSAPublicKey():
-            numbers = public.public_numbers()
-            return {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
-        case ec.EllipticCurvePublicKey():
-            return _point(public)
-        case _:
-            crv = "Ed25519" if isinstance(public, ed25519.Ed25519PublicKey) else "Ed448"
-            return {"kty": "OKP", "crv": crv, "x": _text(public.public_bytes_raw())}
-
-
-def _point(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
-    size = (public.key_size + 7) // 8
-    crv = next(name for name, curve in _CURVES.items() if curve.name == public.curve.name)
-    point = public.public_numbers()
-    return {"kty": "EC", "crv": crv, "x": _number(point.x, size), "y": _number(point.y, size)}
-
-
-def _number(value: int, size: int = 0) -> str:
-    return _text(value.to_bytes(size or (value.bit_length() + 7) // 8, "big"))
-
-
-def _text(data: bytes) -> str:
-    return base64url.encode(data).decode("ascii")
-
-
 class _PrimePool:
     """RSA keys at the price of a few: n generated keys have 2n primes, and n(2n - 1) pairs."""
 
@@ -181,7 +145,7 @@ _pool = _PrimePool()
 
 
 def _ec_private(alg: str) -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(_CURVES[ALGORITHMS[alg].curves[0]])
+    return ec.generate_private_key(CURVES[ALGORITHMS[alg].curves[0]])
 
 
 def _okp_private(alg: str) -> ed448.Ed448PrivateKey | ed25519.Ed25519PrivateKey:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 import jwt_middleware as front
-from jwt_middleware import testing, tokens
+from jwt_middleware import issuing, stores, testing, tokens
 
 PARAMETERS: dict[Any, str] = {
     front.JWTMiddleware: "app guard **options",
@@ -43,6 +43,11 @@ PARAMETERS: dict[Any, str] = {
     front.Secret.from_env: "name",
     front.Requirement.judge: "self principal match",
     tokens.verify_jws: "token jwks algorithms",
+    issuing.KeyRing: "store *algorithm *rotate_every *announce",
+    issuing.KeyRing.from_keys: "keys",
+    issuing.Minter: "ring *issuer *audience *lifetime",
+    issuing.Minter.mint: "self subject *claims *headers *lifetime",
+    stores.connect: "url options",
 }
 FIELDS: dict[Any, str] = {
     front.Principal: (
@@ -53,6 +58,7 @@ FIELDS: dict[Any, str] = {
     front.Allow: "principal rule response_headers subprotocol",
     front.Deny: "status headers body code",
     front.Guard: "decide verify averify explain health distrust warm awarm close aclose",
+    issuing.KeyRing: "rotate revoke_key jwks",
     testing: "Clock FakeIssuer KeyPair bad_token BAD_TOKENS",
 }
 DEFAULTS: dict[Any, dict[str, Any]] = {

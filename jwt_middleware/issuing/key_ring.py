@@ -1,0 +1,382 @@
+"""A ring of signing keys that processes share through a store, and that rotates by itself.
+
+::
+
+    ring = KeyRing(connect("sqlite:///keys.db"), encryption=Secret.from_env("KEY_RING_SECRET"))
+    guard = Guard(issuers=Issuer("https://shop.example/", audience="orders", keys=ring))
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Annotated, Any, NoReturn
+
+from jwt_middleware.clock import Clock, SystemClock, usable_clock
+from jwt_middleware.crypto.algorithms import Algorithm, select
+from jwt_middleware.crypto.signing import SigningKey
+from jwt_middleware.effects import Steps, arun, run
+from jwt_middleware.errors import ConfigurationError, StoreUnavailable
+from jwt_middleware.issuing.given_keys import GivenKey, signing_keys
+from jwt_middleware.issuing.ring_keys import RingKeys
+from jwt_middleware.issuing.ring_state import (
+    KeyRecord,
+    Phase,
+    RingState,
+    Terms,
+    Use,
+    has,
+    phase,
+    revoked,
+    rotated,
+    verifying,
+)
+from jwt_middleware.issuing.sealing import KeyEncryption, Sealed, encryption_of
+from jwt_middleware.issuing.shared_ring import STALE, Ring, SharedRing
+from jwt_middleware.keys.distrust import Distrusted
+from jwt_middleware.logs import log_of
+from jwt_middleware.options import Seconds, Text, options_of
+from jwt_middleware.stores.contract import Store
+from jwt_middleware.stores.memory import MemoryStore
+
+_log = log_of("jwt_middleware")
+
+_DAY = 86_400.0
+_SYSTEM = SystemClock()
+
+# Reading and writing one document takes milliseconds. A store that hangs is given up after this.
+_PATIENCE = 5.0
+
+
+def ring_name(option: str, name: Any) -> str:
+    """Return the name of a ring.
+
+    :raises ConfigurationError: if a store cannot have a document of that name.
+    """
+    is_name = isinstance(name, str) and 0 < len(name) < 256 and name.isascii()
+    if not is_name or not name.isprintable():
+        raise ConfigurationError(
+            f"{option}= must be up to 255 printable characters of ASCII: write {option}='keys'"
+        )
+    return str(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What :meth:`KeyRing.rotate` has arranged."""
+
+    kid: str
+    """The key id of the next key."""
+    signs_from: float
+    """POSIX time from which it signs."""
+    is_new: bool
+    """Whether it was made by this call. Otherwise it was announced before."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingKey:
+    """One key of a ring, as an operator may see it."""
+
+    kid: str
+    algorithm: str
+    phase: Phase
+    """``announced``, ``active``, ``retiring``, ``gone`` or ``revoked``."""
+    signs_from: float
+    """POSIX time from which it signs or signed."""
+
+
+class KeyRing:
+    """The signing keys of an issuer: they rotate by themselves, and verifiers never miss one."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        algorithm: Annotated[str, Text("'ES256'")] = "ES256",
+        rotate_every: Annotated[float | timedelta, Seconds(may_be_zero=False)] = 90 * _DAY,
+        announce: Annotated[float | timedelta, Seconds(may_be_zero=False)] = _DAY,
+        max_age: Annotated[float | timedelta, Seconds(may_be_zero=False)] = 3600.0,
+        max_lag: Annotated[float | timedelta, Seconds(3600, may_be_zero=False)] = 60.0,
+        encryption: KeyEncryption | Any = None,
+        name: Annotated[str, ring_name] = "keys",
+        clock: Clock = _SYSTEM,
+    ) -> None:
+        """
+        :param store: where the processes of the service share the ring.
+        :param algorithm: the algorithm of new keys. Another one than before is a rotation: keys
+            that sign now are replaced after ``announce``, and verify on.
+        :param rotate_every: the seconds for which a key signs.
+        :param announce: the seconds for which a key is published before it signs.
+        :param max_age: the seconds for which verifiers may keep the published key set; at most
+            half of ``announce``, so that each has a new key before it signs.
+        :param max_lag: the seconds after which a revoked key signs in no process any more. Where
+            the store is away for longer, nothing is signed.
+        :param encryption: encrypts private keys in the store: ``Secret.from_env(...)`` with at
+            least 32 bytes, or an object with ``encrypt`` and ``decrypt`` for a key management
+            service.
+        :param name: tells the ring apart from others in the same store.
+        :param clock: the clock of this process.
+        :raises ConfigurationError: for a wrong option. The store is not asked yet.
+        """
+        given = dict(locals())
+        read_ = {
+            each: option.read(given[each])
+            for each, option in options_of(KeyRing).items()
+            if each != "store"
+        }
+        select([algorithm])
+        if read_["max_age"] > read_["announce"] / 2:
+            raise ConfigurationError(
+                f"max_age={max_age!r} must be at most half of announce={announce!r}, because a "
+                "verifier that keeps the key set for so long would miss a new key: lengthen "
+                "announce="
+            )
+        if read_["rotate_every"] <= read_["announce"]:
+            raise ConfigurationError(
+                f"rotate_every={rotate_every!r} must be longer than announce={announce!r}, because "
+                "the next key is announced while one signs: write more"
+            )
+        if not callable(getattr(store, "answer", None)):
+            raise ConfigurationError(
+                f"store={store!r} must be a store: write connect('sqlite:///keys.db')"
+            )
+        self.max_age: float = read_["max_age"]
+        """The seconds for which verifiers may keep the published key set."""
+        self.algorithm = algorithm
+        self._name = name
+        self._clock = usable_clock("clock", clock)
+        self._terms = Terms(algorithm, read_["rotate_every"], read_["announce"], read_["max_lag"])
+        self._sealed = Sealed(encryption_of(encryption))
+        self.shared = SharedRing(
+            store, name, self._terms, self._sealed, self._clock, is_fixed=False
+        )
+        """What this process knows of the ring."""
+        if encryption is None and not isinstance(store, MemoryStore):
+            _log.warning(
+                "the private keys of the ring %r are in the clear in the store: write "
+                "KeyRing(store, encryption=Secret.from_env('KEY_RING_SECRET'))",
+                name,
+            )
+
+    @classmethod
+    def from_keys(
+        cls,
+        *keys: GivenKey,
+        algorithm: str = "ES256",
+        max_age: float | timedelta = 3600.0,
+        clock: Clock = _SYSTEM,
+    ) -> "KeyRing":
+        """Return a ring of configured private keys. The first signs, and all verify.
+
+        Such a ring is rotated by its configuration: put a new key last, so that verifiers learn of
+        it; a day later put it first; remove the old key when its tokens have expired.
+
+        :param keys: PEM text, a ``KeyFile``, a ``Path``, a private JWK, a private key object of
+            ``cryptography``, or a ``Secret`` for HMAC.
+        :param algorithm: the algorithm of keys that do not name their own, as a JWK may.
+        :raises ConfigurationError: for a key that cannot sign with the algorithm.
+        """
+        found = signing_keys(keys, algorithm)
+        ring = cls(
+            MemoryStore(clock=clock),
+            algorithm=found[0].algorithm.name,
+            max_age=max_age,
+            clock=clock,
+        )
+        ring._fix(found)
+        return ring
+
+    def _fix(self, keys: list[SigningKey]) -> None:
+        terms, sealed = self._terms, self._sealed
+        self.shared = SharedRing(
+            MemoryStore(), self._name, terms, sealed, self._clock, is_fixed=True
+        )
+        records = (
+            KeyRecord(
+                key.kid,
+                "access",
+                key.algorithm.name,
+                sealed.seal(key, "access"),
+                published_at=-math.inf,
+                signs_from=-float(place),
+                is_pinned=True,
+            )
+            for place, key in enumerate(keys)
+        )
+        self.shared.accept(RingState(tuple(records)), 0.0, 0.0)
+
+    def load(self) -> None:
+        """Read the ring, and make its first key if it has none.
+
+        Without it the first use does this. At start-up it finds mistakes before the first request.
+
+        :raises ConfigurationError: if the store has something else than this ring, or its keys
+            cannot be decrypted.
+        :raises StoreUnavailable: if the store fails.
+        """
+        run(self._loaded(), _PATIENCE)
+
+    async def aload(self) -> None:
+        """Async version of :meth:`load`."""
+        await arun(self._loaded(), _PATIENCE)
+
+    def _loaded(self) -> Steps[Ring]:
+        ring = self.shared.at_present(self._terms.max_lag)
+        return ring if ring is not None else (yield from self.shared.reading())
+
+    def signer(self, use: Use = "access") -> SigningKey | None:
+        """Return the key that signs; ``None`` if :meth:`signing` must ask the store first."""
+        return self.shared.signer(use)
+
+    def signing(self, use: Use = "access") -> Steps[SigningKey]:
+        """Return the steps to the key that signs.
+
+        :raises StoreUnavailable: if the ring was read too long ago, and the store fails.
+        """
+        ring = yield from self._loaded()
+        if (key := ring.signers.get(use)) is None:
+            raise ConfigurationError(
+                f"the ring {self._name!r} has no key that signs: write another key in "
+                "KeyRing.from_keys(...)"
+            )
+        return key
+
+    def rotate(self) -> Rotation:
+        """Announce a new key, which signs as soon as every verifier can have it.
+
+        If one is announced already, no third key is made; it signs as early as it may.
+
+        :raises ConfigurationError: if the keys of the ring are configured.
+        :raises StoreUnavailable: if the store fails. Nothing is changed then.
+        """
+        return run(self._rotating(), _PATIENCE)
+
+    async def arotate(self) -> Rotation:
+        """Async version of :meth:`rotate`."""
+        return await arun(self._rotating(), _PATIENCE)
+
+    def _rotating(self) -> Steps[Rotation]:
+        found: list[Rotation] = []
+
+        def change(state: RingState, now: float) -> RingState:
+            changed, heir = rotated(state, "access", now, self._terms, self.shared.make_key)
+            found[:] = [Rotation(heir.kid, heir.signs_from, is_new=not has(state, heir.kid))]
+            return changed
+
+        self._refuse_if_fixed("rotate")
+        yield from self.shared.changing(change)
+        return found[0]
+
+    def revoke_key(self, kid: str) -> None:
+        """Revoke a key at once: it neither signs, nor is published, nor verifies any more.
+
+        If it signs, the announced key steps in, or a new one. Guards of this process refuse its
+        tokens at once, those of other processes of the ring after ``max_lag``, and verifiers
+        elsewhere when they fetch the key set again.
+
+        :raises ConfigurationError: if the ring has no key of that key id.
+        :raises StoreUnavailable: if the store fails.
+        """
+        run(self._revoking(kid), _PATIENCE)
+
+    async def arevoke_key(self, kid: str) -> None:
+        """Async version of :meth:`revoke_key`."""
+        await arun(self._revoking(kid), _PATIENCE)
+
+    def _revoking(self, kid: str) -> Steps[None]:
+        self._refuse_if_fixed("revoke_key")
+        try:
+            yield from self.shared.changing(partial(_without, kid))
+        except KeyError:
+            raise ConfigurationError(
+                f"revoke_key({kid!r}) must name a key of the ring: see status()"
+            ) from None
+
+    def _refuse_if_fixed(self, call: str) -> None:
+        if self.shared.is_fixed:
+            raise ConfigurationError(
+                f"{call}() has no effect on configured keys: change KeyRing.from_keys(...), where "
+                "the first key signs, or use KeyRing(store)"
+            )
+
+    def jwks(self) -> dict[str, Any]:
+        """Return the public keys as a JWK Set (RFC 7517 §5), as it is at this moment.
+
+        It never has a private key or a shared secret.
+
+        :raises StoreUnavailable: if the ring was not read for an hour, and the store fails.
+        """
+        return run(self._publishing(), _PATIENCE)
+
+    async def ajwks(self) -> dict[str, Any]:
+        """Async version of :meth:`jwks`."""
+        return await arun(self._publishing(), _PATIENCE)
+
+    def _publishing(self) -> Steps[dict[str, Any]]:
+        try:
+            ring = yield from self._loaded()
+        except StoreUnavailable:
+            # Verifiers are better served with the last set than with none, as by a cache of theirs.
+            known = self.shared.at_present(self._terms.max_lag + STALE)
+            if known is None:
+                raise
+            ring = known
+        return self._published(ring)
+
+    def _published(self, ring: Ring) -> dict[str, Any]:
+        records = verifying(ring.state, "access", self._clock.now(), self._terms)
+        keys = (self._sealed.open(each.sealed, each.kid, "access") for each in records)
+        return {"keys": [jwk for key in keys if (jwk := key.public_jwk) is not None]}
+
+    def status(self) -> tuple[RingKey, ...]:
+        """Return the keys of access tokens, the oldest first, without their private halves.
+
+        :raises StoreUnavailable: if the ring was read too long ago, and the store fails.
+        """
+        return run(self._listing(), _PATIENCE)
+
+    async def astatus(self) -> tuple[RingKey, ...]:
+        """Async version of :meth:`status`."""
+        return await arun(self._listing(), _PATIENCE)
+
+    def _listing(self) -> Steps[tuple[RingKey, ...]]:
+        ring = yield from self._loaded()
+        now = self._clock.now()
+        records = sorted(ring.state.keys, key=lambda key: key.signs_from)
+        return tuple(
+            RingKey(
+                each.kid, each.algorithm, phase(ring.state, each, now, self._terms), each.signs_from
+            )
+            for each in records
+            if each.use == "access"
+        )
+
+    def key_source(self, name: str, distrusted: Distrusted | None) -> RingKeys:
+        """Return the ring as the key source of an issuer (see ``Issuer(keys=...)``)."""
+        return RingKeys(self.shared, name, self._clock, distrusted)
+
+    def check_algorithms(self, algorithms: tuple[Algorithm, ...]) -> None:
+        """Check that an issuer accepts what the ring signs.
+
+        :raises ConfigurationError: if it does not.
+        """
+        names = [each.name for each in algorithms]
+        if self.algorithm not in names:
+            raise ConfigurationError(
+                f"keys={self!r} sign with {self.algorithm}, and algorithms={names} do not accept "
+                f"that: write algorithms=[{self.algorithm!r}]"
+            )
+
+    def __deepcopy__(self, _: object) -> "KeyRing":
+        # An issuer that is copied has the same ring.
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a KeyRing cannot be pickled: make one in each process, on the same store")
+
+    def __repr__(self) -> str:
+        return f"KeyRing({self._name!r}, algorithm={self.algorithm!r})"
+
+
+def _without(kid: str, state: RingState, now: float) -> RingState:
+    return revoked(state, kid, now)

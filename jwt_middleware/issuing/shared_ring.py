@@ -1,0 +1,299 @@
+"""What one process knows of a ring, and how it stays up to date with the others.
+
+The document is read again in the background after half of ``max_lag``, and before the next use
+after all of it. In between, which key signs is a function of the document and the time, so that
+neither the store nor a lock is asked.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from typing import Protocol
+from weakref import WeakSet
+
+from jwt_middleware.clock import Clock
+from jwt_middleware.crypto.jwk import VerificationKey
+from jwt_middleware.crypto.signing import SigningKey, generate
+from jwt_middleware.daemons import start_daemon
+from jwt_middleware.effects import Steps, run
+from jwt_middleware.errors import ConfigurationError, StoreUnavailable
+from jwt_middleware.forks import TinyLock, renew_after_fork
+from jwt_middleware.issuing.ring_document import from_bytes, to_bytes
+from jwt_middleware.issuing.ring_state import (
+    RingState,
+    Terms,
+    Use,
+    active,
+    maintained,
+    next_change,
+    verifying,
+    with_lifetime,
+)
+from jwt_middleware.issuing.sealing import Sealed
+from jwt_middleware.logs import log_of
+from jwt_middleware.stores.contract import (
+    ABSENT,
+    Change,
+    Exchanged,
+    Found,
+    Store,
+    StoreFailed,
+    exchange,
+    read,
+)
+
+_log = log_of("jwt_middleware")
+
+_KIND = "ring"
+
+# Each process that writes first makes another one read again, and then there is nothing to write.
+_MOST_TRIES = 50
+
+# After a failure the background does not try again for this many seconds.
+_PAUSE = 1.0
+
+# Where the store stays away, what was read verifies for this many seconds more, as fetched key sets
+# do (``stale_if_error``).
+STALE = 3600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ring:
+    """The ring as one process knows it for a time. It is replaced and never changed."""
+
+    state: RingState
+    signers: Mapping[Use, SigningKey]
+    """The active key of each line."""
+    verifiers: Mapping[Use, tuple[VerificationKey, ...]]
+    since: float
+    """POSIX time from which this holds."""
+    until: float
+    """POSIX time until which it holds."""
+    read_at: float
+    """The monotonic instant at which reading it began."""
+    wall_offset: float
+    """POSIX time minus monotonic time then. If the difference is greater now, the monotonic clock
+    has paused since, because the machine was suspended."""
+
+    def age(self, monotonic: float, now: float) -> float:
+        """Return the seconds since the document was read."""
+        return max(monotonic, now - self.wall_offset) - self.read_at
+
+
+class Follower(Protocol):
+    """Something that keeps what it made of a ring."""
+
+    def follow(self, ring: Ring) -> None:
+        """Take over a new state of the ring. It must not raise or wait."""
+        ...
+
+
+class SharedRing:
+    """One ring in one process."""
+
+    def __init__(
+        self, store: Store, name: str, terms: Terms, sealed: Sealed, clock: Clock, *, is_fixed: bool
+    ) -> None:
+        """:param is_fixed: whether the keys are those of the configuration and never change."""
+        self.terms = terms
+        self.current: Ring | None = None
+        self.followers: WeakSet[Follower] = WeakSet()
+        self.failure: str | None = None
+        """Why the document could not be read or written last time."""
+        self._store = store
+        self._name = name
+        self._sealed = sealed
+        self._clock = clock
+        self.is_fixed = is_fixed
+        """Whether the keys are those of the configuration."""
+        self._must_read = False
+        self._longest: dict[Use, float] = {"access": 0.0}
+        self._verifiers: dict[str, VerificationKey] = {}
+        self._ahead_after = -math.inf
+        self._lock = TinyLock()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Create a new lock in a forked child, where nothing reads in the background."""
+        self._lock = TinyLock()
+        self._ahead_after = -math.inf
+
+    def sign_for(self, use: Use, seconds: float) -> None:
+        """Have a line of keys for tokens of this lifetime.
+
+        The document must say so before the first of them is signed, and so it is read again.
+        """
+        if seconds > self._longest.get(use, -1.0):
+            self._longest[use] = seconds
+            self._must_read = not self.is_fixed
+
+    def signer(self, use: Use) -> SigningKey | None:
+        """Return the key that signs; ``None`` if the store must be asked first (K14)."""
+        ring = self.at_present(self.terms.max_lag)
+        return None if ring is None else ring.signers.get(use)
+
+    def at_present(self, max_age: float) -> Ring | None:
+        """Return the ring as it is at this moment; ``None`` if what is known is older.
+
+        :param max_age: the seconds since the document was read.
+        """
+        ring = self.current
+        if ring is None or self._must_read:
+            return None
+        monotonic, now = self._clock.monotonic(), self._clock.now()
+        if not self.is_fixed:
+            age = ring.age(monotonic, now)
+            if age >= max_age:
+                return None
+            if age >= self.terms.max_lag / 2:
+                self._read_ahead(monotonic)
+        if not ring.since <= now < ring.until:
+            ring = self.accept(ring.state, ring.read_at, ring.wall_offset)
+        return ring
+
+    def _read_ahead(self, monotonic: float) -> None:
+        if monotonic < self._ahead_after or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if monotonic < self._ahead_after:
+                return
+            self._ahead_after = monotonic + self.terms.max_lag / 2 + _PAUSE
+        finally:
+            self._lock.release()
+        if not start_daemon("jwt_middleware.ring", self._read_in_background):
+            self._ahead_after = monotonic + _PAUSE
+
+    def _read_in_background(self) -> None:
+        try:
+            run(self.reading())
+        except (StoreUnavailable, ConfigurationError) as problem:
+            _log.warning("the ring %r could not be read again: %s", self._name, problem)
+        self._ahead_after = self._clock.monotonic() + _PAUSE
+
+    def reading(self) -> Steps[Ring]:
+        """Read the document, do what is due, and return the ring.
+
+        :raises StoreUnavailable: if the store fails, and the document cannot be used as it is.
+        :raises ConfigurationError: if the document is not a ring, or its keys cannot be decrypted.
+        """
+        return (yield from self.changing(_unchanged))
+
+    def changing(self, change: Callable[[RingState, float], RingState]) -> Steps[Ring]:
+        """Change the document, do what is due, and return the ring.
+
+        :param change: returns the changed state; it may be called several times.
+        :raises StoreUnavailable: if the store fails.
+        :raises ConfigurationError: as :meth:`reading` does.
+        """
+        for _ in range(_MOST_TRIES):
+            began, offset = self._now()
+            found = yield read(self._store, _KIND, self._name)
+            if not isinstance(found, Found):
+                raise self._failed(found)
+            known = self._known(found)
+            due = self._maintained(known, found.now)
+            asked = change(due, found.now)
+            wanted = self._maintained(asked, found.now)
+            if found.document is not None and wanted == known:
+                return self.accept(known, began, offset)
+            version = ABSENT if found.document is None else found.document.version
+            wanted = replace(
+                wanted, origin=wanted.origin or token_hex(8), revision=wanted.revision + 1
+            )
+            body = to_bytes(wanted)
+            answer = yield exchange(self._store, [Change(_KIND, self._name, version, body)])
+            if isinstance(answer, Exchanged) and answer.is_done:
+                return self.accept(wanted, began, offset)
+            if isinstance(answer, StoreFailed):
+                failed = self._failed(answer)
+                if asked != due or not self._suffices(known, found.now):
+                    raise failed
+                # What is due can wait.
+                return self.accept(known, began, offset)
+        raise StoreUnavailable("the ring is written to by too many processes at once")
+
+    def _known(self, found: Found) -> RingState:
+        """Return the state that the store has; if it has lost the ring, the last one seen."""
+        if found.document is not None:
+            return from_bytes(found.document.body)
+        if self.current is None:
+            return RingState()
+        _log.warning("the store has lost the ring %r, which is written to it again", self._name)
+        return self.current.state
+
+    def _now(self) -> tuple[float, float]:
+        monotonic = self._clock.monotonic()
+        return monotonic, self._clock.now() - monotonic
+
+    def _maintained(self, state: RingState, now: float) -> RingState:
+        if self.is_fixed:
+            return state
+        for use, seconds in self._longest.items():
+            state = with_lifetime(state, use, seconds)
+        return maintained(state, self._longest, now, self.terms, self.make_key)
+
+    def make_key(self, use: Use, algorithm: str) -> tuple[str, str]:
+        """Make a key; return its key id, and the private key as the document has it."""
+        key = generate(algorithm)
+        return key.kid, self._sealed.seal(key, use)
+
+    def _suffices(self, state: RingState, now: float) -> bool:
+        return all(
+            active(state, use, now) is not None and state.lifetime(use) >= seconds
+            for use, seconds in self._longest.items()
+        )
+
+    def _failed(self, answer: object) -> StoreUnavailable:
+        self.failure = answer.reason if isinstance(answer, StoreFailed) else "an unknown answer"
+        return StoreUnavailable(f"the store of the key ring: {self.failure}")
+
+    def accept(self, state: RingState, read_at: float, offset: float) -> Ring:
+        """Put a state into service, unless a later one is; return the one in service."""
+        ring = self._made(state, read_at, offset)
+        with self._lock:
+            known = self.current
+            if known is not None and _is_older(ring, known):
+                return known
+            self.current = ring
+            self.failure = None
+            self._must_read = self._must_read and not self._suffices(state, ring.since)
+        for follower in list(self.followers):
+            follower.follow(ring)
+        return ring
+
+    def _made(self, state: RingState, read_at: float, offset: float) -> Ring:
+        now = self._clock.now()
+        signers: dict[Use, SigningKey] = {}
+        verifiers: dict[Use, tuple[VerificationKey, ...]] = {}
+        for use in self._longest:
+            record = active(state, use, now)
+            if record is not None:
+                signers[use] = self._sealed.open(record.sealed, record.kid, use)
+            records = verifying(state, use, now, self.terms)
+            verifiers[use] = tuple(
+                self._verifier(self._sealed.open(each.sealed, each.kid, use)) for each in records
+            )
+        self._sealed.forget_all_but({key.sealed for key in state.keys})
+        until = next_change(state, max(now, state.written_at), self.terms)
+        return Ring(state, signers, verifiers, now, until, read_at, offset)
+
+    def _verifier(self, key: SigningKey) -> VerificationKey:
+        # One object for each key, because a cached token is bound to the object that verified it.
+        known = self._verifiers.get(key.kid)
+        if known is None:
+            known = self._verifiers.setdefault(key.kid, key.verification_key)
+        return known
+
+
+def _unchanged(state: RingState, _: float) -> RingState:
+    return state
+
+
+def _is_older(ring: Ring, known: Ring) -> bool:
+    """Return whether what was read is older than what is known, which came from another thread."""
+    if ring.state.origin != known.state.origin:
+        return ring.read_at < known.read_at
+    if ring.state.revision != known.state.revision:
+        return ring.state.revision < known.state.revision
+    return ring.read_at < known.read_at
