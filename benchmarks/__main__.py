@@ -2,9 +2,16 @@
 
 import sys
 
-from benchmarks import coverage, dependencies, keys, memory, requests
+from benchmarks import coverage, dependencies, issuing, keys, memory, requests
 
-EVERY = (*requests.ALL, *memory.ALL, *dependencies.ALL, *coverage.ALL, *keys.ALL)
+EVERY = (
+    *requests.ALL,
+    *memory.ALL,
+    *dependencies.ALL,
+    *coverage.ALL,
+    *keys.ALL,
+    *issuing.ALL,
+)
 
 for benchmark in EVERY:
     if not sys.argv[1:] or benchmark.__name__ in sys.argv[1:]:

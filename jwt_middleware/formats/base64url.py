@@ -43,4 +43,8 @@ def decode_padded(text: bytes) -> bytes:
 
 def encode(data: bytes) -> bytes:
     """Return the canonical encoding of ``data``."""
-    return binascii.b2a_base64(data, newline=False).translate(_FROM_STANDARD).rstrip(b"=")
+    text = binascii.b2a_base64(data, newline=False)
+    # Text of ASCII seldom has either, and looking for them costs a tenth of the translation.
+    if b"+" in text or b"/" in text:
+        text = text.translate(_FROM_STANDARD)
+    return text.rstrip(b"=")

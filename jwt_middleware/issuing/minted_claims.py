@@ -1,7 +1,7 @@
 """Checks what a token is to say: only what JSON can say exactly, and nothing twice."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,8 +19,6 @@ KEY_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256"})
 
 # The guard reads no deeper objects (``formats/strict_json.py``).
 _DEEPEST = 16
-
-_SCALARS = frozenset({str, bool, int, type(None)})
 
 
 def audience_of(name: str, audience: Any) -> str | list[str]:
@@ -70,7 +68,7 @@ def checked_claims(claims: Any) -> dict[str, Any]:
                 f"claims[{name!r}] cannot be set, because verifiers would take the token for one "
                 "of another kind: choose another name"
             )
-    return {_name(name, "claims"): _value(claims[name], f"claims.{name}", 1) for name in claims}
+    return _members(claims, "claims", 0)
 
 
 def checked_headers(headers: Any) -> dict[str, Any]:
@@ -86,42 +84,83 @@ def checked_headers(headers: Any) -> dict[str, Any]:
                 f"headers[{name!r}] cannot be set, because it decides how the token is verified: "
                 "leave it out"
             )
-    return {_name(name, "headers"): _value(headers[name], f"headers.{name}", 1) for name in headers}
+    return _members(headers, "headers", 0)
 
 
-def _value(value: Any, where: str, depth: int) -> Any:
+def _members(mapping: Any, where: str, depth: int) -> dict[str, Any]:
+    # Read once, because a mapping of another class may have another value the next time.
+    return {
+        _name(name, where): value if type(value) is bool else _value(value, where, name, depth)
+        for name, value in mapping.items()
+    }
+
+
+def _value(value: Any, where: str, name: object, depth: int) -> Any:
+    """Return a value as JSON has it. Its place is only put together for an error."""
     kind = type(value)
-    if kind is str:
-        if not _is_encodable(value):
-            raise _mistake(where, "text with half a character", "valid Unicode")
+    if kind in _ATOMS:
+        if not _ATOMS[kind](value):
+            raise _odd(value, _place(where, name))
         return value
-    if kind in _SCALARS:
+    if kind is list and depth < _DEEPEST and _are_texts(value):
         return value
-    if kind is float:
-        return _finite(value, where)
+    place = _place(where, name)
+    if isinstance(value, str):
+        # A member of an enumeration of texts, which JSON says exactly.
+        return _value(str.__str__(value), where, name, depth)
     if isinstance(value, datetime):
-        return _instant(value, where)
-    if depth > _DEEPEST:
-        raise _mistake(where, "nested too deeply", f"at most {_DEEPEST} levels")
-    return _nested(value, where, depth)
-
-
-def _nested(value: Any, where: str, depth: int) -> Any:
+        return _instant(value, place)
+    if depth >= _DEEPEST:
+        raise _mistake(place, "nested too deeply", f"at most {_DEEPEST} levels")
     if isinstance(value, Mapping):
-        return {
-            _name(name, where): _value(value[name], f"{where}.{name}", depth + 1) for name in value
-        }
+        return _members(value, place, depth + 1)
     if isinstance(value, list | tuple):
-        return [_value(each, f"{where}[{place}]", depth + 1) for place, each in enumerate(value)]
-    raise _mistake(
-        where, type(value).__name__, "text, a number, a boolean, None, a list or a mapping"
-    )
+        return _items(value, place, depth)
+    raise _mistake(place, kind.__name__, "text, a number, a boolean, None, a list or a mapping")
 
 
-def _finite(value: float, where: str) -> float:
-    if not math.isfinite(value):
-        raise _mistake(where, repr(value), "a finite number")
-    return value
+def _are_texts(values: list[Any]) -> bool:
+    # The names of roles and scopes, which may be hundreds: no other way is as fast.
+    try:
+        return _is_encodable("".join(values))
+    except TypeError:
+        return False
+
+
+def _place(where: str, name: object) -> str:
+    return f"{where}.{name}" if type(name) is str else f"{where}[{name}]"
+
+
+def _items(values: Any, where: str, depth: int) -> list[Any]:
+    return [_value(each, where, place, depth + 1) for place, each in enumerate(values)]
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# RFC 7493 §2.2: other readers keep no more of an integer than a double can.
+_EXACT = 2**53
+
+_ATOMS: dict[type, Callable[[Any], bool]] = {
+    str: _is_encodable,
+    int: lambda value: -_EXACT <= value <= _EXACT,
+    float: math.isfinite,
+    bool: lambda _: True,
+    type(None): lambda _: True,
+}
+
+
+def _odd(value: Any, place: str) -> ConfigurationError:
+    if isinstance(value, str):
+        return _mistake(place, "text with half a character", "valid Unicode")
+    if isinstance(value, int):
+        return _mistake(place, "an integer above 2**53", "text, as str(number)")
+    return _mistake(place, repr(value), "a finite number")
 
 
 def _instant(value: datetime, where: str) -> int:
@@ -135,14 +174,6 @@ def _name(name: Any, where: str) -> str:
     if type(name) is not str or not _is_encodable(name):
         raise _mistake(where, f"a name of type {type(name).__name__}", "names of text")
     return name
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _mistake(where: str, found: str, wanted: str) -> ConfigurationError:

@@ -32,13 +32,13 @@ class SizeLimit:
         """
         if len(token) <= WARNED_ABOVE:
             return token
-        names = ", ".join(sorted(claims))
+        shape = tuple(claims)
+        names = ", ".join(shape)
         if len(token) > MOST:
             raise ConfigurationError(
                 f"the token would have {len(token):,} characters, and no guard reads more than "
                 f"{MOST:,}: shorten one of its claims {names}"
             )
-        shape = tuple(claims)
         if shape not in self._told and len(self._told) < _MOST_SHAPES:
             self._told.add(shape)
             _log.warning(

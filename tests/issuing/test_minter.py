@@ -72,6 +72,23 @@ class Role(enum.StrEnum):
     ADMIN = "admin"
 
 
+class Old(str, enum.Enum):  # noqa: UP042 - as people wrote it before Python 3.11
+    ADMIN = "admin"
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+def test_members_of_enumerations_are_their_text() -> None:
+    """Alone and in a list."""
+    said = {"role": Role.ADMIN, "old": Old.ADMIN, "roles": [Role.ADMIN, Old.ADMIN], "none": []}
+    _, claims = read(World().minter().mint("alice", claims=said))
+
+    assert (claims["role"], claims["old"]) == ("admin", "admin")
+    assert (claims["roles"], claims["none"]) == (["admin", "admin"], [])
+
+
 NAIVE = datetime(2000, 1, 1)  # noqa: DTZ001 - what is refused
 DEEP: Any = "x"
 for _ in range(20):
@@ -94,9 +111,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a set": ({"claims": {"roles": {"a"}}}, "claims.roles is set"),
     "bytes": ({"claims": {"a": [1, b"x"]}}, "claims.a[1] is bytes"),
     "a Decimal": ({"claims": {"a": Decimal(1)}}, "claims.a is Decimal"),
-    "an enum": ({"claims": {"a": Role.ADMIN}}, "claims.a is Role"),
+    "an enum of numbers": ({"claims": {"a": Level.HIGH}}, "claims.a is Level"),
     "not a number": ({"claims": {"a": float("nan")}}, "claims.a is nan"),
     "infinity": ({"claims": {"a": float("inf")}}, "write a finite number"),
+    "a number that is not exact": ({"claims": {"id": 2**53 + 1}}, "claims.id is an integer above"),
+    "a number with many digits": ({"claims": {"id": 10**5_000}}, "write text, as str(number)"),
+    "half a character in a list": (
+        {"claims": {"a": ["b", "\ud800"]}},
+        "claims.a[1] is text with h",
+    ),
     "half a character": ({"claims": {"a": "\ud800"}}, "half a character"),
     "a name of half a character": ({"claims": {"\ud800": 1}}, "names of text"),
     "a number for a name": ({"claims": {"a": {1: 2}}}, "claims.a is a name of type int"),
