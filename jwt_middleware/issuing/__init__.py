@@ -1,0 +1,1 @@
+"""Issuing: the tokens of an application of its own, and their end."""
