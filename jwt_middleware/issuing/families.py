@@ -59,7 +59,7 @@ class Refused:
 Outcome: TypeAlias = Successor | Again | Refused
 
 
-def begun(
+def begun(  # noqa: PLR0917 - all that a family begins with
     sid: str,
     subject: str,
     jti: str,
@@ -90,7 +90,7 @@ def begun(
     )
 
 
-def presented(
+def presented(  # noqa: PLR0917 - all that a decision depends on
     family: Family, jti: str, expires_at: float, now: float, terms: FamilyTerms, next_jti: str
 ) -> tuple[Family, Outcome]:
     """Decide about a refresh token of the family, whose signature has been verified.

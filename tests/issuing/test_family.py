@@ -22,9 +22,9 @@ def test_the_shortest_terms() -> None:
     """F5: a lifetime of a second, since less could round down to an end in the past."""
     assert FamilyTerms(1, 1, 0).grace == 0
 
-    for lifetimes in ((0.9, 1), (1, 0.9)):
+    for refresh, whole in ((0.9, 1), (1, 0.9)):
         with pytest.raises(ConfigurationError, match="at least 1 seconds"):
-            FamilyTerms(*lifetimes, 0)
+            FamilyTerms(refresh, whole, 0)
 
 
 def test_a_family_does_not_show_the_login() -> None:
