@@ -81,4 +81,6 @@ class FamilyTerms:
         for name, least in (("refresh_lifetime", 1), ("family_lifetime", 1), ("grace", 0)):
             value = getattr(self, name)
             if not is_number(value) or value < least:
-                raise ConfigurationError(f"{name}={value!r} must be at least {least} seconds")
+                raise ConfigurationError(
+                    f"{name}={value!r} must be a number of seconds of at least {least}"
+                )

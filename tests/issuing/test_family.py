@@ -23,7 +23,7 @@ def test_the_shortest_terms() -> None:
     assert FamilyTerms(1, 1, 0).grace == 0
 
     for refresh, whole in ((0.9, 1), (1, 0.9)):
-        with pytest.raises(ConfigurationError, match="at least 1 seconds"):
+        with pytest.raises(ConfigurationError, match="of at least 1"):
             FamilyTerms(refresh, whole, 0)
 
 
