@@ -101,7 +101,7 @@ def presented(  # noqa: PLR0917 - all that a decision depends on
     :param expires_at: the ``exp`` of the token, in POSIX seconds.
     :param now: POSIX seconds of the store's clock.
     :param next_jti: the id of the successor, if there is one: new and random.
-    :raises ValueError: if ``next_jti`` is the id of a token that the family has had.
+    :raises ValueError: if ``next_jti`` is the id of the newest token or of its predecessor.
     """
     if family.burnt_at is not None:
         return family, Refused("refresh_burnt")
@@ -137,7 +137,7 @@ def _has_grace(family: Family, jti: str, now: float, grace: float) -> bool:
 def _exchanged(family: Family, now: float, terms: FamilyTerms, next_jti: str) -> Family:
     # Two generations of one id could not be told apart, so that reuse would go unnoticed.
     if next_jti == family.newest.jti or (family.previous and next_jti == family.previous.jti):
-        raise ValueError("next_jti is the id of a token that the family has had")
+        raise ValueError("next_jti is the id of the newest token or of its predecessor")
     return replace(
         family,
         generation=family.generation + 1,
