@@ -21,9 +21,9 @@ a `timedelta`.
 def page() -> str:
     """Return the text of the page."""
     from jwt_middleware import AdmittedIssuers, Guard, Issuer, ResolverOptions
-    from jwt_middleware.issuing import KeyRing, Minter
+    from jwt_middleware.issuing import KeyRing, Minter, TokenPairs
 
-    owners = (Guard, Issuer, AdmittedIssuers, ResolverOptions, KeyRing, Minter)
+    owners = (Guard, Issuer, AdmittedIssuers, ResolverOptions, KeyRing, Minter, TokenPairs)
     return HEAD + "".join(map(_section, owners))
 
 

@@ -19,7 +19,7 @@
         │   ├── AudienceMismatch, ClaimMissing, ClaimInvalid, ClaimsTypeMismatch
         │   ├── TokenBound
         │   ├── TokenRevoked
-        │   └── UserUnknown
+        │   └── UserUnknown, RefreshUnknown, RefreshReused, RefreshBurnt
         ├── AccessDenied               403   the token is valid, the access is not granted
         │   ├── RequirementNotMet
         │   └── CSRFRefused
@@ -36,7 +36,7 @@ registered claim, quoted, escaped and cut short.
 
 from collections.abc import Iterator
 
-from jwt_middleware.evidence import NOT_COMPARED, Comparison, reason_of
+from jwt_middleware.evidence import NOT_COMPARED, Compared, Comparison
 
 
 class JWTMiddlewareError(Exception):
@@ -53,7 +53,7 @@ class ConfigurationError(JWTMiddlewareError, ValueError):
     code = "configuration_invalid"
 
 
-class Refused(JWTMiddlewareError):
+class Refused(Compared, JWTMiddlewareError):
     """A request was refused. The subclasses name the reason."""
 
     error: str | None = None
@@ -84,26 +84,6 @@ class Refused(JWTMiddlewareError):
         super().__init__(detail or self.public)
         self.detail = detail
         self.comparison, self.issuer = Comparison(expected, found), issuer
-
-    @property
-    def expected(self) -> str:
-        """The required value, or an empty text."""
-        return self.comparison.expected
-
-    @property
-    def found(self) -> str:
-        """The value in the token, quoted, escaped and cut, or an empty text."""
-        return self.comparison.found
-
-    def note(self, *, expected: object = NOT_COMPARED, found: object = NOT_COMPARED) -> None:
-        """Record both sides of a comparison, for an error that was raised without them."""
-        if self.comparison.actual is NOT_COMPARED:
-            self.comparison = Comparison(expected, found)
-
-    @property
-    def reason(self) -> str:
-        """The detail and both sides, as one line; empty if the code says it all."""
-        return reason_of(self.detail, self.expected, self.found, self.comparison.hint)
 
     @property
     def is_verdict(self) -> bool:
@@ -337,6 +317,27 @@ class UserUnknown(TokenError):
     check = "requirement"
     code = "user_unknown"
     public = "The access token is not that of an active user"
+
+
+class RefreshUnknown(TokenError):
+    """The login of a refresh token is not known any more."""
+
+    code = "refresh_unknown"
+    public = "The refresh token is not known"
+
+
+class RefreshReused(TokenError):
+    """A refresh token was used again, so that its login has ended (RFC 9700 §4.14.2)."""
+
+    code = "refresh_reused"
+    public = "The refresh token was used before"
+
+
+class RefreshBurnt(TokenError):
+    """The login of a refresh token has ended."""
+
+    code = "refresh_burnt"
+    public = "The login of the refresh token has ended"
 
 
 class AccessDenied(Refused):

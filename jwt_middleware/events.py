@@ -153,6 +153,17 @@ class UnknownKidSuppressed(KeyEvent):
     """``paused``, ``asked before``, ``over budget`` or ``too many waiting``."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoginEnded(Event):
+    """A login ended before its time, with all its refresh tokens."""
+
+    subject: str
+    sid: str
+    """The id of the login, which its tokens have as ``sid``."""
+    because: str
+    """``logout``, ``refresh_reused``, ``subject_refused``, ``subject_revoked`` or ``displaced``."""
+
+
 Observer = Callable[[Event], None]
 
 

@@ -168,3 +168,30 @@ def _difference(expected: str, found: str | None) -> str:
 def is_several(value: Side) -> TypeGuard[Collection[Side]]:
     """Return whether a side is a collection of values and not one text."""
     return isinstance(value, Collection) and not isinstance(value, str | bytes)
+
+
+class Compared:
+    """Something with a detail that may also say what was expected and what was found."""
+
+    detail: str
+    comparison: Comparison
+
+    @property
+    def expected(self) -> str:
+        """The required value, or an empty text."""
+        return self.comparison.expected
+
+    @property
+    def found(self) -> str:
+        """The value in the token, quoted, escaped and cut, or an empty text."""
+        return self.comparison.found
+
+    def note(self, *, expected: object = NOT_COMPARED, found: object = NOT_COMPARED) -> None:
+        """Record both sides of a comparison, for an error that was raised without them."""
+        if self.comparison.actual is NOT_COMPARED:
+            self.comparison = Comparison(expected, found)
+
+    @property
+    def reason(self) -> str:
+        """The detail and both sides, as one line; empty if the code says it all."""
+        return reason_of(self.detail, self.expected, self.found, self.comparison.hint)

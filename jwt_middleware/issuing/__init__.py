@@ -3,5 +3,16 @@
 from jwt_middleware.issuing.key_ring import KeyRing, RingKey, Rotation
 from jwt_middleware.issuing.minter import Minter
 from jwt_middleware.issuing.sealing import KeyEncryption
+from jwt_middleware.issuing.token_pair import Login, TokenPair
+from jwt_middleware.issuing.token_pairs import TokenPairs
 
-__all__ = ["KeyEncryption", "KeyRing", "Minter", "RingKey", "Rotation"]
+__all__ = [
+    "KeyEncryption",
+    "KeyRing",
+    "Login",
+    "Minter",
+    "RingKey",
+    "Rotation",
+    "TokenPair",
+    "TokenPairs",
+]

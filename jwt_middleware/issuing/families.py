@@ -126,9 +126,6 @@ def _has_grace(family: Family, jti: str, now: float, grace: float) -> bool:
     previous = family.previous
     if previous is None or jti != previous.jti:
         return False
-    # A client that has used the successor has discarded this token (RFC 6749 §6).
-    if family.newest.is_presented:
-        return False
     # A store's clock may be set back a little, as after a failover. Set back a lot, it must not
     # make the grace any longer than it is.
     return abs(now - previous.exchanged_at) < grace

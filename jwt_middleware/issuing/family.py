@@ -20,10 +20,6 @@ class Generation:
     """POSIX seconds, whole: the ``iat`` of the token."""
     expires_at: float
     """POSIX seconds, whole: the ``exp`` of the token, never later than the end of the family."""
-    is_presented: bool = False
-    """Whether it was used already, so that its predecessor has no grace any more.
-
-    ``presented`` never sets it, because a successor takes the place of a token that is used."""
 
 
 @dataclass(frozen=True, slots=True)

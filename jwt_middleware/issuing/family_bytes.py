@@ -75,7 +75,6 @@ def _newest(members: dict[str, Any]) -> Generation:
         jti=_text(members, "jti"),
         issued_at=_whole(members, "issued_at"),
         expires_at=_whole(members, "expires_at"),
-        is_presented=_flag(members, "is_presented"),
     )
 
 
@@ -128,13 +127,6 @@ def _count(members: Mapping[str, Any], name: str) -> int:
     if type(value) is int and value >= 0:
         return value
     raise ValueError(f"{name} of a family must be a whole number of at least 0")
-
-
-def _flag(members: Mapping[str, Any], name: str) -> bool:
-    value = members[name]
-    if type(value) is bool:
-        return value
-    raise ValueError(f"{name} of a family must be true or false")
 
 
 def _mapping(members: Mapping[str, Any], name: str) -> dict[str, Any]:

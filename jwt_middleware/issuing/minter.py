@@ -206,14 +206,14 @@ class Minter:
             said.update(checked_claims(order.claims))
         head = self._head(key)
         if order.headers:
-            head = _segment(_header(key, checked_headers(order.headers)))
+            head = segment_of(_header(key, checked_headers(order.headers)))
         return self._size.checked(sign(key, head, said), said)
 
     def _head(self, key: SigningKey) -> bytes:
         head = self._heads.get(key.kid)
         if head is None:
             # One for each key that signed since this process began, and those are few.
-            head = self._heads[key.kid] = _segment(_header(key, {}))
+            head = self._heads[key.kid] = segment_of(_header(key, {}))
         return head
 
     def _read_lifetime(self, lifetime: float | timedelta) -> float:
@@ -238,7 +238,8 @@ def _header(key: SigningKey, further: Mapping[str, Any]) -> dict[str, Any]:
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
-def _segment(members: Mapping[str, Any]) -> bytes:
+def segment_of(members: Mapping[str, Any]) -> bytes:
+    """Return the encoded header or claims of a token."""
     return base64url.encode(_encode(members).encode())
 
 
@@ -247,5 +248,5 @@ def sign(key: SigningKey, head: bytes, claims: Mapping[str, Any]) -> str:
 
     :param head: the encoded header.
     """
-    signing_input = b"%b.%b" % (head, _segment(claims))
+    signing_input = b"%b.%b" % (head, segment_of(claims))
     return (signing_input + b"." + base64url.encode(key.sign(signing_input))).decode("ascii")

@@ -47,6 +47,10 @@ PARAMETERS: dict[Any, str] = {
     issuing.KeyRing.from_keys: "keys",
     issuing.Minter: "ring *issuer *audience *lifetime",
     issuing.Minter.mint: "self subject *claims *headers *lifetime",
+    issuing.TokenPairs: "minter store *refresh_lifetime *family_lifetime *grace",
+    issuing.TokenPairs.issue: "self subject",
+    issuing.TokenPairs.refresh: "self token",
+    issuing.TokenPairs.revoke_subject: "self subject",
     stores.connect: "url options",
 }
 FIELDS: dict[Any, str] = {
@@ -59,6 +63,8 @@ FIELDS: dict[Any, str] = {
     front.Deny: "status headers body code",
     front.Guard: "decide verify averify explain health distrust warm awarm close aclose",
     issuing.KeyRing: "rotate revoke_key jwks",
+    issuing.TokenPairs: "issue refresh revoke revoke_subject families aissue arefresh arevoke",
+    issuing.TokenPair: "access_token refresh_token token_type expires_in as_json",
     testing: "Clock FakeIssuer KeyPair bad_token BAD_TOKENS",
 }
 DEFAULTS: dict[Any, dict[str, Any]] = {

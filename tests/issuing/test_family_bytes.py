@@ -36,7 +36,6 @@ USED = presented(NEW, "t0", NOW + 3_600, NOW + 60.5, TERMS, "t1")[0]
 FAMILIES = {
     "new": NEW,
     "used": USED,
-    "presented": replace(USED, newest=replace(USED.newest, is_presented=True)),
     "burnt": burnt(USED, NOW + 61, "refresh_reused"),
     "without anything": begun("s", "u", "t", 0.0, FamilyTerms(1, 1, 0), {}, {}),
 }
@@ -180,7 +179,6 @@ WRONG_NEWEST: dict[str, list[Any]] = {
     "jti": ["", 1, None, "t0"],
     "issued_at": [None, "1", 1.5, True],
     "expires_at": [None, "1", 1.5, True, 1_900_000_000],
-    "is_presented": [None, 0, 1, "false"],
 }
 
 

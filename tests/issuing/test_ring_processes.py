@@ -1,4 +1,4 @@
-"""One ring in a file that several processes share, as they are started and killed."""
+"""One ring and its logins in a file that several processes share, as they are started and killed."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jwt_middleware import Guard, Issuer
 from jwt_middleware.issuing import Minter
-from tests.issuing.worker import ring_of
+from tests.issuing.worker import pairs_of, ring_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,3 +48,36 @@ def test_a_process_that_is_killed_while_it_changes_the_ring_breaks_nothing(tmp_p
         phases = {key.kid: key.phase for key in ring.status()}
         assert [*phases.values()].count("active") == 1
         assert set(said) <= set(phases)
+
+
+def test_a_hundred_refreshes_in_four_processes_have_one_successor(tmp_path: Path) -> None:
+    """F1, F3."""
+    path = tmp_path / "logins.db"
+    pairs = pairs_of(str(path))
+    token = pairs.issue("alice").refresh_token
+    processes = [started("refresh", path, token, 25) for _ in range(4)]
+    said = [line for each in processes for line in each.communicate(timeout=120)[0].splitlines()]
+
+    assert [each.returncode for each in processes] == [0] * 4
+    assert len(said) == 100
+    assert len(set(said)) == 1
+    (family,) = pairs.families("alice")
+    assert family.generation == 1
+    assert pairs.refresh(said[0]).sid == family.sid
+
+
+def test_a_client_of_a_process_that_was_killed_goes_on(tmp_path: Path) -> None:
+    """F6: it has the last token that was said, and is within the grace, if that was exchanged."""
+    path = tmp_path / "logins.db"
+    for number in range(3):
+        process = started("chain", path)
+        assert process.stdout is not None
+        said = [process.stdout.readline().strip() for _ in range(5)]
+        process.kill()
+        said += process.communicate()[0].split()
+        pairs = pairs_of(str(path))
+
+        assert pairs.refresh(said[-1]).sid
+        families = pairs.families("alice")
+        assert len(families) == number + 1
+        assert {each.burnt_at for each in families} == {None}

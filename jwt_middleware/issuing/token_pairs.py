@@ -1,0 +1,331 @@
+"""Token pairs: a login gives an access token and a refresh token, and a refresh the next pair.
+
+What a refresh token is worth is decided by ``families.py``, as a pure function of the family that
+the store has. The store applies the result only if no other process was faster.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from secrets import token_hex
+from typing import Annotated, Any
+
+from jwt_middleware.checks import check_kind
+from jwt_middleware.effects import Steps, arun, run
+from jwt_middleware.errors import (
+    ConfigurationError,
+    RefreshBurnt,
+    RefreshReused,
+    RefreshUnknown,
+    TokenError,
+    TokenExpired,
+    UserUnknown,
+)
+from jwt_middleware.events import LoginEnded, Observer, tell
+from jwt_middleware.issuing.families import (
+    Family,
+    FamilyTerms,
+    Generation,
+    Refused,
+    Successor,
+    begun,
+    burnt,
+    presented,
+)
+from jwt_middleware.issuing.family_store import MOST_TRIES, NEW, FamilyStore, Stored, too_many
+from jwt_middleware.issuing.hooks import Call, HookFailed, check_hook
+from jwt_middleware.issuing.minted_claims import checked_claims, checked_subject
+from jwt_middleware.issuing.minter import Minter, Order
+from jwt_middleware.issuing.refresh_tokens import RefreshToken, read, write
+from jwt_middleware.issuing.token_pair import Login, SubjectCheck, TokenPair, checked_device
+from jwt_middleware.options import Count, Seconds, read_options
+from jwt_middleware.stores.contract import Store
+
+_DAY = 86_400.0
+_PATIENCE = 10.0
+
+_REFUSALS: dict[str, type[TokenError]] = {
+    "refresh_reused": RefreshReused,
+    "refresh_burnt": RefreshBurnt,
+    "token_expired": TokenExpired,
+}
+
+
+class TokenPairs:
+    """Issues pairs of tokens, renews them, and ends logins."""
+
+    def __init__(
+        self,
+        minter: Minter,
+        store: Store,
+        *,
+        refresh_lifetime: Annotated[float | timedelta, Seconds(may_be_zero=False)] = 14 * _DAY,
+        family_lifetime: Annotated[float | timedelta, Seconds(may_be_zero=False)] = 90 * _DAY,
+        grace: Annotated[float | timedelta, Seconds(60)] = 5.0,
+        max_families: Annotated[int, Count()] = 100,
+        subject_check: SubjectCheck | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        """
+        :param minter: mints the access tokens; its ring signs the refresh tokens too.
+        :param store: where the processes of the service share the logins.
+        :param refresh_lifetime: the seconds after which a login ends that is not used.
+        :param family_lifetime: the seconds after which a login ends in any case.
+        :param grace: the seconds for which a refresh token that was exchanged already gets the same
+            successor again: for two tabs of one browser, and for a response that was lost. 0 turns
+            it off.
+        :param max_families: the logins that a subject may have. The one that was used least
+            recently ends when there are more.
+        :param subject_check: takes a subject and returns whether it may still log in and refresh. A
+            plain function, or an ``async`` one for the awaiting calls.
+        :param observers: callables that take a :class:`LoginEnded`.
+        :raises ConfigurationError: naming the option, the value and the fix.
+        """
+        given = {**locals()}
+        known = read_options(TokenPairs, given)
+        check_kind("minter", minter, Minter, "TokenPairs(Minter(ring, ...), store)")
+        if not callable(getattr(store, "answer", None)):
+            raise ConfigurationError(
+                f"store={store!r} must be a store: write connect('sqlite:///logins.db')"
+            )
+        if minter.ring.shared.is_fixed:
+            raise ConfigurationError(
+                "TokenPairs needs a ring that makes its own key for refresh tokens: write "
+                "KeyRing(store) in place of KeyRing.from_keys(...)"
+            )
+        self._minter = minter
+        self._families = FamilyStore(store, minter.issuer)
+        self._terms = FamilyTerms(
+            known["refresh_lifetime"], known["family_lifetime"], known["grace"]
+        )
+        self._most = max_families
+        self._subject_check = check_hook("subject_check", subject_check)
+        self._observers = tuple(observers)
+        minter.ring.shared.sign_for("refresh", self._terms.refresh_lifetime)
+
+    def issue(
+        self,
+        subject: str,
+        *,
+        claims: Mapping[str, Any] | None = None,
+        login: Login | None = None,
+        device: Mapping[str, str] | None = None,
+    ) -> TokenPair:
+        """Begin a login, and return its first pair of tokens.
+
+        :param subject: who has logged in.
+        :param claims: further claims of the access tokens, now and after each refresh.
+        :param login: when and how the subject has logged in.
+        :param device: ``name``, ``address`` and ``agent``, for a list of logins.
+        :raises UserUnknown: if ``subject_check`` says no.
+        :raises ConfigurationError: for a value that cannot be in a token.
+        :raises StoreUnavailable: if a store fails. No login has begun then, or one without
+            a client.
+        """
+        return run(self._issuing(subject, claims, login or Login(), device or {}), _PATIENCE)
+
+    async def aissue(
+        self,
+        subject: str,
+        *,
+        claims: Mapping[str, Any] | None = None,
+        login: Login | None = None,
+        device: Mapping[str, str] | None = None,
+    ) -> TokenPair:
+        """Async version of :meth:`issue`."""
+        return await arun(self._issuing(subject, claims, login or Login(), device or {}), _PATIENCE)
+
+    def refresh(self, token: str) -> TokenPair:
+        """Exchange a refresh token for the next pair.
+
+        :raises TokenError: with the code of what is wrong. ``RefreshReused`` ends the login.
+        :raises UserUnknown: if ``subject_check`` says no. It ends the login.
+        :raises StoreUnavailable: if a store fails. The client may try the same token again.
+        """
+        return run(self._refreshing(token), _PATIENCE)
+
+    async def arefresh(self, token: str) -> TokenPair:
+        """Async version of :meth:`refresh`."""
+        return await arun(self._refreshing(token), _PATIENCE)
+
+    def revoke(self, token: str) -> None:
+        """End the login of a refresh token. One that has expired or is unknown is ignored.
+
+        :raises TokenError: if it is not a refresh token of this issuer.
+        :raises StoreUnavailable: if the store fails.
+        """
+        run(self._revoking(token), _PATIENCE)
+
+    async def arevoke(self, token: str) -> None:
+        """Async version of :meth:`revoke`."""
+        await arun(self._revoking(token), _PATIENCE)
+
+    def revoke_subject(self, subject: str, *, but: str | None = None) -> None:
+        """End all logins of a subject: after a new password, or to log out everywhere.
+
+        :param but: the ``sid`` of a login that goes on.
+        :raises StoreUnavailable: if the store fails. Call it again then.
+        """
+        run(self._revoking_subject(subject, but), _PATIENCE)
+
+    async def arevoke_subject(self, subject: str, *, but: str | None = None) -> None:
+        """Async version of :meth:`revoke_subject`."""
+        await arun(self._revoking_subject(subject, but), _PATIENCE)
+
+    def revoke_family(self, sid: str) -> None:
+        """End one login. One that has ended or is unknown is ignored.
+
+        :param sid: its id, from :meth:`families` or from the claim ``sid`` of an access token.
+        :raises StoreUnavailable: if the store fails.
+        """
+        run(self._ending(sid, "logout"), _PATIENCE)
+
+    async def arevoke_family(self, sid: str) -> None:
+        """Async version of :meth:`revoke_family`."""
+        await arun(self._ending(sid, "logout"), _PATIENCE)
+
+    def families(self, subject: str) -> tuple[Family, ...]:
+        """Return the logins of a subject that have not ended, the oldest first.
+
+        :raises StoreUnavailable: if the store fails.
+        """
+        return run(self._listing(subject), _PATIENCE)
+
+    async def afamilies(self, subject: str) -> tuple[Family, ...]:
+        """Async version of :meth:`families`."""
+        return await arun(self._listing(subject), _PATIENCE)
+
+    def _issuing(
+        self,
+        subject: str,
+        claims: Mapping[str, Any] | None,
+        login: Login,
+        device: Mapping[str, str],
+    ) -> Steps[TokenPair]:
+        checked_subject(subject)
+        place = checked_device(device)
+        said = checked_claims(claims or {})
+        if not (yield from self._may_go_on(subject)):
+            raise UserUnknown
+        sid = token_hex(16)
+        for _ in range(MOST_TRIES):
+            found, now = yield from self._families.living(subject, self._most)
+            known = {"claims": said, **login.as_json(now)}
+            family = begun(sid, subject, token_hex(16), now, self._terms, known, place)
+            # Before the login begins, so that a claim that cannot be minted begins none.
+            pair = yield from self._minted(family, family.newest, now)
+            ended = [
+                (burnt(each.family, now, "displaced"), each.version)
+                for each in _least_used(found, self._most - 1)
+            ]
+            if (yield from self._families.write([(family, NEW), *ended])):
+                for each, _ in ended:
+                    self._tell(each, "displaced")
+                return pair
+        raise too_many()
+
+    def _refreshing(self, token: str) -> Steps[TokenPair]:
+        said = yield from self._read(token)
+        next_jti = token_hex(16)
+        for _ in range(MOST_TRIES):
+            stored, now = yield from self._families.find(said.sid)
+            if now >= said.expires_at:
+                raise TokenExpired
+            if stored is None:
+                raise RefreshUnknown
+            before = stored.family
+            after, outcome = presented(
+                before, said.jti, said.expires_at, now, self._terms, next_jti
+            )
+            change = [(after, stored.version)]
+            if isinstance(outcome, Refused):
+                if after is before or (yield from self._families.write(change)):
+                    if after is not before:
+                        self._tell(after, outcome.code)
+                    raise _REFUSALS[outcome.code]
+                continue
+            # Asked before anything is consumed.
+            if not (yield from self._may_go_on(before.subject)):
+                yield from self._ending(said.sid, "subject_refused")
+                raise UserUnknown
+            pair = yield from self._minted(after, outcome.generation, now)
+            is_new = isinstance(outcome, Successor)
+            if not is_new or (yield from self._families.write(change)):
+                return pair
+        raise too_many()
+
+    def _read(self, token: str) -> Steps[RefreshToken]:
+        shared = self._minter.ring.shared
+        ring = shared.at_present(shared.terms.max_lag)
+        if ring is None:
+            ring = yield from shared.reading()
+        keys = {key.kid: key for key in ring.verifiers["refresh"]}
+        return read(token, self._minter.issuer, keys)
+
+    def _minted(self, family: Family, generation: Generation, now: float) -> Steps[TokenPair]:
+        """Return the pair of a generation. Nothing is stored."""
+        said = family.login
+        own = {name: said[name] for name in ("auth_time", "acr", "amr") if name in said}
+        order = Order(
+            family.subject,
+            claims=said["claims"],
+            client_id=said.get("client_id"),
+            own={**own, "sid": family.sid},
+        )
+        access = yield from self._minter.minting(order)
+        key = yield from self._minter.ring.signing("refresh")
+        return TokenPair(
+            access,
+            write(key, self._minter.issuer, family, generation),
+            expires_in=int(self._minter.lifetime),
+            refresh_expires_in=max(0, int(generation.expires_at - now)),
+            sid=family.sid,
+        )
+
+    def _may_go_on(self, subject: str) -> Steps[bool]:
+        if self._subject_check is None:
+            return True
+        answer = yield Call(self._subject_check, (subject,))
+        if isinstance(answer, HookFailed):
+            raise answer.problem
+        if type(answer) is not bool:
+            raise ConfigurationError(
+                f"subject_check returned {type(answer).__name__} and must return True or False"
+            )
+        return answer
+
+    def _revoking(self, token: str) -> Steps[None]:
+        said = yield from self._read(token)
+        yield from self._ending(said.sid, "logout")
+
+    def _ending(self, sid: str, because: str) -> Steps[None]:
+        ended = yield from self._families.end(sid, because)
+        if ended is not None:
+            self._tell(ended, because)
+
+    def _revoking_subject(self, subject: str, but: str | None) -> Steps[None]:
+        checked_subject(subject)
+        while True:
+            found, _ = yield from self._families.living(subject, self._most)
+            left = [each.family.sid for each in found if each.family.sid != but]
+            if not left:
+                return
+            for sid in left:
+                yield from self._ending(sid, "subject_revoked")
+
+    def _listing(self, subject: str) -> Steps[tuple[Family, ...]]:
+        found, _ = yield from self._families.living(checked_subject(subject), self._most)
+        return tuple(sorted((each.family for each in found), key=lambda each: each.created_at))
+
+    def _tell(self, family: Family, because: str) -> None:
+        if self._observers:
+            tell(self._observers, LoginEnded(family.subject, family.sid, because))
+
+
+# The most logins that end for another one to begin, where the limit was lowered.
+_MOST_ENDED = 20
+
+
+def _least_used(found: list[Stored], most: int) -> list[Stored]:
+    """Return the families above a number of them, those that were used least recently."""
+    by_use = sorted(found, key=lambda each: each.family.last_used_at, reverse=True)
+    return by_use[most:][:_MOST_ENDED]
