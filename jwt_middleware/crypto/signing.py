@@ -159,6 +159,11 @@ def import_private_jwk(jwk: Mapping[str, Any]) -> SigningKey:
 
     :raises UnusableKey: if it is not a private key, has no algorithm, or cannot be read.
     """
+    operations = jwk.get("key_ops", ["sign"]) if isinstance(jwk, Mapping) else []
+    if not isinstance(operations, list | tuple) or "sign" not in operations:
+        # RFC 7517 §4.3: of a private key these are the operations with its private half.
+        raise UnusableKey("key_ops_without_sign")
+    jwk = {name: value for name, value in jwk.items() if name != "key_ops"}
     public = import_jwk(jwk, published=False)
     if public.alg is None:
         raise UnusableKey("alg_missing")

@@ -27,7 +27,9 @@ def signing_keys(given: Iterable[GivenKey], algorithm: str) -> list[SigningKey]:
     :raises ConfigurationError: for one that cannot sign, or if there is none.
     """
     (known,) = select([algorithm])
-    found = {key.kid: key for key in (_read(each, known) for each in given)}
+    found: dict[str, SigningKey] = {}
+    for key in (_read(each, known) for each in given):
+        found.setdefault(key.kid, key)
     if not found:
         raise ConfigurationError(
             "KeyRing.from_keys() must have a private key: write KeyFile('signing.pem') or the like"

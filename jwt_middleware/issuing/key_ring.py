@@ -146,7 +146,7 @@ class KeyRing:
         self._name = name
         self._clock = usable_clock("clock", clock)
         self._terms = Terms(algorithm, read_["rotate_every"], read_["announce"], read_["max_lag"])
-        self._sealed = Sealed(encryption_of(encryption))
+        self._sealed = Sealed(encryption_of(encryption), name)
         self.shared = SharedRing(
             store, name, self._terms, self._sealed, self._clock, is_fixed=False
         )

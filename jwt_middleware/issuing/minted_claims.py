@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from jwt_middleware.checks import listed
-from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.errors import ConfigurationError, TokenError
+from jwt_middleware.issuers.issuer import Issuer
+from jwt_middleware.tokens.claims import ANY_AUDIENCE, TELLTALES
 
-# M1, M2: the minter sets these. The second line makes another kind of token of it: an ID token
-# (OIDC Core §3.1.3.6), or one bound to a key (RFC 7800), which only the key's holder may send.
+# M1, M2: the minter sets these.
 OWN_CLAIMS = frozenset({"iss", "sub", "aud", "iat", "nbf", "exp", "jti", "client_id", "sid"})
-OTHER_KINDS = frozenset({"at_hash", "c_hash", "cnf"})
 
 # RFC 7515 §4.1: what names the key or the algorithm, or changes how a token is read.
 OWN_HEADERS = frozenset({"alg", "kid", "typ", "cty", "crit", "b64", "enc", "zip"})
@@ -58,17 +58,38 @@ def checked_claims(claims: Any) -> dict[str, Any]:
         raise ConfigurationError(
             f"claims={type(claims).__name__} must be a mapping: write claims={{'scope': 'read'}}"
         )
-    for name in claims:
-        if name in OWN_CLAIMS:
-            raise ConfigurationError(
-                f"claims[{name!r}] cannot be set, because the minter sets it: leave it out"
-            )
-        if name in OTHER_KINDS:
-            raise ConfigurationError(
-                f"claims[{name!r}] cannot be set, because verifiers would take the token for one "
-                "of another kind: choose another name"
-            )
-    return _members(claims, "claims", 0)
+    # Copied first, because a mapping of another class may have other names the next time.
+    said = _members(claims, "claims", 0)
+    for name in said.keys() & OWN_CLAIMS:
+        raise ConfigurationError(
+            f"claims[{name!r}] cannot be set, because the minter sets it: leave it out"
+        )
+    return said
+
+
+def check_telltales(claims: Mapping[str, Any], now: float) -> None:
+    """Check that a guard would not take a token for one of another kind.
+
+    Such are ID tokens and refresh tokens of other libraries, tokens that are bound to a key, and
+    security events.
+
+    :param claims: all claims of the token.
+    :raises ConfigurationError: if it would.
+    """
+    if TELLTALES.isdisjoint(claims):
+        return
+    try:
+        _POLICY.check(claims, now)
+    except TokenError as problem:
+        told = ", ".join(sorted(TELLTALES & claims.keys()))
+        raise ConfigurationError(
+            f"claims: a guard would refuse the token ({problem.code}) for its claims {told}: "
+            "choose other names"
+        ) from None
+
+
+# What an issuer accepts if it is not told otherwise.
+_POLICY = Issuer("https://any.invalid/", audience=ANY_AUDIENCE).policy
 
 
 def checked_headers(headers: Any) -> dict[str, Any]:
@@ -78,13 +99,13 @@ def checked_headers(headers: Any) -> dict[str, Any]:
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers={type(headers).__name__} must be a mapping")
-    for name in headers:
-        if name in OWN_HEADERS or name in KEY_HEADERS:
-            raise ConfigurationError(
-                f"headers[{name!r}] cannot be set, because it decides how the token is verified: "
-                "leave it out"
-            )
-    return _members(headers, "headers", 0)
+    said = _members(headers, "headers", 0)
+    for name in said.keys() & (OWN_HEADERS | KEY_HEADERS):
+        raise ConfigurationError(
+            f"headers[{name!r}] cannot be set, because it decides how the token is verified: "
+            "leave it out"
+        )
+    return said
 
 
 def _members(mapping: Any, where: str, depth: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from jwt_middleware.issuing.hooks import Call, HookFailed, check_hook
 from jwt_middleware.issuing.key_ring import KeyRing
 from jwt_middleware.issuing.minted_claims import (
     audience_of,
+    check_telltales,
     checked_claims,
     checked_headers,
     checked_subject,
@@ -38,6 +39,7 @@ _MINUTE = 60.0
 
 # M4: a token cannot be taken back before it expires, unless every verifier asks a store.
 LONGEST = 86_400.0
+YEAR = 366 * 86_400.0
 
 # Reading the ring takes milliseconds, and a hook has limits of its own.
 _PATIENCE = 10.0
@@ -66,7 +68,7 @@ class Minter:
         issuer: Annotated[str, issuer_name],
         audience: Annotated[str | Iterable[str], audience_of],
         lifetime: Annotated[float | timedelta, Seconds(may_be_zero=False)] = 15 * _MINUTE,
-        max_lifetime: Annotated[float | timedelta, Seconds(may_be_zero=False)] = LONGEST,
+        max_lifetime: Annotated[float | timedelta, Seconds(YEAR, may_be_zero=False)] = LONGEST,
         claims_of: ClaimsHook | None = None,
         clock: Annotated[Clock, usable_clock] = _SYSTEM,
     ) -> None:
@@ -160,6 +162,11 @@ class Minter:
         :raises ConfigurationError: as :meth:`mint` does. Then none is returned.
         :raises StoreUnavailable: as :meth:`mint` does.
         """
+        if not isinstance(subjects, Mapping):
+            raise ConfigurationError(
+                f"mint_many({type(subjects).__name__}) must be given a mapping from each subject "
+                "to its claims: write mint_many({'user-42': {}})"
+            )
         return {
             subject: self.mint(subject, claims=claims, lifetime=lifetime)
             for subject, claims in subjects.items()
@@ -169,8 +176,9 @@ class Minter:
         """Return the steps to a token, for what mints as a part of something else."""
         said = yield from self._said_by_hook(order.subject)
         key = yield from self.ring.signing()
-        if said:
-            order = replace(order, claims={**said, **(order.claims or {})})
+        if self._claims_of is not None:
+            given = {} if order.claims is None else checked_claims(order.claims)
+            order = replace(order, claims={**checked_claims(said), **given})
         return self._signed(key, order)
 
     def _said_by_hook(self, subject: str) -> Steps[Mapping[str, Any]]:
@@ -202,10 +210,11 @@ class Minter:
             said["client_id"] = checked_subject(order.client_id, "client_id")
         if order.own:
             said.update(order.own)
-        if order.claims:
+        if order.claims is not None:
             said.update(checked_claims(order.claims))
+            check_telltales(said, now)
         head = self._head(key)
-        if order.headers:
+        if order.headers is not None:
             head = segment_of(_header(key, checked_headers(order.headers)))
         return self._size.checked(sign(key, head, said), said)
 

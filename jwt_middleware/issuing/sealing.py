@@ -85,10 +85,14 @@ def encryption_of(option: object) -> KeyEncryption | None:
 class Sealed:
     """Seals signing keys for a document, and opens them again. Each is opened once."""
 
-    def __init__(self, encryption: KeyEncryption | None) -> None:
-        """:param encryption: ``None`` to store keys in the clear."""
+    def __init__(self, encryption: KeyEncryption | None, name: str) -> None:
+        """
+        :param encryption: ``None`` to store keys in the clear.
+        :param name: the name of the ring, so that no key of another ring takes the place of one.
+        """
         self._encryption = encryption
-        self._opened: dict[str, SigningKey] = {}
+        self._name = name
+        self._opened: dict[tuple[str, str, str], SigningKey] = {}
 
     def seal(self, key: SigningKey, use: str) -> str:
         """Return the text of a private key for the document."""
@@ -96,19 +100,24 @@ class Sealed:
         if self._encryption is None:
             return f"clear.{base64url.encode(content).decode('ascii')}"
         try:
-            encrypted = self._encryption.encrypt(content, _bound_to(key.kid, use))
+            encrypted = bytes(self._encryption.encrypt(content, self._bound_to(key.kid, use)))
         except Exception as problem:  # noqa: BLE001 - a service of the application raises its own
             raise _unavailable("encrypt", problem) from None
-        return f"sealed.{base64url.encode(encrypted).decode('ascii')}"
+        sealed = f"sealed.{base64url.encode(encrypted).decode('ascii')}"
+        # Opened again before it is written, because a key that cannot be opened would stop
+        # every process.
+        self.open(sealed, key.kid, use)
+        return sealed
 
     def open(self, sealed: str, kid: str, use: str) -> SigningKey:
         """Return the private key.
 
         :raises ConfigurationError: if it cannot be decrypted, or is not the key of that key id.
         """
-        known = self._opened.get(sealed)
+        place = (sealed, kid, use)
+        known = self._opened.get(place)
         if known is None:
-            known = self._opened[sealed] = _key(self._content(sealed, kid, use), kid)
+            known = self._opened[place] = _key(self._content(sealed, kid, use), kid)
         return known
 
     def _content(self, sealed: str, kid: str, use: str) -> bytes:
@@ -128,20 +137,22 @@ class Sealed:
                 "KeyRing(store, encryption=Secret.from_env(...)) with the secret that they were "
                 "encrypted with"
             )
-        return _decrypted(self._encryption, data, _bound_to(kid, use))
+        return _decrypted(self._encryption, data, self._bound_to(kid, use))
 
     def forget_all_but(self, sealed: set[str]) -> None:
         """Forget the keys that are not in the document any more."""
-        self._opened = {text: key for text, key in self._opened.items() if text in sealed}
+        # A list, because other threads may open keys meanwhile.
+        self._opened = {
+            place: key for place, key in list(self._opened.items()) if place[0] in sealed
+        }
 
-
-def _bound_to(kid: str, use: str) -> bytes:
-    return f"{use} {kid}".encode()
+    def _bound_to(self, kid: str, use: str) -> bytes:
+        return f"{use} {kid} {self._name}".encode()
 
 
 def _decrypted(encryption: KeyEncryption, data: bytes, bound_to: bytes) -> bytes:
     try:
-        return encryption.decrypt(data, bound_to)
+        return bytes(encryption.decrypt(data, bound_to))
     except InvalidTag:
         raise ConfigurationError(
             "the keys of the ring cannot be decrypted: encryption= is another secret than the one "
@@ -160,7 +171,7 @@ def _unavailable(what: str, problem: Exception) -> StoreUnavailable:
 def _key(content: bytes, kid: str) -> SigningKey:
     try:
         key = import_private_jwk(json.loads(content))
-    except (UnusableKey, ValueError):
+    except (UnusableKey, ValueError, AttributeError, RecursionError):
         key = None
     if key is None or key.kid != kid:
         raise ConfigurationError(f"the key {kid!r} in the store of the ring is not that key")

@@ -148,11 +148,22 @@ class Query(Generic[AnswerT]):
 
     def perform(self, deadline: float) -> AnswerT | StoreFailed:
         """Ask by blocking."""
-        return cast("AnswerT | StoreFailed", self.store.answer(self.statement, deadline))
+        try:
+            return cast("AnswerT | StoreFailed", self.store.answer(self.statement, deadline))
+        except Exception as problem:  # noqa: BLE001 - a store of the application may raise its own
+            return _raised(problem)
 
     async def aperform(self, deadline: float) -> AnswerT | StoreFailed:
         """Ask by awaiting."""
-        return cast("AnswerT | StoreFailed", await self.store.aanswer(self.statement, deadline))
+        try:
+            return cast("AnswerT | StoreFailed", await self.store.aanswer(self.statement, deadline))
+        except Exception as problem:  # noqa: BLE001 - a store of the application may raise its own
+            return _raised(problem)
+
+
+def _raised(problem: Exception) -> StoreFailed:
+    # The text of the error may have a credential.
+    return StoreFailed(f"it raised {type(problem).__name__}", may_be_done=True)
 
 
 def read(store: Store, kind: str, name: str) -> Query[Found]:

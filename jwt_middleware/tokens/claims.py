@@ -69,7 +69,7 @@ _OBJECTS_OF_OTHERS = frozenset({"events", "token_introspection", "vc", "vp", "st
 _PROOF = frozenset({"htm", "htu"})
 
 # Claims that may show that a token is not a bearer access token.
-_TELLTALES = frozenset(
+TELLTALES = frozenset(
     {"cnf", *_HASHES, *SAYS_ITS_KIND, *_NAMES_OF_OTHERS, *_OBJECTS_OF_OTHERS, *_PROOF}
 )
 
@@ -136,7 +136,7 @@ class ClaimPolicy:
         for name in ("sub", "jti"):
             if not isinstance(claims.get(name, ""), str):
                 raise ClaimInvalid(name, "a string", kind_of(claims[name]))
-        if not _TELLTALES.isdisjoint(claims):
+        if not TELLTALES.isdisjoint(claims):
             self._check_kind(claims)
         if self.subject_of(claims) is None and self.require_subject:
             raise ClaimMissing(" or ".join(".".join(path) for path in self.subject_claims))

@@ -95,6 +95,10 @@ MISTAKES = {
     ),
     "rubbish": ({**generate("Ed25519").private_jwk(), "d": "A"}, "private_members_invalid"),
     "a key for encryption": ({**generate("ES256").private_jwk(), "use": "enc"}, "use_not_sig"),
+    "a key that may not sign": (
+        {**generate("ES256").private_jwk(), "key_ops": ["verify"]},
+        "key_ops_without_sign",
+    ),
     "a short secret": ({"kty": "oct", "k": "QUFB", "alg": "HS256"}, "secret_too_short"),
 }
 
@@ -104,6 +108,13 @@ def test_what_cannot_sign_is_refused(kind: str) -> None:
     jwk, reason = MISTAKES[kind]
     with pytest.raises(UnusableKey, match=reason):
         import_private_jwk(jwk or {})
+
+
+def test_operations_of_a_private_key_are_those_of_its_private_half() -> None:
+    """RFC 7517 §4.3: as other libraries write it."""
+    key = generate("RS256")
+    again = import_private_jwk({**key.private_jwk(), "key_ops": ["sign"]})
+    assert again.kid == key.kid
 
 
 def test_a_key_of_another_type_or_size_is_refused() -> None:

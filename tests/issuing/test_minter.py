@@ -100,8 +100,16 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         for name in ("iss", "sub", "aud", "iat", "nbf", "exp", "jti", "client_id", "sid")
     },
     **{
-        f"claim {name}": ({"claims": {name: "x"}}, "of another kind")
-        for name in ("at_hash", "c_hash", "cnf")
+        f"claim {name}": ({"claims": {name: value}}, f"for its claims {name}: choose")
+        for name, value in {
+            "at_hash": "x",
+            "c_hash": "x",
+            "cnf": {"jkt": "x"},
+            "typ": "refresh",
+            "token_use": "id",
+            "events": {},
+            "_sd": ["x"],
+        }.items()
     },
     **{
         f"header {name}": ({"headers": {name: "x"}}, f"headers['{name}'] cannot be set")
@@ -124,6 +132,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a name of half a character": ({"claims": {"\ud800": 1}}, "names of text"),
     "a number for a name": ({"claims": {"a": {1: 2}}}, "claims.a is a name of type int"),
     "nested too deeply": ({"claims": {"a": DEEP}}, "nested too deeply"),
+    "no claims, but a list": ({"claims": []}, "claims=list must be a mapping"),
     "a list of claims": ({"claims": ["scope"]}, "claims=list must be a mapping"),
     "a list of headers": ({"headers": ["x"]}, "headers=list must be a mapping"),
     "no lifetime": ({"lifetime": 0}, "lifetime=0 must be"),
@@ -149,6 +158,43 @@ def test_a_subject_is_text(subject: Any) -> None:
     """M1: RFC 7519 §4.1.2."""
     with pytest.raises(ConfigurationError, match=r"subject must be text .*write str\(user\.id\)"):
         World().minter().mint(subject)
+
+
+class Lying(dict[str, Any]):
+    """Has other names each time it is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(scope="x")
+        self.looks = 0
+
+    def items(self) -> Any:
+        self.looks += 1
+        return {"scope": "x"}.items() if self.looks == 1 else {"exp": 4_000_000_000}.items()
+
+    def __iter__(self) -> Any:
+        return iter(dict(self.items()))
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.items())[name]
+
+
+def test_a_mapping_that_changes_displaces_nothing() -> None:
+    """M2: it is read once."""
+    _, claims = read(World().minter().mint("alice", claims=Lying()))
+    assert claims["exp"] < 4_000_000_000
+
+
+def test_a_claim_that_only_names_its_kind_is_taken() -> None:
+    """M9: the guard takes it too."""
+    world = World()
+    token = world.minter().mint("alice", claims={"type": "access", "htm": "x"})
+    assert world.guard().verify(token).claims["type"] == "access"
+
+
+def test_many_need_a_mapping() -> None:
+    people: Any = ["alice"]
+    with pytest.raises(ConfigurationError, match="must be given a mapping"):
+        World().minter().mint_many(people)
 
 
 def test_a_large_token_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
