@@ -18,6 +18,7 @@ from jwt_middleware.crypto.signing import SigningKey
 from jwt_middleware.effects import Steps, arun, run
 from jwt_middleware.errors import ConfigurationError, StoreUnavailable
 from jwt_middleware.issuing.given_keys import GivenKey, signing_keys
+from jwt_middleware.issuing.ring_document import ring_name
 from jwt_middleware.issuing.ring_keys import RingKeys
 from jwt_middleware.issuing.ring_state import (
     KeyRecord,
@@ -29,6 +30,7 @@ from jwt_middleware.issuing.ring_state import (
     phase,
     revoked,
     rotated,
+    signing_time,
     verifying,
 )
 from jwt_middleware.issuing.sealing import KeyEncryption, Sealed, encryption_of
@@ -42,23 +44,11 @@ from jwt_middleware.stores.memory import MemoryStore
 _log = log_of("jwt_middleware")
 
 _DAY = 86_400.0
+_YEAR = 366 * _DAY
 _SYSTEM = SystemClock()
 
 # Reading and writing one document takes milliseconds. A store that hangs is given up after this.
 _PATIENCE = 5.0
-
-
-def ring_name(option: str, name: Any) -> str:
-    """Return the name of a ring.
-
-    :raises ConfigurationError: if a store cannot have a document of that name.
-    """
-    is_name = isinstance(name, str) and 0 < len(name) < 256 and name.isascii()
-    if not is_name or not name.isprintable():
-        raise ConfigurationError(
-            f"{option}= must be up to 255 printable characters of ASCII: write {option}='keys'"
-        )
-    return str(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +121,12 @@ class KeyRing:
                 "verifier that keeps the key set for so long would miss a new key: lengthen "
                 "announce="
             )
+        if read_["max_age"] + read_["max_lag"] > read_["announce"]:
+            raise ConfigurationError(
+                f"announce={announce!r} must be at least max_age and max_lag together, because a "
+                "process that lags would publish a new key too late: lengthen announce=, or "
+                "shorten max_lag="
+            )
         if read_["rotate_every"] <= read_["announce"]:
             raise ConfigurationError(
                 f"rotate_every={rotate_every!r} must be longer than announce={announce!r}, because "
@@ -177,10 +173,13 @@ class KeyRing:
         :raises ConfigurationError: for a key that cannot sign with the algorithm.
         """
         found = signing_keys(keys, algorithm)
+        seconds = Seconds(_YEAR, may_be_zero=False)("max_age", max_age)
         ring = cls(
             MemoryStore(clock=clock),
             algorithm=found[0].algorithm.name,
-            max_age=max_age,
+            rotate_every=4 * _YEAR,
+            announce=3 * _YEAR,
+            max_age=seconds,
             clock=clock,
         )
         ring._fix(found)
@@ -247,7 +246,7 @@ class KeyRing:
         If one is announced already, no third key is made; it signs as early as it may.
 
         :raises ConfigurationError: if the keys of the ring are configured.
-        :raises StoreUnavailable: if the store fails. Nothing is changed then.
+        :raises StoreUnavailable: if the store fails. Call it again: if it was done, it says so.
         """
         return run(self._rotating(), _PATIENCE)
 
@@ -306,18 +305,25 @@ class KeyRing:
 
         :raises StoreUnavailable: if the ring was not read for an hour, and the store fails.
         """
-        return run(self._publishing(), _PATIENCE)
+        return run(self._publishing(), self._patience_to_publish)
 
     async def ajwks(self) -> dict[str, Any]:
         """Async version of :meth:`jwks`."""
-        return await arun(self._publishing(), _PATIENCE)
+        return await arun(self._publishing(), self._patience_to_publish)
+
+    @property
+    def _patience_to_publish(self) -> float:
+        # Any client may ask for the set, so a store that hangs must not hold up all workers.
+        return _PATIENCE if self.shared.current is None else 0.5
 
     def _publishing(self) -> Steps[dict[str, Any]]:
         try:
             ring = yield from self._loaded()
         except StoreUnavailable:
-            # Verifiers are better served with the last set than with none, as by a cache of theirs.
-            known = self.shared.at_present(self._terms.max_lag + STALE)
+            # Verifiers are better served with the last set than with none, as by a cache of theirs,
+            # as long as none of them misses a key by that.
+            spare = self._terms.announce - self.max_age - self._terms.max_lag
+            known = self.shared.at_present(self._terms.max_lag + min(STALE, spare))
             if known is None:
                 raise
             ring = known
@@ -331,7 +337,9 @@ class KeyRing:
     def status(self) -> tuple[RingKey, ...]:
         """Return the keys of access tokens, the oldest first, without their private halves.
 
-        :raises StoreUnavailable: if the ring was read too long ago, and the store fails.
+        It does not need the secret of ``encryption=``, and so finds a key that stops others.
+
+        :raises StoreUnavailable: if the store fails.
         """
         return run(self._listing(), _PATIENCE)
 
@@ -340,13 +348,11 @@ class KeyRing:
         return await arun(self._listing(), _PATIENCE)
 
     def _listing(self) -> Steps[tuple[RingKey, ...]]:
-        ring = yield from self._loaded()
-        now = self._clock.now()
-        records = sorted(ring.state.keys, key=lambda key: key.signs_from)
+        state = yield from self.shared.peeking()
+        now = signing_time(state, self._clock.now())
+        records = sorted(state.keys, key=lambda key: key.signs_from)
         return tuple(
-            RingKey(
-                each.kid, each.algorithm, phase(ring.state, each, now, self._terms), each.signs_from
-            )
+            RingKey(each.kid, each.algorithm, phase(state, each, now, self._terms), each.signs_from)
             for each in records
             if each.use == "access"
         )

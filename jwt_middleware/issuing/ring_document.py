@@ -1,9 +1,12 @@
 """The document of a ring as bytes, for a store."""
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
+from jwt_middleware.checks import is_number
+from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuing.ring_state import KeyRecord, RingState
 
@@ -35,7 +38,7 @@ def from_bytes(body: bytes) -> RingState:
         members = json.loads(body)
         if members["format"] == FORMAT:
             return _state(members)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ConfigurationError(
             "the store has something else than a ring under its name: give the ring another name="
         ) from None
@@ -47,9 +50,40 @@ def from_bytes(body: bytes) -> RingState:
 
 def _state(members: dict[str, Any]) -> RingState:
     return RingState(
-        tuple(KeyRecord(**key) for key in members["keys"]),
-        float(members["written_at"]),
-        tuple(sorted(members["longest"].items())),
-        members["origin"],
-        members["revision"],
+        tuple(KeyRecord(**_checked(key)) for key in members["keys"]),
+        _number(members["written_at"]),
+        tuple(sorted((use, _number(each)) for use, each in members["longest"].items())),
+        str(members["origin"]),
+        int(members["revision"]),
     )
+
+
+def _checked(key: dict[str, Any]) -> dict[str, Any]:
+    for name in ("published_at", "signs_from"):
+        _number(key[name])
+    if key["revoked_at"] is not None:
+        _number(key["revoked_at"])
+    if not all(type(key[name]) is str for name in ("kid", "use", "algorithm", "sealed")):
+        raise TypeError
+    if key["algorithm"] not in ALGORITHMS or key["use"] not in {"access", "refresh"}:
+        raise ValueError
+    return key
+
+
+def _number(value: Any) -> float:
+    if not is_number(value) or not math.isfinite(value):
+        raise TypeError
+    return float(value)
+
+
+def ring_name(option: str, name: Any) -> str:
+    """Return the name of a ring.
+
+    :raises ConfigurationError: if a store cannot have a document of that name.
+    """
+    is_name = isinstance(name, str) and 0 < len(name) < 256 and name.isascii()
+    if not is_name or not name.isprintable():
+        raise ConfigurationError(
+            f"{option}= must be up to 255 printable characters of ASCII: write {option}='keys'"
+        )
+    return str(name)

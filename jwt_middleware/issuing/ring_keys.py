@@ -63,9 +63,7 @@ class RingKeys:
         self._budget = RateLimit(1, _UNKNOWN_INTERVAL, clock.monotonic())
         self._lock = TinyLock()
         renew_after_fork(self)
-        ring.followers.add(self)
-        if ring.current is not None:
-            self.follow(ring.current)
+        ring.be_followed_by(self)
 
     def after_fork(self) -> None:
         """Create a new lock in a forked child, where no thread reads the ring."""
@@ -166,7 +164,10 @@ class RingKeys:
         try:
             run(self._ring.reading(), READ_SECONDS)
             fetch.succeeded = True
-        except (StoreUnavailable, ConfigurationError) as problem:
+        except StoreUnavailable:
+            # The ring remembers why.
+            return
+        except ConfigurationError as problem:
             self._ring.failure = str(problem)
 
     def _give_up(self, fetch: SharedFetch, reason: str) -> None:

@@ -24,6 +24,8 @@ LEEWAY = 300.0
 MARGIN = 60.0
 # A revoked key keeps its name for this long, so that an import cannot bring it back unseen.
 REVOKED_FOR = 90 * 86_400.0
+# Clocks of one service differ by less, unless one of them is wrong.
+BELIEVED_AHEAD = 86_400.0
 # Keys that are gone stay in the document, where they have no effect, until there are this many. A
 # clock that jumps ahead and is set back has then dropped no key that is needed again.
 MOST_OVER = 16
@@ -129,9 +131,15 @@ def phase(state: RingState, key: KeyRecord, now: float, terms: Terms) -> Phase:
 def signing_time(state: RingState, now: float) -> float:
     """Return the instant by which the key that signs is chosen.
 
-    A clock behind the document must not bring back a key that has stopped signing.
+    A clock behind the document must not bring back a key that has stopped signing. A document of
+    days ahead was written by a clock that was wrong, and would stop all rotations until then.
     """
-    return max(now, state.written_at)
+    return now if is_from_the_future(state, now) else max(now, state.written_at)
+
+
+def is_from_the_future(state: RingState, now: float) -> bool:
+    """Return whether a document was written by a clock that was days ahead."""
+    return state.written_at - now > BELIEVED_AHEAD
 
 
 def active(state: RingState, use: Use, now: float) -> KeyRecord | None:
@@ -177,11 +185,59 @@ def maintained(
     :param generate: makes a key; called only if one is needed.
     """
     at = signing_time(state, now)
-    kept = _without_old(state, at, terms)
+    kept = _without_old(_with_real_times(state, at, terms), at, terms)
     for use in uses:
         kept = _with_signer(kept, use, at, terms, generate)
         kept = _with_successor(kept, use, at, terms, generate)
     return state if kept == state else replace(kept, written_at=at)
+
+
+def merged(known: RingState, found: RingState) -> RingState:
+    """Return a document that was found, with what this process knows of its ring besides.
+
+    A store may lose a ring, or be set back to an older one. A revocation is never unlearnt then,
+    and no key is lost that has signed.
+    """
+    if found == known:
+        return found
+    is_later = found.origin == known.origin and found.revision > known.revision
+    keys = {key.kid: key for key in (found if is_later else known).keys}
+    for key in found.keys:
+        keys.setdefault(key.kid, key)
+    times = [found.written_at] if is_later else [found.written_at, known.written_at]
+    longest = dict(known.longest)
+    for use, seconds in found.longest:
+        longest[use] = max(seconds, longest.get(use, 0.0))
+    return replace(
+        found,
+        keys=tuple(_revoked_as(key, (found, known)) for key in keys.values()),
+        written_at=max(times),
+        longest=tuple(sorted(longest.items())),
+        revision=max(found.revision, known.revision),
+    )
+
+
+def _revoked_as(key: KeyRecord, states: Iterable[RingState]) -> KeyRecord:
+    """Return a key, revoked if it is in one of the states."""
+    same = (each for state in states for each in state.keys if each.kid == key.kid)
+    instants = [each.revoked_at for each in same if each.revoked_at is not None]
+    return replace(key, revoked_at=min(instants)) if instants else key
+
+
+def _with_real_times(state: RingState, at: float, terms: Terms) -> RingState:
+    """Return the document with the times of keys that a clock announced that was ahead."""
+    if state.written_at <= at:
+        return state
+    return replace(
+        state,
+        written_at=at,
+        keys=tuple(
+            replace(key, published_at=at, signs_from=at + terms.announce_of(key.use))
+            if key.published_at > at and not key.is_pinned
+            else key
+            for key in state.keys
+        ),
+    )
 
 
 def _without_old(state: RingState, at: float, terms: Terms) -> RingState:

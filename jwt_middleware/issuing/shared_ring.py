@@ -13,6 +13,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from jwt_middleware.clock import Clock
+from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.crypto.signing import SigningKey, generate
 from jwt_middleware.daemons import start_daemon
@@ -25,7 +26,9 @@ from jwt_middleware.issuing.ring_state import (
     Terms,
     Use,
     active,
+    line,
     maintained,
+    merged,
     next_change,
     verifying,
     with_lifetime,
@@ -98,7 +101,7 @@ class SharedRing:
         """:param is_fixed: whether the keys are those of the configuration and never change."""
         self.terms = terms
         self.current: Ring | None = None
-        self.followers: WeakSet[Follower] = WeakSet()
+        self._followers: WeakSet[Follower] = WeakSet()
         self.failure: str | None = None
         """Why the document could not be read or written last time."""
         self._store = store
@@ -110,7 +113,7 @@ class SharedRing:
         self._must_read = False
         self._longest: dict[Use, float] = {"access": 0.0}
         self._verifiers: dict[str, VerificationKey] = {}
-        self._ahead_after = -math.inf
+        self._ahead_after = self._failed_until = -math.inf
         self._lock = TinyLock()
         renew_after_fork(self)
 
@@ -118,6 +121,13 @@ class SharedRing:
         """Create a new lock in a forked child, where nothing reads in the background."""
         self._lock = TinyLock()
         self._ahead_after = -math.inf
+
+    def be_followed_by(self, follower: Follower) -> None:
+        """Tell a follower of each new state, for as long as it lives."""
+        with self._lock:
+            self._followers.add(follower)
+        if self.current is not None:
+            follower.follow(self.current)
 
     def sign_for(self, use: Use, seconds: float) -> None:
         """Have a line of keys for tokens of this lifetime.
@@ -177,7 +187,22 @@ class SharedRing:
         :raises StoreUnavailable: if the store fails, and the document cannot be used as it is.
         :raises ConfigurationError: if the document is not a ring, or its keys cannot be decrypted.
         """
+        if self._clock.monotonic() < self._failed_until:
+            raise StoreUnavailable(f"the store of the key ring: {self.failure}")
         return (yield from self.changing(_unchanged))
+
+    def peeking(self) -> Steps[RingState]:
+        """Read the document and change nothing. Its keys are not opened.
+
+        :raises StoreUnavailable: if the store fails.
+        :raises ConfigurationError: if the document is not a ring.
+        """
+        if self.is_fixed and self.current is not None:
+            return self.current.state
+        found = yield read(self._store, _KIND, self._name)
+        if not isinstance(found, Found):
+            raise self._failed(found)
+        return RingState() if found.document is None else from_bytes(found.document.body)
 
     def changing(self, change: Callable[[RingState, float], RingState]) -> Steps[Ring]:
         """Change the document, do what is due, and return the ring.
@@ -192,7 +217,11 @@ class SharedRing:
             if not isinstance(found, Found):
                 raise self._failed(found)
             known = self._known(found)
-            due = self._maintained(known, found.now)
+            # Opened before another key is made, because a process with another secret must not
+            # write one that nothing else can open.
+            for key in known.keys:
+                self._sealed.open(key.sealed, key.kid, key.use)
+            due = self._maintained(self._with_own(known), found.now)
             asked = change(due, found.now)
             wanted = self._maintained(asked, found.now)
             if found.document is not None and wanted == known:
@@ -207,6 +236,8 @@ class SharedRing:
                 return self.accept(wanted, began, offset)
             if isinstance(answer, StoreFailed):
                 failed = self._failed(answer)
+                # It may have been written. The next use reads it.
+                self._must_read = self._must_read or answer.may_be_done
                 if asked != due or not self._suffices(known, found.now):
                     raise failed
                 # What is due can wait.
@@ -214,13 +245,38 @@ class SharedRing:
         raise StoreUnavailable("the ring is written to by too many processes at once")
 
     def _known(self, found: Found) -> RingState:
-        """Return the state that the store has; if it has lost the ring, the last one seen."""
-        if found.document is not None:
-            return from_bytes(found.document.body)
-        if self.current is None:
+        """Return the state that the store has."""
+        if found.document is None:
             return RingState()
-        _log.warning("the store has lost the ring %r, which is written to it again", self._name)
-        return self.current.state
+        state = from_bytes(found.document.body)
+        self._check_kind(state)
+        return state
+
+    def _with_own(self, state: RingState) -> RingState:
+        """Return what the store has, with what it has lost of the ring that is known here."""
+        if self.current is None or state == self.current.state:
+            return state
+        known = self.current.state
+        whole = merged(known, state) if state.origin else known
+        if whole != state:
+            _log.warning(
+                "the store has lost a part of the ring %r, which is written to it again", self._name
+            )
+        return whole
+
+    def _check_kind(self, state: RingState) -> None:
+        """Refuse to turn public keys into shared secrets, or the reverse.
+
+        No issuer accepts both (RFC 8725 §2.1), so that all tokens would be refused for a time.
+        """
+        asked = ALGORITHMS[self.terms.algorithm].is_symmetric
+        for key in line(state, "access"):
+            if ALGORITHMS[key.algorithm].is_symmetric != asked:
+                raise ConfigurationError(
+                    f"algorithm={self.terms.algorithm!r} cannot follow {key.algorithm!r} in one "
+                    "ring, because no issuer accepts shared secrets and public keys at once: give "
+                    "the ring another name="
+                )
 
     def _now(self) -> tuple[float, float]:
         monotonic = self._clock.monotonic()
@@ -246,6 +302,8 @@ class SharedRing:
 
     def _failed(self, answer: object) -> StoreUnavailable:
         self.failure = answer.reason if isinstance(answer, StoreFailed) else "an unknown answer"
+        # A flood of requests must not be one of statements.
+        self._failed_until = self._clock.monotonic() + _PAUSE
         return StoreUnavailable(f"the store of the key ring: {self.failure}")
 
     def accept(self, state: RingState, read_at: float, offset: float) -> Ring:
@@ -257,8 +315,10 @@ class SharedRing:
                 return known
             self.current = ring
             self.failure = None
-            self._must_read = self._must_read and not self._suffices(state, ring.since)
-        for follower in list(self.followers):
+            self._failed_until = -math.inf
+            self._must_read = not self._suffices(state, ring.since)
+            followers = list(self._followers)
+        for follower in followers:
             follower.follow(ring)
         return ring
 

@@ -22,6 +22,7 @@ from jwt_middleware.issuing.ring_state import (
     has,
     line,
     maintained,
+    merged,
     next_change,
     phase,
     revoked,
@@ -168,7 +169,44 @@ def test_a_clock_that_is_behind_signs_with_the_time_of_the_document() -> None:
     state = kept(kept(RingState(), BEGIN), BEGIN + 89 * DAY)
     state = replace(state, written_at=BEGIN + 90 * DAY)
 
-    assert kid(state, BEGIN) == kid(state, BEGIN + 90 * DAY)
+    assert kid(state, BEGIN + 89 * DAY) == kid(state, BEGIN + 90 * DAY)
+
+
+def test_a_clock_that_was_a_year_ahead_for_a_moment_stops_no_rotation() -> None:
+    """K8: what it announced is announced anew, and later rotations come in their time."""
+    first = kept(RingState(), BEGIN)
+    jumped = kept(first, BEGIN + 366 * DAY)
+    state = kept(jumped, BEGIN + 1)
+
+    assert kid(state, BEGIN + 1) == kid(first, BEGIN)
+    heir = announced(state, "access", BEGIN + 1)
+    assert heir is not None
+    assert heir.signs_from == BEGIN + 1 + DAY
+    assert kept(state, BEGIN + 2) is state
+    assert rotated(state, "access", BEGIN + 2, TERMS, make)[1].signs_from == heir.signs_from
+    assert kid(state, BEGIN + 2 * DAY) == heir.kid
+
+
+def test_what_a_store_has_lost_is_known_here() -> None:
+    """A revocation is never unlearnt, and no key is lost, in whatever state the store is."""
+    old = replace(kept(RingState(), BEGIN), origin="o", revision=1)
+    signer = kid(old, BEGIN)
+    new = replace(kept(revoked(old, signer, BEGIN + 1), BEGIN + 1), revision=2)
+    rewritten = replace(rotated(old, "access", BEGIN + 2, TERMS, make)[0], revision=2)
+    later = replace(rewritten, revision=9)
+    another = replace(kept(RingState(), BEGIN + 3), origin="p", revision=1)
+
+    for found in (old, rewritten, later, another):
+        whole = merged(new, found)
+        assert phase(
+            whole, next(key for key in whole.keys if key.kid == signer), BEGIN + 3, TERMS
+        ) == ("revoked")
+        assert {key.kid for key in found.keys} <= {key.kid for key in whole.keys}
+        assert whole.revision >= max(new.revision, found.revision)
+        if found is not later:
+            assert {key.kid for key in new.keys} <= {key.kid for key in whole.keys}
+    assert merged(new, new) is new
+    assert merged(old, new) == new
 
 
 def test_a_clock_that_jumps_ahead_and_back_loses_no_key() -> None:

@@ -1,0 +1,258 @@
+"""Rings among processes that are configured wrongly, and on stores that fail or lose what they had."""
+
+import json
+from typing import Any
+
+import pytest
+
+from jwt_middleware import ConfigurationError, KeysUnavailable, Secret
+from jwt_middleware.errors import KeyUnknown, StoreUnavailable, TokenError
+from jwt_middleware.issuing import KeyRing
+from jwt_middleware.stores.contract import ABSENT, Change, Document, Exchange, Read, StoreFailed
+from tests.issuing.rings import DAY, World, phases
+
+SECRET = Secret(b"0123456789abcdefghijklmnopqrstuv")
+OTHER = Secret(b"another secret of thirty-two bytes")
+NEVER = 1e12
+
+
+def stored(world: World) -> Document:
+    found: Any = world.store.answer(Read("ring", "keys"), NEVER)
+    document: Document = found.document
+    return document
+
+
+def put(world: World, body: bytes | None) -> None:
+    """Set the store to another content, behind the back of the ring."""
+    known: Any = world.store.answer(Read("ring", "keys"), NEVER)
+    version = ABSENT if known.document is None else known.document.version
+    answer: Any = world.store.answer(Exchange((Change("ring", "keys", version, body),)), NEVER)
+    assert answer.is_done
+
+
+@pytest.mark.parametrize("options", [{"encryption": OTHER}, {}])
+@pytest.mark.parametrize("due", [0.0, 89.5])
+def test_a_process_with_another_secret_writes_nothing(options: dict[str, Any], due: float) -> None:
+    """Whatever it does: the others would not be able to open the key that it made."""
+    world = World(encryption=SECRET)
+    world.kid()
+    before = stored(world)
+    world.clock.tick(due * DAY)
+    for algorithm in ("ES256", "RS256"):
+        wrong = world.process(algorithm=algorithm, **options)
+        for call in (wrong.load, wrong.rotate, lambda: wrong.revoke_key("x")):  # noqa: B023
+            with pytest.raises(ConfigurationError, match="encryption="):
+                call()
+    assert stored(world) == before
+    assert [key.phase for key in world.process(**options).status()] == ["active"]
+
+
+class Forgetful:
+    """A key management service whose answer cannot be decrypted again."""
+
+    def encrypt(self, content: bytes, bound_to: bytes) -> bytes:
+        return b"rubbish"
+
+    def decrypt(self, encrypted: bytes, bound_to: bytes) -> bytes:
+        return encrypted
+
+
+class Strange(Forgetful):
+    def encrypt(self, content: bytes, bound_to: bytes) -> Any:
+        return None
+
+
+@pytest.mark.parametrize("service", [Forgetful(), Strange()])
+def test_a_key_that_cannot_be_opened_again_is_not_written(service: Any) -> None:
+    world = World()
+    ring = KeyRing(world.store, clock=world.clock, encryption=service)
+    with pytest.raises((ConfigurationError, StoreUnavailable)):
+        ring.load()
+    found: Any = world.store.answer(Read("ring", "keys"), NEVER)
+    assert found.document is None
+
+
+def test_keys_of_two_rings_do_not_open_under_each_others_name() -> None:
+    """With one secret, in one store."""
+    world = World(encryption=SECRET)
+    world.kid()
+    world.store.answer(Exchange((Change("ring", "another", ABSENT, stored(world).body),)), NEVER)
+    with pytest.raises(ConfigurationError, match="encryption= is another secret"):
+        world.process(encryption=SECRET, name="another").load()
+
+
+def test_a_store_that_was_set_back_gets_the_ring_again() -> None:
+    """A revoked key stays revoked, and every process goes on."""
+    world = World()
+    minter, guard = world.minter(), world.guard()
+    backup = stored(world).body if world.kid() else b""
+    stolen = minter.mint("alice")
+    world.ring.revoke_key(world.kid())
+    world.ring.rotate()
+    put(world, backup)
+    other = world.process()
+    world.clock.tick(60)
+
+    token = minter.mint("bob")
+    assert guard.verify(token).subject == "bob"
+    assert phases(world.ring) == ["revoked", "active", "announced"]
+    assert world.kid(other) == world.kid()
+    for each in (guard, world.guard(other)):
+        with pytest.raises(KeyUnknown):
+            each.verify(stolen)
+        assert each.verify(token).subject == "bob"
+
+
+def test_a_revocation_survives_a_process_that_has_not_heard_of_it() -> None:
+    """It writes the ring that it knows to a store that has lost it."""
+    world = World()
+    late = world.process()
+    world.kid(late)
+    stolen = world.minter().mint("alice")
+    world.ring.revoke_key(world.kid())
+    put(world, None)
+    world.clock.tick(60)
+    late.load()
+    world.ring.load()
+    world.clock.tick(60)
+
+    for ring in (world.ring, late):
+        token = world.minter(ring).mint("bob")
+        with pytest.raises(KeyUnknown):
+            world.guard(ring).verify(stolen)
+        assert world.guard(world.ring).verify(token).subject == "bob"
+
+
+def test_a_fresh_process_on_an_empty_store_takes_no_key_away() -> None:
+    """It makes a ring of its own, and what the others know comes back to it."""
+    world = World()
+    token = world.minter().mint("alice")
+    world.clock.tick(1)
+    put(world, None)
+    fresh = world.process()
+    kid = world.kid(fresh)
+    world.clock.tick(60)
+    world.ring.load()
+    world.clock.tick(60)
+
+    for ring in (world.ring, fresh):
+        assert world.guard(ring).verify(token).subject == "alice"
+        assert world.kid(ring) == kid
+
+
+def test_a_store_that_fails_is_not_asked_for_each_token() -> None:
+    """Once a second, whatever clients send."""
+    world = World()
+    minter, guard = world.minter(lifetime=DAY), world.guard()
+    token = minter.mint("alice")
+    guard.verify(token)
+    world.clock.tick(4_000)
+    world.store.is_away = True
+    asked = world.store.asked
+    for _ in range(20):
+        with pytest.raises(StoreUnavailable):
+            minter.mint("alice")
+        with pytest.raises(KeysUnavailable, match="the server is away"):
+            guard.verify(token)
+    assert world.store.asked - asked == 1
+
+
+class Raising(World):
+    """Its store raises what it likes."""
+
+    def fail(self) -> None:
+        def answer(statement: Any, deadline: float) -> Any:
+            raise OSError("postgresql://user:secret@host")
+
+        self.store.answer = answer  # type: ignore[method-assign]
+
+
+async def test_a_store_that_raises_is_one_that_fails() -> None:
+    """S8: what it raises is not told, because it may have a credential."""
+    world = Raising()
+    world.kid()
+    world.fail()
+    world.clock.tick(61)
+    assert world.ring.jwks()["keys"]
+    world.clock.tick(61)
+    assert (await world.ring.ajwks())["keys"]
+    for call in (world.ring.rotate, world.minter().mint):
+        with pytest.raises(StoreUnavailable, match=r"it raised OSError$") as refusal:
+            call(*() if call == world.ring.rotate else ("alice",))
+        assert "secret" not in str(refusal.value)
+
+
+def test_a_change_that_may_have_been_made_is_read_at_once() -> None:
+    """The connection broke after a key was revoked."""
+    world = World()
+    minter, guard = world.minter(), world.guard()
+    token = minter.mint("alice")
+    guard.verify(token)
+    real, kid = world.store.answer, world.kid()
+
+    def losing(statement: Any, deadline: float) -> Any:
+        answer = real(statement, deadline)
+        is_change = isinstance(statement, Exchange)
+        return StoreFailed("the connection broke", may_be_done=True) if is_change else answer
+
+    world.store.answer = losing  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable, match="the connection broke"):
+        world.ring.revoke_key(kid)
+    world.store.answer = real  # type: ignore[method-assign]
+    world.clock.tick(1)
+
+    assert minter.mint("alice") != token
+    assert world.kid() != kid
+    with pytest.raises(KeyUnknown):
+        guard.verify(token)
+
+
+def test_secrets_and_public_keys_do_not_follow_each_other_in_one_ring() -> None:
+    """No issuer accepts both, so that each token would be refused for a day."""
+    world = World()
+    world.kid()
+    with pytest.raises(ConfigurationError, match="no issuer accepts shared secrets and public"):
+        world.process(algorithm="HS256").load()
+
+
+def test_an_issuer_may_accept_both_algorithms_of_a_change() -> None:
+    world = World()
+    token = world.minter().mint("alice")
+    ring = world.process(algorithm="RS256")
+    guard = world.guard(ring, algorithms=["ES256", "RS256"])
+
+    assert guard.verify(token).subject == "alice"
+    assert guard.verify(world.minter(ring).mint("alice")).subject == "alice"
+    with pytest.raises(TokenError):
+        world.guard(ring, algorithms=["RS256"]).verify(token)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"written_at": float("nan")},
+        {"written_at": "now"},
+        {"longest": {"access": None}},
+        {"keys": [{}]},
+        {"keys": 7},
+        {"revision": None},
+    ],
+)
+def test_a_document_that_was_changed_by_hand_is_a_sentence(changes: dict[str, Any]) -> None:
+    world = World()
+    world.kid()
+    put(world, json.dumps({**json.loads(stored(world).body), **changes}).encode())
+    with pytest.raises(ConfigurationError, match="something else than a ring"):
+        world.process().load()
+
+
+def test_a_ring_whose_clock_is_set_back_still_shows_the_key_that_signs() -> None:
+    """K1, K8."""
+    world = World(rotate_every=3 * DAY)
+    world.kid()
+    for _ in range(4):
+        world.clock.tick(DAY)
+        world.ring.load()
+    world.clock.jump(-DAY / 2)
+
+    assert phases(world.ring).count("active") == 1
