@@ -3,7 +3,6 @@
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,12 +13,6 @@ class Log(logging.LoggerAdapter[logging.Logger]):
     Handlers of the standard library do the same. Filters and record factories raise instead, and a
     refusal would become an internal error.
     """
-
-    def process(
-        self, msg: object, kwargs: MutableMapping[str, Any]
-    ) -> tuple[object, MutableMapping[str, Any]]:
-        """Return the message as it is: this logger adds nothing."""
-        return msg, kwargs
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Write a message, as :meth:`logging.Logger.log` does."""

@@ -235,8 +235,8 @@ class KeyRing:
         ring = yield from self._loaded()
         if (key := ring.signers.get(use)) is None:
             raise ConfigurationError(
-                f"the ring {self._name!r} has no key that signs: write another key in "
-                "KeyRing.from_keys(...)"
+                f"the ring {self._name!r} has no key that signs now: set the clock of this "
+                "machine, which may be days behind, or use a ring in a store"
             )
         return key
 

@@ -78,9 +78,8 @@ class RingKeys:
     def follow(self, ring: Ring) -> None:
         """Take over a new state of the ring."""
         with self._lock:
-            if self._followed is not ring:
-                self._followed = ring
-                self.current.snapshot = self._made(ring)
+            self._followed = ring
+            self.current.snapshot = self._made(ring)
 
     def _made(self, ring: Ring) -> Snapshot:
         keys = self.distrusted.without(ring.verifiers.get(_USE, ()))
@@ -101,9 +100,8 @@ class RingKeys:
 
     def _up_to_date(self) -> Snapshot | None:
         """Return the key set as it is at this moment, as far as the process knows."""
-        ring = self._ring.at_present(self._ring.terms.max_lag)
-        if ring is not None and ring is not self._followed:
-            self.follow(ring)
+        # A key whose phase has changed since is told to all followers.
+        self._ring.at_present(self._ring.terms.max_lag)
         return self.current.snapshot
 
     def has(self, kid: str | None, algorithm: Algorithm) -> bool:
@@ -170,11 +168,10 @@ class RingKeys:
         except ConfigurationError as problem:
             self._ring.failure = str(problem)
 
-    def _give_up(self, fetch: SharedFetch, reason: str) -> None:
+    def _give_up(self, _: SharedFetch, reason: str) -> None:
         self._ring.failure = reason
         with self._lock:
-            if self._fetch is fetch:
-                self._fetch = None
+            self._fetch = None
 
     def settle(self, kid: str | None, algorithm: Algorithm, waited: Waited) -> Keys:
         """Return the keys to try after a wait.
@@ -223,10 +220,12 @@ class RingKeys:
         """
         snapshot = self._up_to_date()
         held = () if snapshot is None else snapshot.keys
-        is_known = kid is None or self.distrusted.names(kid) or kid in {key.kid for key in held}
-        if not is_known:
+        kids = {key.kid for key in held}
+        is_known = kid in kids if kid is not None else bool(kids)
+        if not is_known and not (kid is not None and self.distrusted.names(kid)):
             raise ConfigurationError(
-                f"distrust(kid={kid!r}) must name a key of the ring: write kid=None for all"
+                f"distrust(kid={kid!r}) must name a key of the ring: write kid=None for all, and "
+                "load() the ring first"
             )
         self.distrusted.add(kid, held)
         self.apply_withdrawals()

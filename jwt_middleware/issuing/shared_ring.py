@@ -163,14 +163,10 @@ class SharedRing:
         return ring
 
     def _read_ahead(self, monotonic: float) -> None:
-        if monotonic < self._ahead_after or not self._lock.acquire(blocking=False):
+        if monotonic < self._ahead_after:
             return
-        try:
-            if monotonic < self._ahead_after:
-                return
-            self._ahead_after = monotonic + self.terms.max_lag / 2 + _PAUSE
-        finally:
-            self._lock.release()
+        # Without a lock: two threads that read the document at once do no harm.
+        self._ahead_after = monotonic + self.terms.max_lag / 2 + _PAUSE
         if not start_daemon("jwt_middleware.ring", self._read_in_background):
             self._ahead_after = monotonic + _PAUSE
 
@@ -283,8 +279,6 @@ class SharedRing:
         return monotonic, self._clock.now() - monotonic
 
     def _maintained(self, state: RingState, now: float) -> RingState:
-        if self.is_fixed:
-            return state
         for use, seconds in self._longest.items():
             state = with_lifetime(state, use, seconds)
         return maintained(state, self._longest, now, self.terms, self.make_key)

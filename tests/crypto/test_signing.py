@@ -55,6 +55,12 @@ def test_a_private_key_survives_as_pem(name: str, password: bytes | None) -> Non
         load_private_pem(pem, b"another password")
 
 
+def test_a_key_in_the_form_of_openssh_is_read() -> None:
+    key = generate("Ed25519")
+    text = key.private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    assert signing_key(load_private_pem(text, None), key.algorithm).kid == key.kid
+
+
 def test_the_thumbprint_is_that_of_the_example() -> None:
     """RFC 7638 §3.1."""
     jwk = {

@@ -256,6 +256,17 @@ async def test_a_hook_says_what_a_token_says_of_a_subject() -> None:
     assert read(plain.mint("alice", claims={"scope": "write"}))[1]["scope"] == "write"
     with pytest.raises(ConfigurationError, match=r"aroles is async, .* such as amint\(\)"):
         awaited.mint("alice")
+    with pytest.raises(ConfigurationError, match="Awaitable is async"):
+        world.minter(claims_of=Awaitable).mint("alice")
+
+
+class Awaitable:
+    """What a hook may return that is no coroutine."""
+
+    def __init__(self, subject: str) -> None: ...
+
+    def __await__(self) -> Any:
+        raise AssertionError
 
 
 async def test_what_a_hook_raises_ends_the_call() -> None:

@@ -6,14 +6,40 @@ from typing import Any
 import pytest
 
 from jwt_middleware import ConfigurationError, KeysUnavailable, Secret
+from jwt_middleware.crypto.algorithms import ALGORITHMS
+from jwt_middleware.crypto.signing import generate
+from jwt_middleware.effects import run
 from jwt_middleware.errors import KeyUnknown, StoreUnavailable, TokenError
-from jwt_middleware.issuing import KeyRing
-from jwt_middleware.stores.contract import ABSENT, Change, Document, Exchange, Read, StoreFailed
+from jwt_middleware.issuing import KeyRing, shared_ring
+from jwt_middleware.keys.remote import shared_fetch
+from jwt_middleware.keys.remote.shared_fetch import Waiter
+from jwt_middleware.stores.contract import (
+    ABSENT,
+    Change,
+    Document,
+    Exchange,
+    Exchanged,
+    Read,
+    StoreFailed,
+)
+from jwt_middleware.stores.memory import MemoryStore
+from jwt_middleware.testing import Clock
 from tests.issuing.rings import DAY, World, phases
 
 SECRET = Secret(b"0123456789abcdefghijklmnopqrstuv")
 OTHER = Secret(b"another secret of thirty-two bytes")
 NEVER = 1e12
+
+
+KEY = {
+    "kid": "k",
+    "use": "access",
+    "algorithm": "ES256",
+    "sealed": "clear.e30",
+    "published_at": 0.0,
+    "signs_from": 0.0,
+    "revoked_at": None,
+}
 
 
 def stored(world: World) -> Document:
@@ -236,6 +262,9 @@ def test_an_issuer_may_accept_both_algorithms_of_a_change() -> None:
         {"keys": [{}]},
         {"keys": 7},
         {"revision": None},
+        {"keys": [{**KEY, "kid": 7}]},
+        {"keys": [{**KEY, "algorithm": "none"}]},
+        {"keys": [{**KEY, "revoked_at": "now"}]},
     ],
 )
 def test_a_document_that_was_changed_by_hand_is_a_sentence(changes: dict[str, Any]) -> None:
@@ -256,3 +285,137 @@ def test_a_ring_whose_clock_is_set_back_still_shows_the_key_that_signs() -> None
     world.clock.jump(-DAY / 2)
 
     assert phases(world.ring).count("active") == 1
+
+
+class Overtaken(MemoryStore):
+    """Every change comes too late."""
+
+    def answer(self, statement: Any, deadline: float) -> Any:
+        if isinstance(statement, Exchange):
+            return Exchanged(is_done=False, now=0.0)
+        return super().answer(statement, deadline)
+
+
+def test_who_is_always_overtaken_gives_up() -> None:
+    """With a 503, and without an endless loop."""
+    with pytest.raises(StoreUnavailable, match="too many processes"):
+        KeyRing(Overtaken()).load()
+
+
+def test_the_status_needs_the_store() -> None:
+    world = World()
+    world.store.is_away = True
+    with pytest.raises(StoreUnavailable, match="the server is away"):
+        world.ring.status()
+
+
+def test_a_machine_whose_clock_is_days_behind_signs_nothing() -> None:
+    """Its tokens would have expired, and its idea of which key signs is wrong."""
+    world = World()
+    world.kid()
+    behind = Clock(world.clock.now() - 10 * DAY)
+    ring = KeyRing(world.store, clock=behind)
+    with pytest.raises(ConfigurationError, match="set the clock of this machine"):
+        world.minter(ring).mint("alice")
+
+
+def test_a_key_changes_its_phase_between_two_reads() -> None:
+    """K4: without asking the store, at the instant."""
+    world = World()
+    source = world.ring.key_source("the ring", None)
+    world.ring.load()
+    heir = world.ring.rotate()
+    old = world.kid()
+    world.clock.tick(DAY - 5)
+    world.ring.load()
+    asked = world.store.asked
+    assert world.kid() == old
+    world.clock.tick(5)
+
+    assert world.kid() == heir.kid
+    assert source.has(old, ALGORITHMS["ES256"])
+    assert world.store.asked == asked
+
+
+def test_where_no_thread_can_be_started_the_ring_is_read_when_it_must(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    guard, minter = world.guard(), world.minter()
+    token = minter.mint("alice")
+    guard.verify(token)
+    for module in (shared_ring, shared_fetch):
+        monkeypatch.setattr(module, "start_daemon", lambda *_: False)
+    world.clock.tick(31)
+    for _ in range(2):
+        assert minter.mint("alice") != token
+    world.clock.tick(61)
+    assert minter.mint("alice") != token
+    assert guard.verify(token).subject == "alice"
+    world.clock.tick(61)
+    assert guard.verify(token).subject == "alice"
+    fresh = world.guard(world.process())
+    with pytest.raises(KeysUnavailable, match="no thread can be started"):
+        fresh.verify(token)
+
+
+def test_callers_share_one_read() -> None:
+    """As those of one fetch do."""
+    world = World()
+    source = world.process().key_source("the ring", None)
+    first, second = (source.plan("x", ALGORITHMS["ES256"]) for _ in range(2))
+    assert isinstance(first, Waiter)
+    assert isinstance(second, Waiter)
+    assert first.fetch.claim()
+    warming = source.start_warming()
+
+    assert warming is not None
+    assert first.fetch is second.fetch is warming.fetch
+    first.fetch.start()
+    assert warming.perform(NEVER).is_over
+    assert source.start_warming() is None
+
+
+def test_a_guard_says_why_its_ring_cannot_be_read() -> None:
+    world = World(encryption=SECRET)
+    token = world.minter().mint("alice")
+    guard = world.guard(world.process(encryption=OTHER))
+
+    with pytest.raises(KeysUnavailable, match="encryption= is another secret"):
+        guard.verify(token)
+
+
+def test_a_guard_over_a_ring_does_what_guards_do() -> None:
+    """Warm-up, withdrawal, export; before and after the ring was read, and in a forked child."""
+    world = World()
+    guard = world.guard()
+    name = "https://shop.example/"
+    with pytest.raises(ConfigurationError, match=r"load\(\) the ring first"):
+        guard.distrust(name)
+    source = world.ring.key_source(name, None)
+    source.apply_withdrawals()
+    guard.warm()
+    guard.warm(required=True)
+    assert source.start_warming() is None
+    assert guard.export_keys(name) is None
+    source.signature_failed()
+    source.after_fork()
+    world.ring.shared.after_fork()
+    token = world.minter().mint("alice")
+    assert guard.verify(token).subject == "alice"
+    guard.distrust(name, world.kid())
+    guard.distrust(name, world.kid())
+    with pytest.raises(TokenError):
+        guard.verify(token)
+    guard.close()
+
+
+def test_configured_keys_are_all_that_there_are() -> None:
+    """An unknown key id asks no store, and there is no secret for refresh tokens."""
+    world = World()
+    ring = KeyRing.from_keys(generate("ES256").private, clock=world.clock)
+    other = KeyRing.from_keys(generate("ES256").private, clock=world.clock)
+    with pytest.raises(KeyUnknown):
+        world.guard(ring).verify(world.minter(other).mint("alice"))
+    with pytest.raises(ConfigurationError, match="no key that signs now"):
+        run(ring.signing("refresh"))

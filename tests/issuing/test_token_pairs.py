@@ -30,7 +30,7 @@ from jwt_middleware.errors import (
 )
 from jwt_middleware.events import LoginEnded
 from jwt_middleware.issuing import KeyRing, Login, TokenPair, TokenPairs
-from jwt_middleware.stores.contract import Change, Exchange, Read
+from jwt_middleware.stores.contract import Change, Exchange, Exchanged, Read
 from jwt_middleware.stores.memory import MemoryStore
 from jwt_middleware.testing import KeyPair
 from tests.issuing.rings import DAY, ISSUER, Faulty, World
@@ -513,3 +513,36 @@ def test_a_login_that_cannot_be_is_a_sentence(world: Logins, kind: str) -> None:
 def test_a_login_says_what_json_can_say(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         Login(**options)
+
+
+class Overtaken(Faulty):
+    """Every change comes too late, from some time on."""
+
+    is_slow = False
+
+    def answer(self, statement: Any, deadline: float) -> Any:
+        if self.is_slow and isinstance(statement, Exchange):
+            return Exchanged(is_done=False, now=0.0)
+        return super().answer(statement, deadline)
+
+
+def test_who_is_always_overtaken_gives_up(world: Logins) -> None:
+    """With a 503; nothing is consumed, and no login is burnt."""
+    store = Overtaken(world.clock)
+    pairs = TokenPairs(world.minter(), store)
+    first = pairs.issue("alice")
+    second = pairs.refresh(first.refresh_token)
+    store.is_slow = True
+    world.clock.tick(10)
+    calls: list[Callable[[], object]] = [
+        lambda: pairs.issue("alice"),
+        lambda: pairs.refresh(second.refresh_token),
+        lambda: pairs.refresh(first.refresh_token),
+        lambda: pairs.revoke(second.refresh_token),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailable, match="too many processes"):
+            call()
+    store.is_slow = False
+    assert pairs.refresh(second.refresh_token).sid == first.sid
+    pairs.revoke_subject("alice")
