@@ -1,7 +1,7 @@
 """Refresh families in a store: each is one document, exchanged only if no process was faster."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TypeVar
 
@@ -22,6 +22,10 @@ from jwt_middleware.stores.contract import (
 )
 
 _KIND = "family"
+_SUBJECT = "subject"
+
+# An exchange takes milliseconds.
+_PATIENCE = 5.0
 
 # After the last token of a family has expired, it is kept for a while, so that clocks that differ
 # a little tell the same of a token.
@@ -44,12 +48,23 @@ class Stored:
     version: int
 
 
-class FamilyStore:
-    """The families of one issuer."""
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """How often all logins of a subject were ended; logins that begin meanwhile see it change."""
 
-    def __init__(self, store: Store, issuer: str) -> None:
+    number: int
+    version: int
+
+
+class FamilyStore:
+    """The families of one issuer and audience."""
+
+    def __init__(self, store: Store, issuer: str, audience: str | list[str]) -> None:
         self._store = store
-        self._issuer = issuer
+        # Families of another service in the same store are not known here, so that its refresh
+        # tokens give no access to this one.
+        self.realm = sha256(json.dumps([issuer, audience]).encode()).hexdigest()
+        """What the families have in common."""
 
     def find(self, sid: str) -> Steps[tuple[Stored | None, float]]:
         """Return a family, and the store's time in POSIX seconds.
@@ -58,7 +73,10 @@ class FamilyStore:
         """
         answer = yield read(self._store, _KIND, sid)
         found = _answered(answer, Found)
-        return None if found.document is None else _stored(found.document), found.now
+        stored = None if found.document is None else _stored(found.document)
+        if stored is not None and stored.family.login.get("realm") != self.realm:
+            stored = None
+        return stored, found.now
 
     def living(self, subject: str, most: int) -> Steps[tuple[list[Stored], float]]:
         """Return the families of a subject that have not ended, and the store's time.
@@ -71,13 +89,49 @@ class FamilyStore:
         every = map(_stored, found.documents)
         return [each for each in every if found.now < each.family.newest.expires_at], found.now
 
-    def write(self, changes: Iterable[tuple[Family, int]]) -> Steps[bool]:
-        """Write families all or none; return whether no other process was faster.
+    def epoch(self, subject: str) -> Steps[tuple[Epoch, float]]:
+        """Return the epoch of a subject, and the store's time.
 
-        :param changes: the families, with the versions that were read.
         :raises StoreUnavailable: if the store fails.
         """
-        answer = yield exchange(self._store, [self._change(*each) for each in changes])
+        answer = yield read(self._store, _SUBJECT, self._group(subject))
+        found = _answered(answer, Found)
+        document = found.document
+        if document is None:
+            return Epoch(0, ABSENT), found.now
+        return Epoch(int(document.body), document.version), found.now
+
+    def begin(self, family: Family, epoch: Epoch) -> Steps[bool]:
+        """Write a new family; return ``False`` if another began or all were ended meanwhile.
+
+        :raises StoreUnavailable: if the store fails.
+        """
+        changes = [self._change(family, ABSENT), self._of_subject(family, epoch)]
+        answer = yield exchange(self._store, changes)
+        return _answered(answer, Exchanged).is_done
+
+    def next_epoch(self, subject: str, ends_at: float) -> Steps[None]:
+        """Begin another epoch of a subject, so that logins under way do not begin.
+
+        :param ends_at: POSIX time until which they might.
+        :raises StoreUnavailable: if the store fails.
+        """
+        for _ in range(MOST_TRIES):
+            epoch, _ = yield from self.epoch(subject)
+            change = self._epoch_change(subject, epoch.number + 1, epoch.version, ends_at)
+            answer = yield exchange(self._store, [change])
+            if _answered(answer, Exchanged).is_done:
+                return
+        raise too_many()
+
+    def exchange(self, family: Family, version: int, seconds: float) -> Steps[bool]:
+        """Write a family; return whether no other process was faster.
+
+        :param version: the version that was read.
+        :param seconds: the most seconds that the store may take.
+        :raises StoreUnavailable: if the store fails.
+        """
+        answer = yield exchange(self._store, [self._change(family, version)], seconds)
         return _answered(answer, Exchanged).is_done
 
     def end(self, sid: str, because: str) -> Steps[Family | None]:
@@ -92,24 +146,32 @@ class FamilyStore:
             after = burnt(stored.family, now, because)
             if after is stored.family:
                 return None
-            if (yield from self.write([(after, stored.version)])):
+            if (yield from self.exchange(after, stored.version, _PATIENCE)):
                 return after
         raise too_many()
 
     def _change(self, family: Family, version: int) -> Change:
-        # A family that has ended is in no group, so that those of a subject stay few.
-        group = self._group(family.subject) if family.burnt_at is None else None
-        # No token of a family expires later than its newest.
-        expires_at = family.newest.expires_at + _KEPT_FOR
-        return Change(_KIND, family.sid, version, to_bytes(family), group, expires_at)
+        if family.burnt_at is None:
+            # No token of a family expires later than its newest.
+            ends_at, group = family.newest.expires_at, self._group(family.subject)
+        else:
+            # It is only kept to say why its tokens are refused, and is in no group, so that those
+            # of a subject stay few.
+            ends_at, group = min(family.burnt_at, family.newest.expires_at), None
+            family = replace(family, login={"realm": self.realm}, device={})
+        return Change(_KIND, family.sid, version, to_bytes(family), group, ends_at + _KEPT_FOR)
+
+    def _of_subject(self, family: Family, epoch: Epoch) -> Change:
+        return self._epoch_change(family.subject, epoch.number, epoch.version, family.ends_at)
+
+    def _epoch_change(self, subject: str, number: int, version: int, ends_at: float) -> Change:
+        body = str(number).encode()
+        name = self._group(subject)
+        return Change(_SUBJECT, name, version, body, expires_at=ends_at + _KEPT_FOR)
 
     def _group(self, subject: str) -> str:
-        # A subject may be longer than the name of a group, and other issuers may have the same.
-        return sha256(f"{self._issuer}\0{subject}".encode()).hexdigest()
-
-
-NEW = ABSENT
-"""The version of a family that begins."""
+        # A subject may be longer than the name of a group.
+        return sha256(f"{self.realm}\0{subject}".encode()).hexdigest()
 
 
 def _stored(document: Document) -> Stored:
@@ -129,3 +191,13 @@ def _answered(answer: object, kind: type[T]) -> T:
 def too_many() -> StoreUnavailable:
     """Return the refusal where every try was overtaken by other processes."""
     return StoreUnavailable("a login is written to by too many processes at once")
+
+
+# The most logins that end for another one to begin, where the limit was lowered.
+_MOST_ENDED = 20
+
+
+def least_used(found: list[Stored], most: int) -> list[Stored]:
+    """Return the families above a number of them, those that were used least recently."""
+    by_use = sorted(found, key=lambda each: each.family.last_used_at, reverse=True)
+    return by_use[most:][:_MOST_ENDED]

@@ -7,7 +7,6 @@
 """
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, NoReturn
@@ -22,7 +21,6 @@ from jwt_middleware.issuing.ring_document import ring_name
 from jwt_middleware.issuing.ring_keys import RingKeys
 from jwt_middleware.issuing.ring_state import (
     KeyRecord,
-    Phase,
     RingState,
     Terms,
     Use,
@@ -33,6 +31,7 @@ from jwt_middleware.issuing.ring_state import (
     signing_time,
     verifying,
 )
+from jwt_middleware.issuing.ring_status import RingKey, Rotation
 from jwt_middleware.issuing.sealing import KeyEncryption, Sealed, encryption_of
 from jwt_middleware.issuing.shared_ring import STALE, Ring, SharedRing
 from jwt_middleware.keys.distrust import Distrusted
@@ -49,30 +48,6 @@ _SYSTEM = SystemClock()
 
 # Reading and writing one document takes milliseconds. A store that hangs is given up after this.
 _PATIENCE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """What :meth:`KeyRing.rotate` has arranged."""
-
-    kid: str
-    """The key id of the next key."""
-    signs_from: float
-    """POSIX time from which it signs."""
-    is_new: bool
-    """Whether it was made by this call. Otherwise it was announced before."""
-
-
-@dataclass(frozen=True, slots=True)
-class RingKey:
-    """One key of a ring, as an operator may see it."""
-
-    kid: str
-    algorithm: str
-    phase: Phase
-    """``announced``, ``active``, ``retiring``, ``gone`` or ``revoked``."""
-    signs_from: float
-    """POSIX time from which it signs or signed."""
 
 
 class KeyRing:
@@ -147,6 +122,8 @@ class KeyRing:
             store, name, self._terms, self._sealed, self._clock, is_fixed=False
         )
         """What this process knows of the ring."""
+        # Any client may ask for the key set, so after a failure it is not read for a second.
+        self._unread_until = -math.inf
         if encryption is None and not isinstance(store, MemoryStore):
             _log.warning(
                 "the private keys of the ring %r are in the clear in the store: write "
@@ -235,8 +212,8 @@ class KeyRing:
         ring = yield from self._loaded()
         if (key := ring.signers.get(use)) is None:
             raise ConfigurationError(
-                f"the ring {self._name!r} has no key that signs now: set the clock of this "
-                "machine, which may be days behind, or use a ring in a store"
+                f"the ring {self._name!r} has no key for {use} tokens: write KeyRing(store), which "
+                "makes one"
             )
         return key
 
@@ -318,7 +295,7 @@ class KeyRing:
 
     def _publishing(self) -> Steps[dict[str, Any]]:
         try:
-            ring = yield from self._loaded()
+            ring = yield from self._read_to_publish()
         except StoreUnavailable:
             # Verifiers are better served with the last set than with none, as by a cache of theirs,
             # as long as none of them misses a key by that.
@@ -329,13 +306,24 @@ class KeyRing:
             ring = known
         return self._published(ring)
 
+    def _read_to_publish(self) -> Steps[Ring]:
+        ring = self.shared.at_present(self._terms.max_lag)
+        if ring is not None:
+            return ring
+        now = self._clock.monotonic()
+        if now < self._unread_until:
+            raise StoreUnavailable("the ring could not be read a moment ago")
+        # Until it was read.
+        self._unread_until = now + 1.0
+        return (yield from self.shared.reading(pauses=False))
+
     def _published(self, ring: Ring) -> dict[str, Any]:
         records = verifying(ring.state, "access", self._clock.now(), self._terms)
         keys = (self._sealed.open(each.sealed, each.kid, "access") for each in records)
         return {"keys": [jwk for key in keys if (jwk := key.public_jwk) is not None]}
 
     def status(self) -> tuple[RingKey, ...]:
-        """Return the keys of access tokens, the oldest first, without their private halves.
+        """Return the keys of the ring, the oldest first, without their private halves.
 
         It does not need the secret of ``encryption=``, and so finds a key that stops others.
 
@@ -352,9 +340,14 @@ class KeyRing:
         now = signing_time(state, self._clock.now())
         records = sorted(state.keys, key=lambda key: key.signs_from)
         return tuple(
-            RingKey(each.kid, each.algorithm, phase(state, each, now, self._terms), each.signs_from)
+            RingKey(
+                each.kid,
+                each.use,
+                each.algorithm,
+                phase(state, each, now, self._terms),
+                each.signs_from,
+            )
             for each in records
-            if each.use == "access"
         )
 
     def key_source(self, name: str, distrusted: Distrusted | None) -> RingKeys:

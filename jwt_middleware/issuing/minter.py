@@ -103,7 +103,8 @@ class Minter:
         self.lifetime = float(known["lifetime"])
         self.max_lifetime = float(known["max_lifetime"])
         self._check_lifetime("lifetime", self.lifetime)
-        self._audience: str | list[str] = known["audience"]
+        self.audience: str | list[str] = known["audience"]
+        """The services that the tokens are for."""
         self._claims_of = check_hook("claims_of", claims_of)
         self._clock: Clock = known["clock"]
         self._size = SizeLimit()
@@ -174,14 +175,22 @@ class Minter:
 
     def minting(self, order: "Order") -> Steps[str]:
         """Return the steps to a token, for what mints as a part of something else."""
-        said = yield from self._said_by_hook(order.subject)
+        said = yield from self.said_of(order.subject)
+        return (yield from self.minting_with(order, said))
+
+    def minting_with(self, order: "Order", said: Mapping[str, Any]) -> Steps[str]:
+        """Return the steps to a token.
+
+        :param said: what :meth:`said_of` returned.
+        """
         key = yield from self.ring.signing()
-        if self._claims_of is not None:
+        if said:
             given = {} if order.claims is None else checked_claims(order.claims)
-            order = replace(order, claims={**checked_claims(said), **given})
+            order = replace(order, claims={**said, **given})
         return self._signed(key, order)
 
-    def _said_by_hook(self, subject: str) -> Steps[Mapping[str, Any]]:
+    def said_of(self, subject: str) -> Steps[Mapping[str, Any]]:
+        """Return the steps to what the hook says of a subject, checked."""
         if self._claims_of is None:
             return {}
         said = yield Call(self._claims_of, (checked_subject(subject),))
@@ -191,7 +200,7 @@ class Minter:
             raise ConfigurationError(
                 f"claims_of returned {type(said).__name__} and must return a mapping of claims"
             )
-        return said
+        return checked_claims(said)
 
     def _signed(self, key: SigningKey, order: "Order") -> str:
         now = int(self._clock.now())
@@ -199,7 +208,7 @@ class Minter:
         said: dict[str, Any] = {
             "iss": self.issuer,
             "sub": checked_subject(order.subject),
-            "aud": self._audience,
+            "aud": self.audience,
             "iat": now,
             "nbf": now,
             "exp": now + int(seconds),
@@ -208,11 +217,12 @@ class Minter:
         }
         if order.client_id is not None:
             said["client_id"] = checked_subject(order.client_id, "client_id")
-        if order.own:
-            said.update(order.own)
         if order.claims is not None:
             said.update(checked_claims(order.claims))
             check_telltales(said, now)
+        if order.own:
+            # Last, because they are those of the login, whatever a hook says.
+            said.update(order.own)
         head = self._head(key)
         if order.headers is not None:
             head = segment_of(_header(key, checked_headers(order.headers)))

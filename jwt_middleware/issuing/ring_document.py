@@ -59,7 +59,7 @@ def _state(members: dict[str, Any]) -> RingState:
 
 
 def _checked(key: dict[str, Any]) -> dict[str, Any]:
-    for name in ("published_at", "signs_from"):
+    for name in ("published_at", "signs_from", "kept_until"):
         _number(key[name])
     if key["revoked_at"] is not None:
         _number(key["revoked_at"])

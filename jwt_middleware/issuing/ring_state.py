@@ -47,6 +47,8 @@ class KeyRecord:
     revoked_at: float | None = None
     is_pinned: bool = False
     """Whether it was configured, so that only the configuration removes it."""
+    kept_until: float = 0.0
+    """POSIX time until which it verifies at least, if it came back from another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,12 @@ def gone_at(state: RingState, key: KeyRecord, terms: Terms) -> float:
     if key.is_pinned:
         return math.inf
     # A process that has not seen the change yet may sign with the old key for `max_lag` more.
-    last = signs_until(state, key) + terms.max_lag + state.lifetime(key.use)
-    return last + LEEWAY + MARGIN
+    return max(key.kept_until, signs_until(state, key) + _after_signing(state, key.use, terms))
+
+
+def _after_signing(state: RingState, use: Use, terms: Terms) -> float:
+    """Return how long after its last signature a key must verify, in seconds."""
+    return terms.max_lag + state.lifetime(use) + LEEWAY + MARGIN
 
 
 def phase(state: RingState, key: KeyRecord, now: float, terms: Terms) -> Phase:
@@ -131,10 +137,9 @@ def phase(state: RingState, key: KeyRecord, now: float, terms: Terms) -> Phase:
 def signing_time(state: RingState, now: float) -> float:
     """Return the instant by which the key that signs is chosen.
 
-    A clock behind the document must not bring back a key that has stopped signing. A document of
-    days ahead was written by a clock that was wrong, and would stop all rotations until then.
+    A clock behind the document must not bring back a key that has stopped signing.
     """
-    return now if is_from_the_future(state, now) else max(now, state.written_at)
+    return max(now, state.written_at)
 
 
 def is_from_the_future(state: RingState, now: float) -> bool:
@@ -185,14 +190,14 @@ def maintained(
     :param generate: makes a key; called only if one is needed.
     """
     at = signing_time(state, now)
-    kept = _without_old(_with_real_times(state, at, terms), at, terms)
+    kept = _without_old(state, at, terms)
     for use in uses:
         kept = _with_signer(kept, use, at, terms, generate)
         kept = _with_successor(kept, use, at, terms, generate)
     return state if kept == state else replace(kept, written_at=at)
 
 
-def merged(known: RingState, found: RingState) -> RingState:
+def merged(known: RingState, found: RingState, now: float, terms: Terms) -> RingState:
     """Return a document that was found, with what this process knows of its ring besides.
 
     A store may lose a ring, or be set back to an older one. A revocation is never unlearnt then,
@@ -200,7 +205,9 @@ def merged(known: RingState, found: RingState) -> RingState:
     """
     if found == known:
         return found
-    is_later = found.origin == known.origin and found.revision > known.revision
+    if found.origin != known.origin:
+        return _with_keys_of_another(known, found, now, terms)
+    is_later = found.revision > known.revision
     keys = {key.kid: key for key in (found if is_later else known).keys}
     for key in found.keys:
         keys.setdefault(key.kid, key)
@@ -217,27 +224,35 @@ def merged(known: RingState, found: RingState) -> RingState:
     )
 
 
+def _with_keys_of_another(
+    known: RingState, found: RingState, now: float, terms: Terms
+) -> RingState:
+    """Return a ring that another process began anew, with the keys that have signed before.
+
+    They only verify, and for as long as a token that was signed a moment ago may be valid.
+    """
+    first = {
+        use: min((key.signs_from for key in found.keys if key.use == use), default=now)
+        for use in ("access", "refresh")
+    }
+    old = tuple(
+        replace(
+            key,
+            signs_from=min(key.signs_from, first[key.use] - 1),
+            kept_until=now + _after_signing(known, key.use, terms),
+        )
+        for key in known.keys
+        if key.signs_from <= now and not has(found, key.kid)
+    )
+    keys = (*(_revoked_as(key, (found, known)) for key in found.keys), *old)
+    return replace(found, keys=keys)
+
+
 def _revoked_as(key: KeyRecord, states: Iterable[RingState]) -> KeyRecord:
     """Return a key, revoked if it is in one of the states."""
     same = (each for state in states for each in state.keys if each.kid == key.kid)
     instants = [each.revoked_at for each in same if each.revoked_at is not None]
     return replace(key, revoked_at=min(instants)) if instants else key
-
-
-def _with_real_times(state: RingState, at: float, terms: Terms) -> RingState:
-    """Return the document with the times of keys that a clock announced that was ahead."""
-    if state.written_at <= at:
-        return state
-    return replace(
-        state,
-        written_at=at,
-        keys=tuple(
-            replace(key, published_at=at, signs_from=at + terms.announce_of(key.use))
-            if key.published_at > at and not key.is_pinned
-            else key
-            for key in state.keys
-        ),
-    )
 
 
 def _without_old(state: RingState, at: float, terms: Terms) -> RingState:
@@ -298,6 +313,10 @@ def rotated(
             "KeyRing.from_keys(new, old), or use KeyRing(store)"
         )
     heir = announced(state, use, at)
+    if heir is not None and is_from_the_future(state, now) and heir.published_at > now:
+        # Only an operator does this, because nothing tells which of the clocks is wrong.
+        heir = replace(heir, published_at=now, signs_from=now + terms.announce_of(use))
+        return replace(_replaced(state, heir), written_at=now), heir
     if heir is None:
         heir = _new(use, at, at + terms.announce_of(use), terms, generate)
         return replace(_with_key(state, heir), written_at=at), heir

@@ -26,6 +26,7 @@ from jwt_middleware.issuing.ring_state import (
     Terms,
     Use,
     active,
+    is_from_the_future,
     line,
     maintained,
     merged,
@@ -177,15 +178,16 @@ class SharedRing:
             _log.warning("the ring %r could not be read again: %s", self._name, problem)
         self._ahead_after = self._clock.monotonic() + _PAUSE
 
-    def reading(self) -> Steps[Ring]:
+    def reading(self, *, pauses: bool = True) -> Steps[Ring]:
         """Read the document, do what is due, and return the ring.
 
+        :param pauses: see :meth:`changing`.
         :raises StoreUnavailable: if the store fails, and the document cannot be used as it is.
         :raises ConfigurationError: if the document is not a ring, or its keys cannot be decrypted.
         """
         if self._clock.monotonic() < self._failed_until:
             raise StoreUnavailable(f"the store of the key ring: {self.failure}")
-        return (yield from self.changing(_unchanged))
+        return (yield from self.changing(_unchanged, pauses=pauses))
 
     def peeking(self) -> Steps[RingState]:
         """Read the document and change nothing. Its keys are not opened.
@@ -197,13 +199,17 @@ class SharedRing:
             return self.current.state
         found = yield read(self._store, _KIND, self._name)
         if not isinstance(found, Found):
-            raise self._failed(found)
+            raise self._failed(found, pauses=False)
         return RingState() if found.document is None else from_bytes(found.document.body)
 
-    def changing(self, change: Callable[[RingState, float], RingState]) -> Steps[Ring]:
+    def changing(
+        self, change: Callable[[RingState, float], RingState], *, pauses: bool = True
+    ) -> Steps[Ring]:
         """Change the document, do what is due, and return the ring.
 
         :param change: returns the changed state; it may be called several times.
+        :param pauses: whether the store is left alone for a moment after a failure. Not by a caller
+            that is impatient itself.
         :raises StoreUnavailable: if the store fails.
         :raises ConfigurationError: as :meth:`reading` does.
         """
@@ -211,13 +217,10 @@ class SharedRing:
             began, offset = self._now()
             found = yield read(self._store, _KIND, self._name)
             if not isinstance(found, Found):
-                raise self._failed(found)
+                raise self._failed(found, pauses=pauses)
             known = self._known(found)
-            # Opened before another key is made, because a process with another secret must not
-            # write one that nothing else can open.
-            for key in known.keys:
-                self._sealed.open(key.sealed, key.kid, key.use)
-            due = self._maintained(self._with_own(known), found.now)
+            self._open_all(known, found.now)
+            due = self._maintained(self._with_own(known, found.now), found.now)
             asked = change(due, found.now)
             wanted = self._maintained(asked, found.now)
             if found.document is not None and wanted == known:
@@ -231,7 +234,7 @@ class SharedRing:
             if isinstance(answer, Exchanged) and answer.is_done:
                 return self.accept(wanted, began, offset)
             if isinstance(answer, StoreFailed):
-                failed = self._failed(answer)
+                failed = self._failed(answer, pauses=pauses)
                 # It may have been written. The next use reads it.
                 self._must_read = self._must_read or answer.may_be_done
                 if asked != due or not self._suffices(known, found.now):
@@ -240,20 +243,36 @@ class SharedRing:
                 return self.accept(known, began, offset)
         raise StoreUnavailable("the ring is written to by too many processes at once")
 
+    def _open_all(self, state: RingState, now: float) -> None:
+        """Open the keys that are in use, before another one is made.
+
+        A process with another secret must not write a key that no other process can open.
+        """
+        for use in self._longest:
+            for key in verifying(state, use, now, self.terms):
+                self._sealed.open(key.sealed, key.kid, key.use)
+
     def _known(self, found: Found) -> RingState:
         """Return the state that the store has."""
         if found.document is None:
             return RingState()
         state = from_bytes(found.document.body)
         self._check_kind(state)
+        if is_from_the_future(state, found.now):
+            _log.warning(
+                "the ring %r was written by a clock that was %.0f days ahead of this one: set the "
+                "clocks, and call rotate(), because no key rotates by itself until then",
+                self._name,
+                (state.written_at - found.now) / 86_400,
+            )
         return state
 
-    def _with_own(self, state: RingState) -> RingState:
+    def _with_own(self, state: RingState, now: float) -> RingState:
         """Return what the store has, with what it has lost of the ring that is known here."""
         if self.current is None or state == self.current.state:
             return state
         known = self.current.state
-        whole = merged(known, state) if state.origin else known
+        whole = merged(known, state, now, self.terms) if state.origin else known
         if whole != state:
             _log.warning(
                 "the store has lost a part of the ring %r, which is written to it again", self._name
@@ -294,10 +313,11 @@ class SharedRing:
             for use, seconds in self._longest.items()
         )
 
-    def _failed(self, answer: object) -> StoreUnavailable:
+    def _failed(self, answer: object, *, pauses: bool = True) -> StoreUnavailable:
         self.failure = answer.reason if isinstance(answer, StoreFailed) else "an unknown answer"
-        # A flood of requests must not be one of statements.
-        self._failed_until = self._clock.monotonic() + _PAUSE
+        if pauses:
+            # A flood of requests must not be one of statements.
+            self._failed_until = self._clock.monotonic() + _PAUSE
         return StoreUnavailable(f"the store of the key ring: {self.failure}")
 
     def accept(self, state: RingState, read_at: float, offset: float) -> Ring:
@@ -318,16 +338,18 @@ class SharedRing:
 
     def _made(self, state: RingState, read_at: float, offset: float) -> Ring:
         now = self._clock.now()
-        signers: dict[Use, SigningKey] = {}
-        verifiers: dict[Use, tuple[VerificationKey, ...]] = {}
-        for use in self._longest:
-            record = active(state, use, now)
-            if record is not None:
-                signers[use] = self._sealed.open(record.sealed, record.kid, use)
-            records = verifying(state, use, now, self.terms)
-            verifiers[use] = tuple(
-                self._verifier(self._sealed.open(each.sealed, each.kid, use)) for each in records
+        signers = {
+            use: self._sealed.open(record.sealed, record.kid, use)
+            for use in self._longest
+            if (record := active(state, use, now)) is not None
+        }
+        verifiers = {
+            use: tuple(
+                self._verifier(self._sealed.open(each.sealed, each.kid, use))
+                for each in verifying(state, use, now, self.terms)
             )
+            for use in self._longest
+        }
         self._sealed.forget_all_but({key.sealed for key in state.keys})
         until = next_change(state, max(now, state.written_at), self.terms)
         return Ring(state, signers, verifiers, now, until, read_at, offset)

@@ -89,7 +89,7 @@ def checked_device(device: Any) -> dict[str, str]:
     """
     if not isinstance(device, Mapping) or not _OF_DEVICES.issuperset(device):
         raise ConfigurationError(
-            f"device={device!r} must have name, address and agent alone: write "
+            f"device={type(device).__name__} must have name, address and agent alone: write "
             "device={'name': 'Firefox on Linux'}"
         )
     for name, text in device.items():

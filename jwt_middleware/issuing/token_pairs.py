@@ -7,12 +7,15 @@ the store has. The store applies the result only if no other process was faster.
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from secrets import token_hex
+from time import monotonic
 from typing import Annotated, Any
 
 from jwt_middleware.checks import check_kind
+from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.effects import Steps, arun, run
 from jwt_middleware.errors import (
     ConfigurationError,
+    KeyUnknown,
     RefreshBurnt,
     RefreshReused,
     RefreshUnknown,
@@ -28,14 +31,20 @@ from jwt_middleware.issuing.families import (
     Refused,
     Successor,
     begun,
-    burnt,
     presented,
 )
-from jwt_middleware.issuing.family_store import MOST_TRIES, NEW, FamilyStore, Stored, too_many
+from jwt_middleware.issuing.family_store import (
+    MOST_TRIES,
+    FamilyStore,
+    Stored,
+    least_used,
+    too_many,
+)
 from jwt_middleware.issuing.hooks import Call, HookFailed, check_hook
 from jwt_middleware.issuing.minted_claims import checked_claims, checked_subject
 from jwt_middleware.issuing.minter import Minter, Order
 from jwt_middleware.issuing.refresh_tokens import RefreshToken, read, write
+from jwt_middleware.issuing.shared_ring import Ring
 from jwt_middleware.issuing.token_pair import Login, SubjectCheck, TokenPair, checked_device
 from jwt_middleware.options import Count, Seconds, read_options
 from jwt_middleware.stores.contract import Store
@@ -93,7 +102,8 @@ class TokenPairs:
                 "KeyRing(store) in place of KeyRing.from_keys(...)"
             )
         self._minter = minter
-        self._families = FamilyStore(store, minter.issuer)
+        self._families = FamilyStore(store, minter.issuer, minter.audience)
+        self._read_again_after = 0.0
         self._terms = FamilyTerms(
             known["refresh_lifetime"], known["family_lifetime"], known["grace"]
         )
@@ -203,75 +213,124 @@ class TokenPairs:
     ) -> Steps[TokenPair]:
         checked_subject(subject)
         place = checked_device(device)
-        said = checked_claims(claims or {})
+        given = checked_claims({} if claims is None else claims)
+        check_kind("login", login, Login, "Login(amr=['pwd'])")
+        # Before the subject is asked about, so that a login does not begin that was under way while
+        # all logins of the subject were ended.
+        began, _ = yield from self._families.epoch(subject)
         if not (yield from self._may_go_on(subject)):
             raise UserUnknown
+        said = yield from self._minter.said_of(subject)
         sid = token_hex(16)
         for _ in range(MOST_TRIES):
-            found, now = yield from self._families.living(subject, self._most)
-            known = {"claims": said, **login.as_json(now)}
+            epoch, now = yield from self._families.epoch(subject)
+            if epoch.number != began.number:
+                raise RefreshBurnt("the logins of the subject were ended meanwhile")
+            known = {"claims": given, "realm": self._families.realm, **login.as_json(now)}
             family = begun(sid, subject, token_hex(16), now, self._terms, known, place)
             # Before the login begins, so that a claim that cannot be minted begins none.
-            pair = yield from self._minted(family, family.newest, now)
-            ended = [
-                (burnt(each.family, now, "displaced"), each.version)
-                for each in _least_used(found, self._most - 1)
-            ]
-            if (yield from self._families.write([(family, NEW), *ended])):
-                for each, _ in ended:
-                    self._tell(each, "displaced")
+            pair = yield from self._minted(family, family.newest, now, said)
+            if (yield from self._families.begin(family, epoch)):
+                yield from self._displace(family)
                 return pair
         raise too_many()
 
+    def _displace(self, family: Family) -> Steps[None]:
+        """End the logins of a subject above their number, though not the one that has begun."""
+        found, _ = yield from self._families.living(family.subject, self._most)
+        others = [each for each in found if each.family.sid != family.sid]
+        for each in least_used(others, self._most - 1):
+            yield from self._ending(each.family.sid, "displaced")
+
     def _refreshing(self, token: str) -> Steps[TokenPair]:
         said = yield from self._read(token)
+        stored, first = yield from self._found(said)
+        claims: Mapping[str, Any] | None = None
         next_jti = token_hex(16)
         for _ in range(MOST_TRIES):
-            stored, now = yield from self._families.find(said.sid)
-            if now >= said.expires_at:
-                raise TokenExpired
-            if stored is None:
-                raise RefreshUnknown
+            stored, now = yield from self._found(said)
             before = stored.family
             after, outcome = presented(
-                before, said.jti, said.expires_at, now, self._terms, next_jti
+                before,
+                said.jti,
+                said.expires_at,
+                _asked_at(before, said, first, now),
+                self._terms,
+                next_jti,
             )
-            change = [(after, stored.version)]
             if isinstance(outcome, Refused):
-                if after is before or (yield from self._families.write(change)):
-                    if after is not before:
-                        self._tell(after, outcome.code)
-                    raise _REFUSALS[outcome.code]
+                yield from self._refuse(stored, after, outcome.code)
                 continue
-            # Asked before anything is consumed.
-            if not (yield from self._may_go_on(before.subject)):
-                yield from self._ending(said.sid, "subject_refused")
-                raise UserUnknown
-            pair = yield from self._minted(after, outcome.generation, now)
+            if claims is None:
+                # Asked before anything is consumed, and before the grace begins, which they would
+                # use up. Then the family is read again.
+                if not (yield from self._may_go_on(before.subject)):
+                    yield from self._ending(said.sid, "subject_refused")
+                    raise UserUnknown
+                claims = yield from self._minter.said_of(before.subject)
+                continue
+            pair = yield from self._minted(after, outcome.generation, now, claims)
             is_new = isinstance(outcome, Successor)
-            if not is_new or (yield from self._families.write(change)):
+            if not is_new or (yield from self._exchanged(after, stored.version)):
                 return pair
         raise too_many()
+
+    def _refuse(self, stored: Stored, after: Family, code: str) -> Steps[None]:
+        """Refuse a token, unless another process was faster to end its login.
+
+        :raises TokenError: with the code.
+        """
+        if after is stored.family:
+            raise _REFUSALS[code]
+        if (yield from self._exchanged(after, stored.version)):
+            self._tell(after, code)
+            raise _REFUSALS[code]
+
+    def _exchanged(self, family: Family, version: int) -> Steps[bool]:
+        # An exchange that comes late would leave its client no grace to try again.
+        seconds = self._terms.grace / 2 if self._terms.grace else _PATIENCE
+        return (yield from self._families.exchange(family, version, max(seconds, 0.5)))
+
+    def _found(self, said: RefreshToken) -> Steps[tuple[Stored, float]]:
+        stored, now = yield from self._families.find(said.sid)
+        if now >= said.expires_at:
+            raise TokenExpired
+        if stored is None:
+            raise RefreshUnknown
+        return stored, now
 
     def _read(self, token: str) -> Steps[RefreshToken]:
         shared = self._minter.ring.shared
         ring = shared.at_present(shared.terms.max_lag)
         if ring is None:
             ring = yield from shared.reading()
-        keys = {key.kid: key for key in ring.verifiers["refresh"]}
-        return read(token, self._minter.issuer, keys)
+        try:
+            return read(token, self._minter.issuer, _refresh_keys(ring))
+        except KeyUnknown:
+            # Another process may have made it. Clients can invent key ids.
+            now = monotonic()
+            if now < self._read_again_after:
+                raise
+            self._read_again_after = now + 1.0
+        ring = yield from shared.reading()
+        return read(token, self._minter.issuer, _refresh_keys(ring))
 
-    def _minted(self, family: Family, generation: Generation, now: float) -> Steps[TokenPair]:
-        """Return the pair of a generation. Nothing is stored."""
-        said = family.login
-        own = {name: said[name] for name in ("auth_time", "acr", "amr") if name in said}
+    def _minted(
+        self, family: Family, generation: Generation, now: float, said: Mapping[str, Any]
+    ) -> Steps[TokenPair]:
+        """Return the pair of a generation. Nothing is stored.
+
+        :param said: what the hook says of the subject.
+        """
+        known = family.login
+        own = {name: known[name] for name in ("auth_time", "acr", "amr") if name in known}
         order = Order(
             family.subject,
-            claims=said["claims"],
-            client_id=said.get("client_id"),
+            claims=known["claims"],
+            client_id=known.get("client_id"),
             own={**own, "sid": family.sid},
         )
-        access = yield from self._minter.minting(order)
+        access = yield from self._minter.minting_with(order, said)
         key = yield from self._minter.ring.signing("refresh")
         return TokenPair(
             access,
@@ -304,6 +363,8 @@ class TokenPairs:
 
     def _revoking_subject(self, subject: str, but: str | None) -> Steps[None]:
         checked_subject(subject)
+        _, now = yield from self._families.epoch(subject)
+        yield from self._families.next_epoch(subject, now + self._terms.family_lifetime)
         while True:
             found, _ = yield from self._families.living(subject, self._most)
             left = [each.family.sid for each in found if each.family.sid != but]
@@ -321,11 +382,17 @@ class TokenPairs:
             tell(self._observers, LoginEnded(family.subject, family.sid, because))
 
 
-# The most logins that end for another one to begin, where the limit was lowered.
-_MOST_ENDED = 20
+def _refresh_keys(ring: Ring) -> dict[str | None, VerificationKey]:
+    return {key.kid: key for key in ring.verifiers["refresh"]}
 
 
-def _least_used(found: list[Stored], most: int) -> list[Stored]:
-    """Return the families above a number of them, those that were used least recently."""
-    by_use = sorted(found, key=lambda each: each.family.last_used_at, reverse=True)
-    return by_use[most:][:_MOST_ENDED]
+def _asked_at(family: Family, said: RefreshToken, first: float, now: float) -> float:
+    """Return the instant by which the grace of a token is judged.
+
+    :param first: when the client's request was read. If the token was exchanged after that, both
+        requests were under way at once, however long this one took since.
+    """
+    previous = family.previous
+    if previous is None or previous.jti != said.jti or previous.exchanged_at < first:
+        return now
+    return min(now, previous.exchanged_at)

@@ -5,8 +5,10 @@ was read, and applied only if no other process has changed the document since (c
 Statements and answers are values, so that one store serves blocking and awaiting callers.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 
 ABSENT = 0
@@ -145,20 +147,27 @@ class Query(Generic[AnswerT]):
 
     store: Store
     statement: AnyStatement
+    seconds: float = math.inf
+    """The most seconds that this statement may take."""
 
     def perform(self, deadline: float) -> AnswerT | StoreFailed:
         """Ask by blocking."""
         try:
-            return cast("AnswerT | StoreFailed", self.store.answer(self.statement, deadline))
+            answer = self.store.answer(self.statement, self._earlier(deadline))
+            return cast("AnswerT | StoreFailed", answer)
         except Exception as problem:  # noqa: BLE001 - a store of the application may raise its own
             return _raised(problem)
 
     async def aperform(self, deadline: float) -> AnswerT | StoreFailed:
         """Ask by awaiting."""
         try:
-            return cast("AnswerT | StoreFailed", await self.store.aanswer(self.statement, deadline))
+            answer = await self.store.aanswer(self.statement, self._earlier(deadline))
+            return cast("AnswerT | StoreFailed", answer)
         except Exception as problem:  # noqa: BLE001 - a store of the application may raise its own
             return _raised(problem)
+
+    def _earlier(self, deadline: float) -> float:
+        return min(deadline, monotonic() + self.seconds)
 
 
 def _raised(problem: Exception) -> StoreFailed:
@@ -176,6 +185,11 @@ def read_group(store: Store, kind: str, group: str, most: int = 1_000) -> Query[
     return Query(store, ReadGroup(kind, group, most))
 
 
-def exchange(store: Store, changes: Iterable[Change]) -> Query[Exchanged]:
-    """Return the effect of making changes."""
-    return Query(store, Exchange(tuple(changes)))
+def exchange(
+    store: Store, changes: Iterable[Change], seconds: float = math.inf
+) -> Query[Exchanged]:
+    """Return the effect of making changes.
+
+    :param seconds: the most seconds that it may take.
+    """
+    return Query(store, Exchange(tuple(changes)), seconds)

@@ -23,6 +23,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "issuing/token_pair.py": ("issuing/test_token_pairs.py", "a part of the pairs"),
     "issuing/ring_document.py": ("issuing/test_key_ring.py", "a part of the ring"),
     "issuing/ring_keys.py": ("issuing/test_key_ring.py", "the ring in front of a guard"),
+    "issuing/ring_status.py": ("issuing/test_key_ring.py", "values of the ring"),
     "issuing/sealing.py": ("issuing/test_key_ring.py", "a part of the ring"),
     "issuing/shared_ring.py": ("issuing/test_key_ring.py", "a part of the ring"),
     "checks.py": ("test_every_option.py", "every check runs through the options that use it"),

@@ -173,18 +173,17 @@ def test_a_clock_that_is_behind_signs_with_the_time_of_the_document() -> None:
 
 
 def test_a_clock_that_was_a_year_ahead_for_a_moment_stops_no_rotation() -> None:
-    """K8: what it announced is announced anew, and later rotations come in their time."""
+    """K8: once an operator rotates; by itself no key is moved, because either clock may be wrong."""
     first = kept(RingState(), BEGIN)
     jumped = kept(first, BEGIN + 366 * DAY)
-    state = kept(jumped, BEGIN + 1)
+    assert kept(jumped, BEGIN + 1) is jumped
+    assert kid(jumped, BEGIN + 1) == kid(first, BEGIN)
 
-    assert kid(state, BEGIN + 1) == kid(first, BEGIN)
-    heir = announced(state, "access", BEGIN + 1)
-    assert heir is not None
-    assert heir.signs_from == BEGIN + 1 + DAY
-    assert kept(state, BEGIN + 2) is state
-    assert rotated(state, "access", BEGIN + 2, TERMS, make)[1].signs_from == heir.signs_from
-    assert kid(state, BEGIN + 2 * DAY) == heir.kid
+    state, heir = rotated(jumped, "access", BEGIN + 2, TERMS, make)
+    assert heir.signs_from == BEGIN + 2 + DAY
+    assert kid(state, BEGIN + 3) == kid(first, BEGIN)
+    assert kid(state, BEGIN + 2 + DAY) == heir.kid
+    assert kept(state, BEGIN + 3) is state
 
 
 def test_what_a_store_has_lost_is_known_here() -> None:
@@ -197,16 +196,47 @@ def test_what_a_store_has_lost_is_known_here() -> None:
     another = replace(kept(RingState(), BEGIN + 3), origin="p", revision=1)
 
     for found in (old, rewritten, later, another):
-        whole = merged(new, found)
+        whole = merged(new, found, BEGIN + 3, TERMS)
         assert phase(
             whole, next(key for key in whole.keys if key.kid == signer), BEGIN + 3, TERMS
         ) == ("revoked")
         assert {key.kid for key in found.keys} <= {key.kid for key in whole.keys}
-        assert whole.revision >= max(new.revision, found.revision)
+        assert whole.revision >= found.revision
         if found is not later:
             assert {key.kid for key in new.keys} <= {key.kid for key in whole.keys}
-    assert merged(new, new) is new
-    assert merged(old, new) == new
+        signing = kid(found, BEGIN + 3)
+        assert found.origin == new.origin or kid(whole, BEGIN + 3) == signing
+    assert merged(new, new, BEGIN, TERMS) is new
+    assert merged(old, new, BEGIN, TERMS) == new
+
+
+def test_keys_that_come_back_from_another_ring_only_verify() -> None:
+    """They have signed until a moment ago; those that were only announced are dropped."""
+    known, heir = rotated(
+        replace(kept(RingState(), BEGIN), origin="o"), "access", BEGIN + 1, TERMS, make
+    )
+    found = replace(kept(RingState(), BEGIN + 2), origin="p")
+    later = BEGIN + 20 * DAY
+    whole = merged(known, found, BEGIN + 3, TERMS)
+    late = merged(known, found, later, TERMS)
+
+    assert kid(whole, BEGIN + 3) == kid(found, BEGIN + 3)
+    assert not has(whole, heir.kid)
+    old = next(key for key in late.keys if key.kid == kid(known, BEGIN + 1))
+    assert phase(late, old, later + LIFETIME, TERMS) == "retiring"
+
+
+def test_a_clock_that_is_back_for_a_moment_moves_no_key_that_has_signed() -> None:
+    """K8: one reading at a wrong time changes nothing that tokens depend on."""
+    state = kept(RingState(), BEGIN)
+    for day in range(0, 97, 8):
+        state = kept(state, BEGIN + day * DAY)
+    now = BEGIN + 96 * DAY
+    before = {key.kid: key.signs_from for key in state.keys if key.signs_from <= now}
+    for wrong in (now - 30 * DAY, 0.0):
+        back = kept(state, wrong)
+        assert {key.kid: key.signs_from for key in back.keys if key.kid in before} == before
+        assert kid(kept(back, now), now) == kid(state, now)
 
 
 def test_a_clock_that_jumps_ahead_and_back_loses_no_key() -> None:

@@ -539,6 +539,7 @@ def test_who_is_always_overtaken_gives_up(world: Logins) -> None:
         lambda: pairs.refresh(second.refresh_token),
         lambda: pairs.refresh(first.refresh_token),
         lambda: pairs.revoke(second.refresh_token),
+        lambda: pairs.revoke_subject("alice"),
     ]
     for call in calls:
         with pytest.raises(StoreUnavailable, match="too many processes"):
@@ -546,3 +547,141 @@ def test_who_is_always_overtaken_gives_up(world: Logins) -> None:
     store.is_slow = False
     assert pairs.refresh(second.refresh_token).sid == first.sid
     pairs.revoke_subject("alice")
+
+
+def test_hooks_use_up_no_grace() -> None:
+    """F1, F6: two tabs, and a response that was lost, while each hook takes as long as the grace."""
+    slow: list[Logins] = []
+
+    def claims_of(_: str) -> dict[str, Any]:
+        if slow:
+            slow[0].clock.tick(6)
+        return {}
+
+    world = Logins(claims_of=claims_of)
+    first = world.pairs.issue("alice")
+    slow.append(world)
+    second = world.pairs.refresh(first.refresh_token)
+
+    assert world.pairs.refresh(second.refresh_token).sid == first.sid
+    assert world.told == []
+
+
+def test_who_lost_a_race_is_judged_by_when_it_asked() -> None:
+    """The other request was made while this one waited for its hook."""
+    nested: list[TokenPair] = []
+    waiting: list[str] = []
+
+    def check(_: str) -> bool:
+        if waiting:
+            nested.append(service.another().refresh(waiting.pop()))
+            service.clock.tick(20)
+        return True
+
+    service = Logins(subject_check=check)
+    first = service.pairs.issue("alice")
+    waiting.append(first.refresh_token)
+    pair = service.pairs.refresh(first.refresh_token)
+
+    assert pair.refresh_token == nested[0].refresh_token
+    assert service.told == []
+
+
+def test_a_login_of_one_service_is_none_of_another() -> None:
+    """Two audiences of one issuer, one ring and one store; nor do they end each other's logins."""
+    world = Logins()
+    minter = world.minter(world.process(), audience="admin")
+    admin = TokenPairs(minter, world.logins, max_families=1)
+    shop = world.pairs.issue("alice")
+
+    with pytest.raises(RefreshUnknown):
+        admin.refresh(shop.refresh_token)
+    admin.revoke(shop.refresh_token)
+    admin.revoke_family(shop.sid)
+    admin.revoke_subject("alice")
+    admin.issue("alice")
+    assert admin.families("alice") != world.pairs.families("alice")
+    assert world.pairs.refresh(shop.refresh_token).sid == shop.sid
+
+
+def test_a_login_that_is_under_way_does_not_outlive_the_end_of_all() -> None:
+    """With a stolen password one could go on logging in otherwise."""
+    ending: list[str] = []
+
+    def claims_of(subject: str) -> dict[str, Any]:
+        if ending:
+            service.another().revoke_subject(ending.pop())
+        return {}
+
+    service = Logins(claims_of=claims_of)
+    service.pairs.issue("alice")
+    ending.append("alice")
+    with pytest.raises(RefreshBurnt):
+        service.pairs.issue("alice")
+    assert service.pairs.families("alice") == ()
+    assert service.pairs.issue("alice").sid
+
+
+def test_refreshing_denies_no_login_to_others() -> None:
+    """Logins that are displaced are ended one by one, and hooks are asked once."""
+    asked: list[str] = []
+
+    def claims_of(subject: str) -> dict[str, Any]:
+        asked.append(subject)
+        return {}
+
+    world = Logins(max_families=2, claims_of=claims_of)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: world.another(max_families=2).issue("alice"), range(24)))
+    assert len(found) == 24
+    assert len(world.pairs.families("alice")) == 2
+
+
+def test_a_key_that_another_process_made_is_read() -> None:
+    """Once a second, because clients can invent key ids."""
+    world = Logins()
+    world.pairs.issue("alice")
+    other = world.another()
+    token = other.issue("bob").refresh_token
+    kid = jwt.get_unverified_header(token)["kid"]
+    assert [key.use for key in world.ring.status()] == ["access", "refresh"]
+    KeyRing(world.store, clock=world.clock).revoke_key(kid)
+    world.clock.tick(60)
+    fresh = world.another().issue("carol").refresh_token
+
+    assert world.pairs.refresh(fresh).sid
+    with pytest.raises(KeyUnknown):
+        world.pairs.refresh(token)
+    asked = world.store.asked
+    for _ in range(5):
+        with pytest.raises(KeyUnknown):
+            world.pairs.refresh(token)
+    assert world.store.asked == asked
+
+
+def test_a_login_that_has_ended_leaves_little_behind(world: Logins) -> None:
+    """And nothing after an hour."""
+    pair = world.pairs.issue("alice", claims={"name": "Alice"}, device={"name": "Firefox"})
+    world.pairs.revoke(pair.refresh_token)
+    found: Any = world.logins.answer(Read("family", pair.sid), NEVER)
+
+    assert b"Alice" not in found.document.body
+    assert b"Firefox" not in found.document.body
+    world.clock.tick(3_600)
+    with pytest.raises(RefreshUnknown):
+        world.pairs.refresh(pair.refresh_token)
+
+
+def test_a_hook_does_not_say_how_a_login_was_made() -> None:
+    """F12: the claims of the login count."""
+    world = Logins(claims_of=lambda _: {"amr": ["otp"], "acr": "gold"})
+    pair = world.pairs.issue("alice", login=Login(amr=("pwd",), acr="bronze"))
+
+    claims = said(world.pairs.refresh(pair.refresh_token).access_token)
+    assert (claims["amr"], claims["acr"]) == (["pwd"], "bronze")
+
+
+def test_a_login_must_be_a_login(world: Logins) -> None:
+    login: Any = {"acr": "gold"}
+    with pytest.raises(ConfigurationError, match="must be of type Login"):
+        world.pairs.issue("alice", login=login)

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from jwt_middleware import ConfigurationError, KeysUnavailable, ResolverOptions
+from jwt_middleware import ConfigurationError, Issuer, KeysUnavailable, ResolverOptions
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.errors import KeyUnknown, Refused
 from jwt_middleware.keys.remote.http import FetchRequest, FetchResponse
@@ -461,3 +461,14 @@ def test_a_key_id_whose_caller_left_is_no_key(
 
     assert source.health().keys == 0
     assert not source._serving
+
+
+def test_keys_one_by_one_need_a_budget() -> None:
+    """Each is unknown at first."""
+    with pytest.raises(ConfigurationError, match="unknown_kid_burst=0 would fetch no key"):
+        Issuer(
+            "https://a/",
+            audience="a",
+            key_uri="https://a/keys/{kid}",
+            resolver=ResolverOptions(unknown_kid_burst=0),
+        )
