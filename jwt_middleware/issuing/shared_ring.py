@@ -338,12 +338,12 @@ class SharedRing:
 
     def _made(self, state: RingState, read_at: float, offset: float) -> Ring:
         now = self._clock.now()
-        signers = {
+        signers: dict[Use, SigningKey] = {
             use: self._sealed.open(record.sealed, record.kid, use)
             for use in self._longest
             if (record := active(state, use, now)) is not None
         }
-        verifiers = {
+        verifiers: dict[Use, tuple[VerificationKey, ...]] = {
             use: tuple(
                 self._verifier(self._sealed.open(each.sealed, each.kid, use))
                 for each in verifying(state, use, now, self.terms)

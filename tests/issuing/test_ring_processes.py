@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from jwt_middleware import Guard, Issuer
 from jwt_middleware.issuing import Minter
 from tests.issuing.worker import pairs_of, ring_of
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 

@@ -33,6 +33,7 @@ class Verifier:
         joserfc_jwt.decode(token, keys, [key.algorithm_name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_a_hundred_rotations_lose_no_token(seed: int) -> None:
     """Several processes mint and publish, keys rotate early and late, tokens are verified late."""
