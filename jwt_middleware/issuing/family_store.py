@@ -8,6 +8,7 @@ from typing import TypeVar
 from jwt_middleware.effects import Steps
 from jwt_middleware.errors import StoreUnavailable
 from jwt_middleware.issuing.families import Family, burnt, from_bytes, to_bytes
+from jwt_middleware.logs import log_of
 from jwt_middleware.stores.contract import (
     ABSENT,
     Change,
@@ -20,6 +21,8 @@ from jwt_middleware.stores.contract import (
     read,
     read_group,
 )
+
+_log = log_of("jwt_middleware")
 
 _KIND = "family"
 _SUBJECT = "subject"
@@ -47,12 +50,24 @@ class Stored:
     family: Family
     version: int
 
+    @property
+    def epoch(self) -> int:
+        """The epoch of the subject in which it began."""
+        return int(self.family.login.get("epoch", 0))
+
+    @property
+    def number(self) -> int:
+        """Which of the logins of the subject it is."""
+        return int(self.family.login.get("number", 0))
+
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """How often all logins of a subject were ended; logins that begin meanwhile see it change."""
 
     number: int
+    logins: int
+    """How many logins of the subject have begun."""
     version: int
 
 
@@ -86,8 +101,17 @@ class FamilyStore:
         """
         answer = yield read_group(self._store, _KIND, self._group(subject), most + _BEYOND)
         found = _answered(answer, FoundGroup)
-        every = map(_stored, found.documents)
-        return [each for each in every if found.now < each.family.newest.expires_at], found.now
+        living = []
+        for document in found.documents:
+            try:
+                stored = _stored(document)
+            except StoreUnavailable:
+                # It must not keep the others from being ended.
+                _log.warning("the store has a login that this release cannot read")
+                continue
+            if found.now < stored.family.newest.expires_at:
+                living.append(stored)
+        return living, found.now
 
     def epoch(self, subject: str) -> Steps[tuple[Epoch, float]]:
         """Return the epoch of a subject, and the store's time.
@@ -98,30 +122,42 @@ class FamilyStore:
         found = _answered(answer, Found)
         document = found.document
         if document is None:
-            return Epoch(0, ABSENT), found.now
-        return Epoch(int(document.body), document.version), found.now
+            return Epoch(0, 0, ABSENT), found.now
+        try:
+            number, logins = map(int, document.body.split())
+        except ValueError:
+            raise StoreUnavailable("the store has something else than an epoch") from None
+        return Epoch(number, logins, document.version), found.now
 
     def begin(self, family: Family, epoch: Epoch) -> Steps[bool]:
         """Write a new family; return ``False`` if another began or all were ended meanwhile.
 
         :raises StoreUnavailable: if the store fails.
         """
-        changes = [self._change(family, ABSENT), self._of_subject(family, epoch)]
+        after = replace(epoch, logins=epoch.logins + 1)
+        said = {"realm": self.realm, "epoch": epoch.number, "number": after.logins}
+        family = replace(family, login={**family.login, **said})
+        changes = [
+            self._change(family, ABSENT),
+            self._epoch_change(family.subject, after, family.ends_at),
+        ]
         answer = yield exchange(self._store, changes)
         return _answered(answer, Exchanged).is_done
 
-    def next_epoch(self, subject: str, ends_at: float) -> Steps[None]:
-        """Begin another epoch of a subject, so that logins under way do not begin.
+    def next_epoch(self, subject: str, seconds: float) -> Steps[int]:
+        """Begin another epoch of a subject, so that logins under way do not begin; return it.
 
-        :param ends_at: POSIX time until which they might.
+        :param seconds: how long a login lasts.
         :raises StoreUnavailable: if the store fails.
         """
         for _ in range(MOST_TRIES):
-            epoch, _ = yield from self.epoch(subject)
-            change = self._epoch_change(subject, epoch.number + 1, epoch.version, ends_at)
-            answer = yield exchange(self._store, [change])
+            epoch, now = yield from self.epoch(subject)
+            after = replace(epoch, number=epoch.number + 1)
+            answer = yield exchange(
+                self._store, [self._epoch_change(subject, after, now + seconds)]
+            )
             if _answered(answer, Exchanged).is_done:
-                return
+                return after.number
         raise too_many()
 
     def exchange(self, family: Family, version: int, seconds: float) -> Steps[bool]:
@@ -161,13 +197,10 @@ class FamilyStore:
             family = replace(family, login={"realm": self.realm}, device={})
         return Change(_KIND, family.sid, version, to_bytes(family), group, ends_at + _KEPT_FOR)
 
-    def _of_subject(self, family: Family, epoch: Epoch) -> Change:
-        return self._epoch_change(family.subject, epoch.number, epoch.version, family.ends_at)
-
-    def _epoch_change(self, subject: str, number: int, version: int, ends_at: float) -> Change:
-        body = str(number).encode()
-        name = self._group(subject)
-        return Change(_SUBJECT, name, version, body, expires_at=ends_at + _KEPT_FOR)
+    def _epoch_change(self, subject: str, epoch: Epoch, ends_at: float) -> Change:
+        body = f"{epoch.number} {epoch.logins}".encode()
+        name, expires_at = self._group(subject), ends_at + _KEPT_FOR
+        return Change(_SUBJECT, name, epoch.version, body, expires_at=expires_at)
 
     def _group(self, subject: str) -> str:
         # A subject may be longer than the name of a group.

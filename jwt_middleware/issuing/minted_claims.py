@@ -32,7 +32,9 @@ def audience_of(name: str, audience: Any) -> str | list[str]:
             raise ConfigurationError(f"{name}={audience!r} must be names: write {name}='orders'")
     if not names:
         raise ConfigurationError(f"{name}={audience!r} must have a name: write {name}='orders'")
-    return names[0] if len(names) == 1 else list(names)
+    # Sorted, because a set has another order in each process.
+    found = sorted(set(names))
+    return found[0] if len(found) == 1 else found
 
 
 def checked_subject(subject: Any, name: str = "subject") -> str:

@@ -89,6 +89,8 @@ class Terms:
         return self.announce if use == "access" else min(self.announce, 2 * self.max_lag)
 
 
+_USES: tuple[Use, ...] = ("access", "refresh")
+
 Generate = Callable[[Use, str], tuple[str, str]]
 """Makes a key for a line and an algorithm; returns its key id and the sealed private key."""
 
@@ -233,16 +235,21 @@ def _with_keys_of_another(
     """
     first = {
         use: min((key.signs_from for key in found.keys if key.use == use), default=now)
-        for use in ("access", "refresh")
+        for use in _USES
     }
+    after = {use: now + _after_signing(known, use, terms) for use in _USES}
+    signed = (
+        replace(key, kept_until=min(gone_at(known, key, terms), after[use]))
+        for use in _USES
+        for key in verifying(known, use, now, terms)
+        if key.signs_from <= signing_time(known, now)
+    )
+    # A revocation must not be unlearnt either.
+    withdrawn = (key for key in known.keys if key.revoked_at is not None)
     old = tuple(
-        replace(
-            key,
-            signs_from=min(key.signs_from, first[key.use] - 1),
-            kept_until=now + _after_signing(known, key.use, terms),
-        )
-        for key in known.keys
-        if key.signs_from <= now and not has(found, key.kid)
+        replace(key, signs_from=min(key.signs_from, first[key.use] - 1))
+        for key in (*signed, *withdrawn)
+        if not has(found, key.kid)
     )
     keys = (*(_revoked_as(key, (found, known)) for key in found.keys), *old)
     return replace(found, keys=keys)

@@ -127,6 +127,7 @@ class TokenPairs:
         :param login: when and how the subject has logged in.
         :param device: ``name``, ``address`` and ``agent``, for a list of logins.
         :raises UserUnknown: if ``subject_check`` says no.
+        :raises RefreshBurnt: if all logins of the subject were ended meanwhile.
         :raises ConfigurationError: for a value that cannot be in a token.
         :raises StoreUnavailable: if a store fails. No login has begun then, or one without
             a client.
@@ -215,30 +216,32 @@ class TokenPairs:
         place = checked_device(device)
         given = checked_claims({} if claims is None else claims)
         check_kind("login", login, Login, "Login(amr=['pwd'])")
-        # Before the subject is asked about, so that a login does not begin that was under way while
-        # all logins of the subject were ended.
+        # First, so that no login begins that was under way while all were ended.
         began, _ = yield from self._families.epoch(subject)
         if not (yield from self._may_go_on(subject)):
             raise UserUnknown
         said = yield from self._minter.said_of(subject)
-        sid = token_hex(16)
+        epoch, now = yield from self._families.epoch(subject)
+        known = {"claims": given, **login.as_json(now)}
+        family = begun(token_hex(16), subject, token_hex(16), now, self._terms, known, place)
+        # Before the login begins, so that a claim that cannot be minted begins none.
+        pair = yield from self._minted(family, family.newest, now, said)
         for _ in range(MOST_TRIES):
-            epoch, now = yield from self._families.epoch(subject)
             if epoch.number != began.number:
                 raise RefreshBurnt("the logins of the subject were ended meanwhile")
-            known = {"claims": given, "realm": self._families.realm, **login.as_json(now)}
-            family = begun(sid, subject, token_hex(16), now, self._terms, known, place)
-            # Before the login begins, so that a claim that cannot be minted begins none.
-            pair = yield from self._minted(family, family.newest, now, said)
             if (yield from self._families.begin(family, epoch)):
-                yield from self._displace(family)
+                yield from self._displace(family, epoch.logins + 1)
                 return pair
+            epoch, _ = yield from self._families.epoch(subject)
         raise too_many()
 
-    def _displace(self, family: Family) -> Steps[None]:
-        """End the logins of a subject above their number, though not the one that has begun."""
+    def _displace(self, family: Family, number: int) -> Steps[None]:
+        """End the logins of a subject above their number, of those that began before one.
+
+        :param number: the number of the login that has begun.
+        """
         found, _ = yield from self._families.living(family.subject, self._most)
-        others = [each for each in found if each.family.sid != family.sid]
+        others = [each for each in found if each.number < number]
         for each in least_used(others, self._most - 1):
             yield from self._ending(each.family.sid, "displaced")
 
@@ -262,8 +265,7 @@ class TokenPairs:
                 yield from self._refuse(stored, after, outcome.code)
                 continue
             if claims is None:
-                # Asked before anything is consumed, and before the grace begins, which they would
-                # use up. Then the family is read again.
+                # Asked before anything is consumed. Then the family is read again.
                 if not (yield from self._may_go_on(before.subject)):
                     yield from self._ending(said.sid, "subject_refused")
                     raise UserUnknown
@@ -308,11 +310,10 @@ class TokenPairs:
             return read(token, self._minter.issuer, _refresh_keys(ring))
         except KeyUnknown:
             # Another process may have made it. Clients can invent key ids.
-            now = monotonic()
-            if now < self._read_again_after:
+            if monotonic() < self._read_again_after:
                 raise
-            self._read_again_after = now + 1.0
         ring = yield from shared.reading()
+        self._read_again_after = monotonic() + 1.0
         return read(token, self._minter.issuer, _refresh_keys(ring))
 
     def _minted(
@@ -363,11 +364,12 @@ class TokenPairs:
 
     def _revoking_subject(self, subject: str, but: str | None) -> Steps[None]:
         checked_subject(subject)
-        _, now = yield from self._families.epoch(subject)
-        yield from self._families.next_epoch(subject, now + self._terms.family_lifetime)
+        epoch = yield from self._families.next_epoch(subject, self._terms.family_lifetime)
+        # No login of an earlier epoch can begin any more, so that they become fewer.
         while True:
             found, _ = yield from self._families.living(subject, self._most)
-            left = [each.family.sid for each in found if each.family.sid != but]
+            every = [each.family.sid for each in found if each.epoch < epoch]
+            left = [sid for sid in every if sid != but]
             if not left:
                 return
             for sid in left:
@@ -389,10 +391,10 @@ def _refresh_keys(ring: Ring) -> dict[str | None, VerificationKey]:
 def _asked_at(family: Family, said: RefreshToken, first: float, now: float) -> float:
     """Return the instant by which the grace of a token is judged.
 
-    :param first: when the client's request was read. If the token was exchanged after that, both
-        requests were under way at once, however long this one took since.
+    :param first: when the client's request was read first, however long its hooks took since. If
+        the token was exchanged after that, both requests were under way at once.
     """
     previous = family.previous
-    if previous is None or previous.jti != said.jti or previous.exchanged_at < first:
+    if previous is None or previous.jti != said.jti:
         return now
-    return min(now, previous.exchanged_at)
+    return min(now, max(first, previous.exchanged_at))

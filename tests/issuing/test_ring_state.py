@@ -222,8 +222,10 @@ def test_keys_that_come_back_from_another_ring_only_verify() -> None:
 
     assert kid(whole, BEGIN + 3) == kid(found, BEGIN + 3)
     assert not has(whole, heir.kid)
-    old = next(key for key in late.keys if key.kid == kid(known, BEGIN + 1))
-    assert phase(late, old, later + LIFETIME, TERMS) == "retiring"
+    (back,) = [key for key in late.keys if key.kid == heir.kid]
+    assert phase(late, back, later + LIFETIME, TERMS) == "retiring"
+    assert not has(late, kid(known, BEGIN + 1))
+    assert kid(late, later) == kid(found, later)
 
 
 def test_a_clock_that_is_back_for_a_moment_moves_no_key_that_has_signed() -> None:

@@ -685,3 +685,72 @@ def test_a_login_must_be_a_login(world: Logins) -> None:
     login: Any = {"acr": "gold"}
     with pytest.raises(ConfigurationError, match="must be of type Login"):
         world.pairs.issue("alice", login=login)
+
+
+def test_the_order_of_an_audience_makes_no_difference() -> None:
+    """A set has another one in each process."""
+    world = Logins()
+    one, other = (
+        TokenPairs(world.minter(world.process(), audience=names), world.logins)
+        for names in (["b", "a"], {"a", "b"})
+    )
+    pair = one.issue("alice")
+    assert other.refresh(pair.refresh_token).sid == pair.sid
+    assert said(pair.access_token)["aud"] == ["a", "b"]
+
+
+def test_the_second_tab_is_judged_by_when_it_asked() -> None:
+    """Its hook takes as long as the grace, after the token was exchanged."""
+    slow: list[float] = []
+
+    def claims_of(_: str) -> dict[str, Any]:
+        if slow:
+            service.clock.tick(slow.pop())
+        return {}
+
+    service = Logins(claims_of=claims_of)
+    first = service.pairs.issue("alice")
+    second = service.pairs.refresh(first.refresh_token)
+    service.clock.tick(1)
+    slow.append(6)
+
+    assert service.pairs.refresh(first.refresh_token).refresh_token == second.refresh_token
+    assert service.told == []
+
+
+def test_a_login_that_began_later_is_not_ended_by_an_earlier_one() -> None:
+    """Neither by one that makes room, nor by the end of all that came before it."""
+    world = Logins(max_families=1)
+    with ThreadPoolExecutor(8) as pool:
+        services = [world.another(max_families=1) for _ in range(8)]
+        found = list(pool.map(lambda each: each.issue("alice"), services))
+    (left,) = world.pairs.families("alice")
+    assert left.sid in {each.sid for each in found}
+    assert left.login["number"] == 8
+
+
+def test_a_login_that_cannot_be_read_keeps_no_other_from_ending(
+    world: Logins, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one that a later release has written."""
+    odd, other = world.pairs.issue("alice"), world.pairs.issue("alice")
+    found: Any = world.logins.answer(Read("family", odd.sid), NEVER)
+    document = found.document
+    change = Change("family", odd.sid, document.version, b"{}", document.group)
+    world.logins.answer(Exchange((change,)), NEVER)
+    world.pairs.revoke_subject("alice")
+
+    assert "a login that this release cannot read" in caplog.text
+    with pytest.raises(RefreshBurnt):
+        world.pairs.refresh(other.refresh_token)
+    assert world.pairs.issue("alice").sid
+
+
+def test_an_odd_epoch_is_a_store_that_fails(world: Logins) -> None:
+    world.pairs.issue("alice")
+    name = world.pairs._families._group("alice")
+    found: Any = world.logins.answer(Read("subject", name), NEVER)
+    change = Change("subject", name, found.document.version, b"x")
+    world.logins.answer(Exchange((change,)), NEVER)
+    with pytest.raises(StoreUnavailable, match="something else than an epoch"):
+        world.pairs.issue("alice")
