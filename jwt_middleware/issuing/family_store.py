@@ -1,6 +1,7 @@
 """Refresh families in a store: each is one document, exchanged only if no process was faster."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TypeVar
@@ -8,7 +9,6 @@ from typing import TypeVar
 from jwt_middleware.effects import Steps
 from jwt_middleware.errors import StoreUnavailable
 from jwt_middleware.issuing.families import Family, burnt, from_bytes, to_bytes
-from jwt_middleware.logs import log_of
 from jwt_middleware.stores.contract import (
     ABSENT,
     Change,
@@ -17,14 +17,14 @@ from jwt_middleware.stores.contract import (
     Found,
     FoundGroup,
     Store,
+    Unchanged,
     exchange,
     read,
     read_group,
 )
 
-_log = log_of("jwt_middleware")
-
 _KIND = "family"
+_SID = re.compile(r"[0-9a-f]{32}")
 _SUBJECT = "subject"
 
 # An exchange takes milliseconds.
@@ -34,8 +34,8 @@ _PATIENCE = 5.0
 # a little tell the same of a token.
 _KEPT_FOR = 3_600.0
 
-# A subject has seldom more logins than it may have. Those above are ended by later logins.
-_BEYOND = 1_000
+# Logins of a subject are read so many at a time.
+_PAGE = 500
 
 # Each process that writes first makes another one read again, and then there is nothing to write.
 MOST_TRIES = 50
@@ -56,19 +56,41 @@ class Stored:
         return int(self.family.login.get("epoch", 0))
 
     @property
-    def number(self) -> int:
-        """Which of the logins of the subject it is."""
-        return int(self.family.login.get("number", 0))
+    def order(self) -> tuple[int, str]:
+        """What puts the logins of a subject in an order, also those that began at once."""
+        return int(self.family.login.get("number", 0)), self.family.sid
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """The logins of a subject that have not ended."""
+
+    living: list[Stored]
+    unreadable: list[Document]
+    """Those that this release cannot read, such as one that a later release has written."""
+    now: float
+    """POSIX seconds: the store's time."""
+
+    @property
+    def next_number(self) -> int:
+        """The number of a login that begins now: logins at once have the same."""
+        return max((each.order[0] for each in self.living), default=0) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """How often all logins of a subject were ended; logins that begin meanwhile see it change."""
+    """Changes when all logins of a subject are ended; a login that begins meanwhile sees it."""
 
     number: int
-    logins: int
-    """How many logins of the subject have begun."""
     version: int
+
+    def following(self, now: float) -> int:
+        """Return the number of the next epoch.
+
+        It is never behind the seconds of the store's clock. So numbers go on upwards if an epoch is
+        lost while a login is left, as where the lifetime of logins was shortened.
+        """
+        return max(self.number + 1, int(now))
 
 
 class FamilyStore:
@@ -93,25 +115,34 @@ class FamilyStore:
             stored = None
         return stored, found.now
 
-    def living(self, subject: str, most: int) -> Steps[tuple[list[Stored], float]]:
-        """Return the families of a subject that have not ended, and the store's time.
+    def logins(self, subject: str) -> Steps[Logins]:
+        """Return the logins of a subject that have not ended.
 
-        :param most: how many the subject may have.
         :raises StoreUnavailable: if the store fails.
         """
-        answer = yield read_group(self._store, _KIND, self._group(subject), most + _BEYOND)
-        found = _answered(answer, FoundGroup)
-        living = []
-        for document in found.documents:
-            try:
-                stored = _stored(document)
-            except StoreUnavailable:
-                # It must not keep the others from being ended.
-                _log.warning("the store has a login that this release cannot read")
-                continue
-            if found.now < stored.family.newest.expires_at:
-                living.append(stored)
-        return living, found.now
+        living: list[Stored] = []
+        unreadable: list[Document] = []
+        after = ""
+        while True:
+            query = read_group(self._store, _KIND, self._group(subject), _PAGE, after)
+            found = _answered((yield query), FoundGroup)
+            for document in found.documents:
+                try:
+                    living.append(_stored(document))
+                except StoreUnavailable:
+                    unreadable.append(document)
+            living = [each for each in living if found.now < each.family.newest.expires_at]
+            if len(found.documents) < _PAGE:
+                return Logins(living, unreadable, found.now)
+            after = found.documents[-1].name
+
+    def delete(self, document: Document) -> Steps[None]:
+        """Delete a login that cannot be read, unless it was written since.
+
+        :raises StoreUnavailable: if the store fails.
+        """
+        change = Change(_KIND, document.name, document.version, None)
+        _answered((yield exchange(self._store, [change])), Exchanged)
 
     def epoch(self, subject: str) -> Steps[tuple[Epoch, float]]:
         """Return the epoch of a subject, and the store's time.
@@ -122,26 +153,24 @@ class FamilyStore:
         found = _answered(answer, Found)
         document = found.document
         if document is None:
-            return Epoch(0, 0, ABSENT), found.now
+            return Epoch(0, ABSENT), found.now
         try:
-            number, logins = map(int, document.body.split())
+            return Epoch(int(document.body), document.version), found.now
         except ValueError:
             raise StoreUnavailable("the store has something else than an epoch") from None
-        return Epoch(number, logins, document.version), found.now
 
-    def begin(self, family: Family, epoch: Epoch) -> Steps[bool]:
-        """Write a new family; return ``False`` if another began or all were ended meanwhile.
+    def begin(self, family: Family, epoch: Epoch, number: int) -> Steps[bool]:
+        """Write a new family; return ``False`` if all of its subject were ended meanwhile.
 
+        :param number: its place among the logins of the subject.
         :raises StoreUnavailable: if the store fails.
         """
-        after = replace(epoch, logins=epoch.logins + 1)
-        said = {"realm": self.realm, "epoch": epoch.number, "number": after.logins}
+        said = {"realm": self.realm, "epoch": epoch.number, "number": number}
         family = replace(family, login={**family.login, **said})
-        changes = [
-            self._change(family, ABSENT),
-            self._epoch_change(family.subject, after, family.ends_at),
-        ]
-        answer = yield exchange(self._store, changes)
+        # Only looked at, so that the logins of a subject do not wait for each other.
+        same = Unchanged(_SUBJECT, self._group(family.subject), epoch.version)
+        changes = [self._change(family, ABSENT)]
+        answer = yield exchange(self._store, changes, unchanged=[same])
         return _answered(answer, Exchanged).is_done
 
     def next_epoch(self, subject: str, seconds: float) -> Steps[int]:
@@ -150,14 +179,15 @@ class FamilyStore:
         :param seconds: how long a login lasts.
         :raises StoreUnavailable: if the store fails.
         """
+        name = self._group(subject)
         for _ in range(MOST_TRIES):
             epoch, now = yield from self.epoch(subject)
-            after = replace(epoch, number=epoch.number + 1)
-            answer = yield exchange(
-                self._store, [self._epoch_change(subject, after, now + seconds)]
-            )
+            number, expires_at = epoch.following(now), now + seconds + _KEPT_FOR
+            body = str(number).encode()
+            change = Change(_SUBJECT, name, epoch.version, body, expires_at=expires_at)
+            answer = yield exchange(self._store, [change])
             if _answered(answer, Exchanged).is_done:
-                return after.number
+                return number
         raise too_many()
 
     def exchange(self, family: Family, version: int, seconds: float) -> Steps[bool]:
@@ -175,6 +205,8 @@ class FamilyStore:
 
         :raises StoreUnavailable: if the store fails.
         """
+        if not _SID.fullmatch(sid):
+            return None
         for _ in range(MOST_TRIES):
             stored, now = yield from self.find(sid)
             if stored is None:
@@ -186,6 +218,25 @@ class FamilyStore:
                 return after
         raise too_many()
 
+    def end_some(self, found: list[Stored], now: float, because: str) -> Steps[list[Family]]:
+        """End families that were read; return those that had not ended before.
+
+        They end in one exchange, which takes no longer than that of one family does.
+
+        :raises StoreUnavailable: if the store fails.
+        """
+        after = [replace(each, family=burnt(each.family, now, because)) for each in found]
+        changes = [self._change(each.family, each.version) for each in after]
+        answer = yield exchange(self._store, changes)
+        if _answered(answer, Exchanged).is_done:
+            return [each.family for each in after]
+        # One of them was written to since.
+        ended: list[Family] = []
+        for each in found:
+            family = yield from self.end(each.family.sid, because)
+            ended += [] if family is None else [family]
+        return ended
+
     def _change(self, family: Family, version: int) -> Change:
         if family.burnt_at is None:
             # No token of a family expires later than its newest.
@@ -196,11 +247,6 @@ class FamilyStore:
             ends_at, group = min(family.burnt_at, family.newest.expires_at), None
             family = replace(family, login={"realm": self.realm}, device={})
         return Change(_KIND, family.sid, version, to_bytes(family), group, ends_at + _KEPT_FOR)
-
-    def _epoch_change(self, subject: str, epoch: Epoch, ends_at: float) -> Change:
-        body = f"{epoch.number} {epoch.logins}".encode()
-        name, expires_at = self._group(subject), ends_at + _KEPT_FOR
-        return Change(_SUBJECT, name, epoch.version, body, expires_at=expires_at)
 
     def _group(self, subject: str) -> str:
         # A subject may be longer than the name of a group.
@@ -230,7 +276,16 @@ def too_many() -> StoreUnavailable:
 _MOST_ENDED = 20
 
 
-def least_used(found: list[Stored], most: int) -> list[Stored]:
-    """Return the families above a number of them, those that were used least recently."""
-    by_use = sorted(found, key=lambda each: each.family.last_used_at, reverse=True)
-    return by_use[most:][:_MOST_ENDED]
+def displaced(found: list[Stored], own: tuple[int, str], most: int) -> list[str]:
+    """Return the ids of the families that a new one displaces, if a subject may have so many.
+
+    They are those that were used least recently. Of two logins at once only the later one
+    displaces the other, or both could end.
+
+    :param own: the order of the new family.
+    """
+    earlier = [each for each in found if each.order < own]
+    earlier.sort(key=lambda each: (each.family.last_used_at, each.order))
+    # Itself, where all that are too many began after it.
+    ids = [*(each.family.sid for each in earlier), own[1]]
+    return ids[: max(0, len(found) - most)][:_MOST_ENDED]

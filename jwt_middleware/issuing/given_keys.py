@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,10 @@ def _of_secret(secret: Secret, algorithm: Algorithm) -> SigningKey:
 
 def _of_text(data: bytes, password: bytes | None, algorithm: Algorithm) -> SigningKey:
     if data.lstrip()[:1] == b"{":
-        try:
+        with suppress(ValueError):
             return _of_jwk(json.loads(data), algorithm)
-        except ValueError:
-            raise UnusableKey("not_JSON") from None
+        # Outside of a handler, so that the error has no context with the text of the key.
+        raise UnusableKey("not_JSON")
     return signing_key(load_private_pem(data, password), algorithm)
 
 

@@ -23,14 +23,16 @@ from jwt_middleware.errors import (
 from jwt_middleware.evidence import kind_of
 from jwt_middleware.issuing.family import Family, Generation
 from jwt_middleware.issuing.minter import segment_of, sign
+from jwt_middleware.issuing.token_size import MOST
 from jwt_middleware.tokens.compact import Compact, KnownHeaders, parse
 from jwt_middleware.tokens.verifier import check_signature
 
 TYPE = "rt+jwt"
 _ALGORITHM = ALGORITHMS["HS256"]
 
-# Ours have some 400 characters, and nothing in them grows.
-_LONGEST = 2_048
+# Ours have some 400 characters with a short subject. They are shorter than twice the access token,
+# which has the issuer once, and nothing in them grows.
+_LONGEST = 2 * MOST
 
 
 @dataclass(frozen=True, slots=True)

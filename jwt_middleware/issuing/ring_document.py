@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -34,16 +35,19 @@ def from_bytes(body: bytes) -> RingState:
 
     :raises ConfigurationError: if it is not a document of a ring, or one of a later release.
     """
-    try:
+    written_as: object = FORMAT
+    with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
         members = json.loads(body)
-        if members["format"] == FORMAT:
+        written_as = members["format"]
+        if written_as == FORMAT:
             return _state(members)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    # Outside of a handler, so that the errors have no context with the document.
+    if written_as == FORMAT:
         raise ConfigurationError(
             "the store has something else than a ring under its name: give the ring another name="
-        ) from None
+        )
     raise ConfigurationError(
-        f"the ring in the store is of format {members['format']!r}, and this release reads format "
+        f"the ring in the store is of format {written_as!r}, and this release reads format "
         f"{FORMAT}: install the release that wrote it"
     )
 

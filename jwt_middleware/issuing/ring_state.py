@@ -117,10 +117,10 @@ def gone_at(state: RingState, key: KeyRecord, terms: Terms) -> float:
     if key.is_pinned:
         return math.inf
     # A process that has not seen the change yet may sign with the old key for `max_lag` more.
-    return max(key.kept_until, signs_until(state, key) + _after_signing(state, key.use, terms))
+    return max(key.kept_until, signs_until(state, key) + after_signing(state, key.use, terms))
 
 
-def _after_signing(state: RingState, use: Use, terms: Terms) -> float:
+def after_signing(state: RingState, use: Use, terms: Terms) -> float:
     """Return how long after its last signature a key must verify, in seconds."""
     return terms.max_lag + state.lifetime(use) + LEEWAY + MARGIN
 
@@ -199,69 +199,6 @@ def maintained(
     return state if kept == state else replace(kept, written_at=at)
 
 
-def merged(known: RingState, found: RingState, now: float, terms: Terms) -> RingState:
-    """Return a document that was found, with what this process knows of its ring besides.
-
-    A store may lose a ring, or be set back to an older one. A revocation is never unlearnt then,
-    and no key is lost that has signed.
-    """
-    if found == known:
-        return found
-    if found.origin != known.origin:
-        return _with_keys_of_another(known, found, now, terms)
-    is_later = found.revision > known.revision
-    keys = {key.kid: key for key in (found if is_later else known).keys}
-    for key in found.keys:
-        keys.setdefault(key.kid, key)
-    times = [found.written_at] if is_later else [found.written_at, known.written_at]
-    longest = dict(known.longest)
-    for use, seconds in found.longest:
-        longest[use] = max(seconds, longest.get(use, 0.0))
-    return replace(
-        found,
-        keys=tuple(_revoked_as(key, (found, known)) for key in keys.values()),
-        written_at=max(times),
-        longest=tuple(sorted(longest.items())),
-        revision=max(found.revision, known.revision),
-    )
-
-
-def _with_keys_of_another(
-    known: RingState, found: RingState, now: float, terms: Terms
-) -> RingState:
-    """Return a ring that another process began anew, with the keys that have signed before.
-
-    They only verify, and for as long as a token that was signed a moment ago may be valid.
-    """
-    first = {
-        use: min((key.signs_from for key in found.keys if key.use == use), default=now)
-        for use in _USES
-    }
-    after = {use: now + _after_signing(known, use, terms) for use in _USES}
-    signed = (
-        replace(key, kept_until=min(gone_at(known, key, terms), after[use]))
-        for use in _USES
-        for key in verifying(known, use, now, terms)
-        if key.signs_from <= signing_time(known, now)
-    )
-    # A revocation must not be unlearnt either.
-    withdrawn = (key for key in known.keys if key.revoked_at is not None)
-    old = tuple(
-        replace(key, signs_from=min(key.signs_from, first[key.use] - 1))
-        for key in (*signed, *withdrawn)
-        if not has(found, key.kid)
-    )
-    keys = (*(_revoked_as(key, (found, known)) for key in found.keys), *old)
-    return replace(found, keys=keys)
-
-
-def _revoked_as(key: KeyRecord, states: Iterable[RingState]) -> KeyRecord:
-    """Return a key, revoked if it is in one of the states."""
-    same = (each for state in states for each in state.keys if each.kid == key.kid)
-    instants = [each.revoked_at for each in same if each.revoked_at is not None]
-    return replace(key, revoked_at=min(instants)) if instants else key
-
-
 def _without_old(state: RingState, at: float, terms: Terms) -> RingState:
     over = [key for key in state.keys if _is_over(state, key, at, terms)]
     over.sort(key=lambda key: key.signs_from, reverse=True)
@@ -319,11 +256,10 @@ def rotated(
             "rotate() has no effect on a ring of configured keys: write the new key first in "
             "KeyRing.from_keys(new, old), or use KeyRing(store)"
         )
-    heir = announced(state, use, at)
-    if heir is not None and is_from_the_future(state, now) and heir.published_at > now:
+    if is_from_the_future(state, now):
         # Only an operator does this, because nothing tells which of the clocks is wrong.
-        heir = replace(heir, published_at=now, signs_from=now + terms.announce_of(use))
-        return replace(_replaced(state, heir), written_at=now), heir
+        state, at = replace(_without_future(state, now, terms), written_at=now), now
+    heir = announced(state, use, at)
     if heir is None:
         heir = _new(use, at, at + terms.announce_of(use), terms, generate)
         return replace(_with_key(state, heir), written_at=at), heir
@@ -332,6 +268,29 @@ def rotated(
         return state, heir
     heir = replace(heir, signs_from=soonest)
     return replace(_replaced(state, heir), written_at=at), heir
+
+
+def _without_future(state: RingState, now: float, terms: Terms) -> RingState:
+    """Return the document with the keys that a clock ahead has made, which then only verify."""
+    return replace(
+        state,
+        keys=tuple(
+            only_verifying(state, key, now + after_signing(state, key.use, terms), now)
+            if key.published_at > now
+            else key
+            for key in state.keys
+        ),
+    )
+
+
+def only_verifying(beside: RingState, key: KeyRecord, until: float, now: float) -> KeyRecord:
+    """Return a key that verifies until an instant, and signs no more: it comes before all others.
+
+    :param beside: the document whose keys sign.
+    """
+    others = (each for each in beside.keys if each.use == key.use and each.published_at <= now)
+    first = min((each.signs_from for each in others), default=now)
+    return replace(key, signs_from=min(key.signs_from, first - 1), kept_until=until)
 
 
 def revoked(state: RingState, kid: str, now: float) -> RingState:

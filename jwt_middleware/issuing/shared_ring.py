@@ -21,6 +21,7 @@ from jwt_middleware.effects import Steps, run
 from jwt_middleware.errors import ConfigurationError, StoreUnavailable
 from jwt_middleware.forks import TinyLock, renew_after_fork
 from jwt_middleware.issuing.ring_document import from_bytes, to_bytes
+from jwt_middleware.issuing.ring_merge import merged
 from jwt_middleware.issuing.ring_state import (
     RingState,
     Terms,
@@ -29,7 +30,6 @@ from jwt_middleware.issuing.ring_state import (
     is_from_the_future,
     line,
     maintained,
-    merged,
     next_change,
     verifying,
     with_lifetime,
@@ -135,9 +135,11 @@ class SharedRing:
 
         The document must say so before the first of them is signed, and so it is read again.
         """
-        if seconds > self._longest.get(use, -1.0):
-            self._longest[use] = seconds
-            self._must_read = not self.is_fixed
+        with self._lock:
+            if seconds > self._longest.get(use, -1.0):
+                # A new object, because another thread may be reading the document for the old one.
+                self._longest = {**self._longest, use: seconds}
+                self._must_read = not self.is_fixed
 
     def signer(self, use: Use) -> SigningKey | None:
         """Return the key that signs; ``None`` if the store must be asked first (K14)."""
@@ -271,8 +273,8 @@ class SharedRing:
         """Return what the store has, with what it has lost of the ring that is known here."""
         if self.current is None or state == self.current.state:
             return state
-        known = self.current.state
-        whole = merged(known, state, now, self.terms) if state.origin else known
+        known, seen_at = self.current.state, self.current.read_at + self.current.wall_offset
+        whole = merged(known, state, now, self.terms, seen_at) if state.origin else known
         if whole != state:
             _log.warning(
                 "the store has lost a part of the ring %r, which is written to it again", self._name
@@ -322,7 +324,8 @@ class SharedRing:
 
     def accept(self, state: RingState, read_at: float, offset: float) -> Ring:
         """Put a state into service, unless a later one is; return the one in service."""
-        ring = self._made(state, read_at, offset)
+        longest = self._longest
+        ring = self._made(state, read_at, offset, tuple(longest))
         with self._lock:
             known = self.current
             if known is not None and _is_older(ring, known):
@@ -330,17 +333,18 @@ class SharedRing:
             self.current = ring
             self.failure = None
             self._failed_until = -math.inf
-            self._must_read = not self._suffices(state, ring.since)
+            is_for_all = longest is self._longest and self._suffices(state, ring.since)
+            self._must_read = not is_for_all
             followers = list(self._followers)
         for follower in followers:
             follower.follow(ring)
         return ring
 
-    def _made(self, state: RingState, read_at: float, offset: float) -> Ring:
+    def _made(self, state: RingState, read_at: float, offset: float, uses: tuple[Use, ...]) -> Ring:
         now = self._clock.now()
         signers: dict[Use, SigningKey] = {
             use: self._sealed.open(record.sealed, record.kid, use)
-            for use in self._longest
+            for use in uses
             if (record := active(state, use, now)) is not None
         }
         verifiers: dict[Use, tuple[VerificationKey, ...]] = {
@@ -348,7 +352,7 @@ class SharedRing:
                 self._verifier(self._sealed.open(each.sealed, each.kid, use))
                 for each in verifying(state, use, now, self.terms)
             )
-            for use in self._longest
+            for use in uses
         }
         self._sealed.forget_all_but({key.sealed for key in state.keys})
         until = next_change(state, max(now, state.written_at), self.terms)

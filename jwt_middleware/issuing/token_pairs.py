@@ -37,7 +37,7 @@ from jwt_middleware.issuing.family_store import (
     MOST_TRIES,
     FamilyStore,
     Stored,
-    least_used,
+    displaced,
     too_many,
 )
 from jwt_middleware.issuing.hooks import Call, HookFailed, check_hook
@@ -52,6 +52,8 @@ from jwt_middleware.stores.contract import Store
 _DAY = 86_400.0
 _PATIENCE = 10.0
 
+_AT_ONCE = 50
+_ALL = "subject_revoked"
 _REFUSALS: dict[str, type[TokenError]] = {
     "refresh_reused": RefreshReused,
     "refresh_burnt": RefreshBurnt,
@@ -159,7 +161,7 @@ class TokenPairs:
         return await arun(self._refreshing(token), _PATIENCE)
 
     def revoke(self, token: str) -> None:
-        """End the login of a refresh token. One that has expired or is unknown is ignored.
+        """End the login of a refresh token. A login that has ended or is unknown is ignored.
 
         :raises TokenError: if it is not a refresh token of this issuer.
         :raises StoreUnavailable: if the store fails.
@@ -217,33 +219,26 @@ class TokenPairs:
         given = checked_claims({} if claims is None else claims)
         check_kind("login", login, Login, "Login(amr=['pwd'])")
         # First, so that no login begins that was under way while all were ended.
-        began, _ = yield from self._families.epoch(subject)
+        epoch, _ = yield from self._families.epoch(subject)
         if not (yield from self._may_go_on(subject)):
             raise UserUnknown
         said = yield from self._minter.said_of(subject)
-        epoch, now = yield from self._families.epoch(subject)
+        others = yield from self._families.logins(subject)
+        now, number = others.now, others.next_number
         known = {"claims": given, **login.as_json(now)}
         family = begun(token_hex(16), subject, token_hex(16), now, self._terms, known, place)
         # Before the login begins, so that a claim that cannot be minted begins none.
         pair = yield from self._minted(family, family.newest, now, said)
-        for _ in range(MOST_TRIES):
-            if epoch.number != began.number:
-                raise RefreshBurnt("the logins of the subject were ended meanwhile")
-            if (yield from self._families.begin(family, epoch)):
-                yield from self._displace(family, epoch.logins + 1)
-                return pair
-            epoch, _ = yield from self._families.epoch(subject)
-        raise too_many()
+        if not (yield from self._families.begin(family, epoch, number)):
+            raise RefreshBurnt("the logins of the subject were ended meanwhile")
+        yield from self._displace(subject, (number, family.sid))
+        return pair
 
-    def _displace(self, family: Family, number: int) -> Steps[None]:
-        """End the logins of a subject above their number, of those that began before one.
-
-        :param number: the number of the login that has begun.
-        """
-        found, _ = yield from self._families.living(family.subject, self._most)
-        others = [each for each in found if each.number < number]
-        for each in least_used(others, self._most - 1):
-            yield from self._ending(each.family.sid, "displaced")
+    def _displace(self, subject: str, own: tuple[int, str]) -> Steps[None]:
+        """End the logins of a subject that are too many, now that one has begun."""
+        found = yield from self._families.logins(subject)
+        for sid in displaced(found.living, own, self._most):
+            yield from self._ending(sid, "displaced")
 
     def _refreshing(self, token: str) -> Steps[TokenPair]:
         said = yield from self._read(token)
@@ -367,17 +362,22 @@ class TokenPairs:
         epoch = yield from self._families.next_epoch(subject, self._terms.family_lifetime)
         # No login of an earlier epoch can begin any more, so that they become fewer.
         while True:
-            found, _ = yield from self._families.living(subject, self._most)
-            every = [each.family.sid for each in found if each.epoch < epoch]
-            left = [sid for sid in every if sid != but]
-            if not left:
+            found = yield from self._families.logins(subject)
+            earlier = [each for each in found.living if each.epoch < epoch]
+            left = [each for each in earlier if each.family.sid != but]
+            unreadable = [each for each in found.unreadable if each.name != but]
+            if not left and not unreadable:
                 return
-            for sid in left:
-                yield from self._ending(sid, "subject_revoked")
+            for first in range(0, len(left), _AT_ONCE):
+                some = left[first : first + _AT_ONCE]
+                for family in (yield from self._families.end_some(some, found.now, _ALL)):
+                    self._tell(family, _ALL)
+            for document in unreadable:
+                yield from self._families.delete(document)
 
     def _listing(self, subject: str) -> Steps[tuple[Family, ...]]:
-        found, _ = yield from self._families.living(checked_subject(subject), self._most)
-        return tuple(sorted((each.family for each in found), key=lambda each: each.created_at))
+        found = yield from self._families.logins(checked_subject(subject))
+        return tuple(each.family for each in sorted(found.living, key=lambda each: each.order))
 
     def _tell(self, family: Family, because: str) -> None:
         if self._observers:

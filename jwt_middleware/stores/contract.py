@@ -49,6 +49,16 @@ class Change:
     expires_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """One document that is not written, but must have the version that was read."""
+
+    kind: str
+    name: str
+    expected: int
+    """The version that was read; :data:`ABSENT` if the document must not exist."""
+
+
 AnswerT = TypeVar("AnswerT")
 
 
@@ -86,6 +96,8 @@ class ReadGroup:
     group: str
     most: int = 1_000
     """The most documents to return, those that come first."""
+    after: str = ""
+    """The name after which they come: the last of those that were read before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,14 @@ class Exchange:
     """Makes all of some changes, or none if the version of any document is another one."""
 
     changes: tuple[Change, ...]
+    unchanged: tuple[Unchanged, ...] = ()
+    """Further documents on whose versions the changes depend. They do not conflict with other
+    exchanges that depend on them too."""
+
+    @property
+    def expected(self) -> tuple["Change | Unchanged", ...]:
+        """Every document that must have the version that was read."""
+        return (*self.changes, *self.unchanged)
 
 
 AnyStatement: TypeAlias = Read | ReadGroup | Exchange
@@ -180,16 +200,21 @@ def read(store: Store, kind: str, name: str) -> Query[Found]:
     return Query(store, Read(kind, name))
 
 
-def read_group(store: Store, kind: str, group: str, most: int = 1_000) -> Query[FoundGroup]:
+def read_group(
+    store: Store, kind: str, group: str, most: int = 1_000, after: str = ""
+) -> Query[FoundGroup]:
     """Return the effect of reading the documents of a group."""
-    return Query(store, ReadGroup(kind, group, most))
+    return Query(store, ReadGroup(kind, group, most, after))
 
 
 def exchange(
-    store: Store, changes: Iterable[Change], seconds: float = math.inf
+    store: Store,
+    changes: Iterable[Change],
+    seconds: float = math.inf,
+    unchanged: Iterable[Unchanged] = (),
 ) -> Query[Exchanged]:
     """Return the effect of making changes.
 
     :param seconds: the most seconds that it may take.
     """
-    return Query(store, Exchange(tuple(changes)), seconds)
+    return Query(store, Exchange(tuple(changes), tuple(unchanged)), seconds)

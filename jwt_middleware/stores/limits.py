@@ -33,17 +33,21 @@ def objection(statement: AnyStatement, deadline: float) -> StoreFailed | None:
 def _problems(statement: AnyStatement) -> Iterator[str]:
     """Yield what is wrong. The values are left out, because they may be those of users."""
     if isinstance(statement, Exchange):
-        names = {(change.kind, change.name) for change in statement.changes}
-        if len(names) < len(statement.changes):
-            yield "it changes one document twice"
+        every = statement.expected
+        if len({(each.kind, each.name) for each in every}) < len(every):
+            yield "it names one document twice"
+        for each in every:
+            yield from _problems_of_key(each.kind, each.name)
+            yield from _problems_of_version(each.expected)
         for change in statement.changes:
-            yield from _problems_of_key(change.kind, change.name)
             yield from _problems_of_change(change)
     elif isinstance(statement, Read):
         yield from _problems_of_key(statement.kind, statement.name)
     else:
         yield from _problems_of_key(statement.kind, "any")
         yield from _problems_of_group(statement.group)
+        if statement.after:
+            yield from _problems_of_key(statement.kind, statement.after)
         if statement.most < 1:
             yield "most must be at least 1"
 
@@ -60,9 +64,12 @@ def _problems_of_group(group: str) -> Iterator[str]:
         yield "a group has 1 to 255 characters, without NUL"
 
 
-def _problems_of_change(change: Change) -> Iterator[str]:
-    if not 0 <= change.expected <= _LAST_VERSION:
+def _problems_of_version(version: int) -> Iterator[str]:
+    if not 0 <= version <= _LAST_VERSION:
         yield "the expected version is out of range"
+
+
+def _problems_of_change(change: Change) -> Iterator[str]:
     # A bytearray could change after it was stored.
     body: object = b"" if change.body is None else change.body
     if not isinstance(body, bytes):

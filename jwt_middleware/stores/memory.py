@@ -77,7 +77,7 @@ class MemoryStore:
         if refused is not None:
             return refused
         if isinstance(statement, Exchange):
-            return self._exchange(statement.changes)
+            return self._exchange(statement)
         return self._read(statement) if isinstance(statement, Read) else self._group(statement)
 
     async def aanswer(self, statement: AnyStatement, deadline: float) -> AnyAnswer | StoreFailed:
@@ -107,21 +107,21 @@ class MemoryStore:
         with self._lock:
             now = self._clock.now()
             names = self._groups.get((kind, group), ())
-            found = [self._live((kind, name), now) for name in names]
+            found = [self._live((kind, name), now) for name in names if name > statement.after]
         # Sorted without the lock, because a group may be large.
         living = [each for each in found if each is not None and each.group == group]
         living.sort(key=lambda each: each.name)
         return FoundGroup(tuple(living[: statement.most]), now)
 
-    def _exchange(self, changes: tuple[Change, ...]) -> Exchanged:
+    def _exchange(self, statement: Exchange) -> Exchanged:
         with self._lock:
             now = self._clock.now()
-            for change in changes:
-                found = self._live((change.kind, change.name), now)
-                if change.expected != (ABSENT if found is None else found.version):
+            for each in statement.expected:
+                found = self._live((each.kind, each.name), now)
+                if each.expected != (ABSENT if found is None else found.version):
                     return Exchanged(is_done=False, now=now)
             # Kept while they are taken, because a fork by another thread copies what is half done.
-            self._under_way = tuple(map(_step, changes))
+            self._under_way = tuple(map(_step, statement.changes))
             self._take(self._under_way)
             self._delete_expired(now)
             return Exchanged(is_done=True, now=now)

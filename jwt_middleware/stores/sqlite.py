@@ -26,6 +26,7 @@ from jwt_middleware.stores.contract import (
     Read,
     ReadGroup,
     StoreFailed,
+    Unchanged,
 )
 from jwt_middleware.stores.limits import objection
 from jwt_middleware.stores.pool import Late, Workers
@@ -48,9 +49,10 @@ _READ = (
     f"SELECT {_COLUMNS} FROM jwt_middleware_documents"  # noqa: S608 - of constants
     " WHERE kind = ? AND name = ? AND expires_at > ?"
 )
+# The plus keeps SQLite from looking for the name in the index of all names.
 _READ_GROUP = (
     f"SELECT {_COLUMNS} FROM jwt_middleware_documents"  # noqa: S608 - of constants
-    " WHERE kind = ? AND group_name = ? AND expires_at > ? ORDER BY name LIMIT ?"
+    " WHERE kind = ? AND group_name = ? AND expires_at > ? AND +name > ? ORDER BY name LIMIT ?"
 )
 _VERSION = (
     "SELECT version FROM jwt_middleware_documents WHERE kind = ? AND name = ? AND expires_at > ?"
@@ -198,7 +200,7 @@ class SQLiteStore:
 
     def _perform(self, connection: sqlite3.Connection, statement: AnyStatement) -> AnyAnswer:
         if isinstance(statement, Exchange):
-            return _exchange(connection, statement.changes, self._clock.now)
+            return _exchange(connection, statement, self._clock.now)
         now = self._clock.now()
         if isinstance(statement, Read):
             row = connection.execute(_READ, (statement.kind, statement.name, now)).fetchone()
@@ -227,20 +229,20 @@ def _document(row: _Row) -> Document:
 def _group(
     connection: sqlite3.Connection, statement: ReadGroup, now: float
 ) -> tuple[Document, ...]:
-    wanted = (statement.kind, statement.group, now, statement.most)
+    wanted = (statement.kind, statement.group, now, statement.after, statement.most)
     return tuple(map(_document, connection.execute(_READ_GROUP, wanted)))
 
 
 def _exchange(
-    connection: sqlite3.Connection, changes: tuple[Change, ...], clock: Callable[[], float]
+    connection: sqlite3.Connection, statement: Exchange, clock: Callable[[], float]
 ) -> Exchanged:
     connection.execute("BEGIN IMMEDIATE")
     # Read once the file is locked, so that times are in the order of the changes.
     now = clock()
-    if not all(_is_unchanged(connection, change, now) for change in changes):
+    if not all(_is_unchanged(connection, each, now) for each in statement.expected):
         connection.execute("ROLLBACK")
         return Exchanged(is_done=False, now=now)
-    for change in changes:
+    for change in statement.changes:
         _make(connection, change)
     connection.execute(_DELETE_EXPIRED, (now, _MOST_DELETED))
     try:
@@ -250,9 +252,9 @@ def _exchange(
     return Exchanged(is_done=True, now=now)
 
 
-def _is_unchanged(connection: sqlite3.Connection, change: Change, now: float) -> bool:
-    row = connection.execute(_VERSION, (change.kind, change.name, now)).fetchone()
-    return change.expected == (ABSENT if row is None else row[0])
+def _is_unchanged(connection: sqlite3.Connection, each: Change | Unchanged, now: float) -> bool:
+    row = connection.execute(_VERSION, (each.kind, each.name, now)).fetchone()
+    return bool(each.expected == (ABSENT if row is None else row[0]))
 
 
 def _make(connection: sqlite3.Connection, change: Change) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt_middleware import ConfigurationError, KeyFile, Secret
 from jwt_middleware.crypto.signing import SigningKey, generate
 from jwt_middleware.issuing import KeyRing
+from jwt_middleware.stores.contract import Change, Exchange, Read
 from tests.issuing.rings import World, phases
 
 SECRET = b"0123456789abcdefghijklmnopqrstuv"
@@ -118,3 +119,22 @@ async def test_configured_keys_do_not_rotate() -> None:
             call()
     with pytest.raises(ConfigurationError, match=r"change KeyRing\.from_keys"):
         await ring.arotate()
+
+
+def test_an_error_carries_no_key_in_its_context() -> None:
+    """Reporters of errors show the contexts too, and the text that could not be read."""
+    broken = '{"kty":"oct","k":"' + SECRET.decode() + '",}'
+    with pytest.raises(ConfigurationError) as met:
+        KeyRing.from_keys(broken, algorithm="HS256")
+    world = World()
+    world.ring.load()
+    found: Any = world.store.answer(Read("ring", "keys"), 1e12)
+    change = Change("ring", "keys", found.document.version, found.document.body[:-1])
+    world.store.answer(Exchange((change,)), 1e12)
+    with pytest.raises(ConfigurationError) as met_later:
+        world.process().load()
+    for error in (met.value, met_later.value):
+        each: BaseException | None = error
+        while each is not None:
+            assert not hasattr(each, "doc")
+            each = each.__context__

@@ -22,7 +22,6 @@ from jwt_middleware.issuing.ring_state import (
     has,
     line,
     maintained,
-    merged,
     next_change,
     phase,
     revoked,
@@ -186,48 +185,6 @@ def test_a_clock_that_was_a_year_ahead_for_a_moment_stops_no_rotation() -> None:
     assert kept(state, BEGIN + 3) is state
 
 
-def test_what_a_store_has_lost_is_known_here() -> None:
-    """A revocation is never unlearnt, and no key is lost, in whatever state the store is."""
-    old = replace(kept(RingState(), BEGIN), origin="o", revision=1)
-    signer = kid(old, BEGIN)
-    new = replace(kept(revoked(old, signer, BEGIN + 1), BEGIN + 1), revision=2)
-    rewritten = replace(rotated(old, "access", BEGIN + 2, TERMS, make)[0], revision=2)
-    later = replace(rewritten, revision=9)
-    another = replace(kept(RingState(), BEGIN + 3), origin="p", revision=1)
-
-    for found in (old, rewritten, later, another):
-        whole = merged(new, found, BEGIN + 3, TERMS)
-        assert phase(
-            whole, next(key for key in whole.keys if key.kid == signer), BEGIN + 3, TERMS
-        ) == ("revoked")
-        assert {key.kid for key in found.keys} <= {key.kid for key in whole.keys}
-        assert whole.revision >= found.revision
-        if found is not later:
-            assert {key.kid for key in new.keys} <= {key.kid for key in whole.keys}
-        signing = kid(found, BEGIN + 3)
-        assert found.origin == new.origin or kid(whole, BEGIN + 3) == signing
-    assert merged(new, new, BEGIN, TERMS) is new
-    assert merged(old, new, BEGIN, TERMS) == new
-
-
-def test_keys_that_come_back_from_another_ring_only_verify() -> None:
-    """They have signed until a moment ago; those that were only announced are dropped."""
-    known, heir = rotated(
-        replace(kept(RingState(), BEGIN), origin="o"), "access", BEGIN + 1, TERMS, make
-    )
-    found = replace(kept(RingState(), BEGIN + 2), origin="p")
-    later = BEGIN + 20 * DAY
-    whole = merged(known, found, BEGIN + 3, TERMS)
-    late = merged(known, found, later, TERMS)
-
-    assert kid(whole, BEGIN + 3) == kid(found, BEGIN + 3)
-    assert not has(whole, heir.kid)
-    (back,) = [key for key in late.keys if key.kid == heir.kid]
-    assert phase(late, back, later + LIFETIME, TERMS) == "retiring"
-    assert not has(late, kid(known, BEGIN + 1))
-    assert kid(late, later) == kid(found, later)
-
-
 def test_a_clock_that_is_back_for_a_moment_moves_no_key_that_has_signed() -> None:
     """K8: one reading at a wrong time changes nothing that tokens depend on."""
     state = kept(RingState(), BEGIN)
@@ -330,3 +287,21 @@ def test_whatever_happens_one_key_signs_and_verifiers_can_have_it(
         assert signing == active(state, "access", now)
         assert signing.kid in free or now - signing.published_at >= terms.announce
         assert signing in verifying(state, "access", now, terms)
+
+
+def test_a_clock_that_was_years_ahead_for_long_stops_no_rotation_either() -> None:
+    """What it has made only verifies, once an operator has called ``rotate()``."""
+    first = kept(RingState(), BEGIN)
+    ahead = BEGIN + 3_650 * DAY
+    jumped = first
+    for day in (0, 2, 200):
+        jumped = rotated(jumped, "access", ahead + day * DAY, TERMS, make)[0]
+    state, heir = rotated(jumped, "access", BEGIN + 2, TERMS, make)
+
+    assert heir.signs_from == BEGIN + 2 + DAY
+    assert kid(state, BEGIN + 3) == kid(first, BEGIN)
+    assert kid(state, BEGIN + 2 + DAY) == heir.kid
+    assert phases(state, BEGIN + 3)[-2:] == ["active", "announced"]
+    assert set(phases(state, BEGIN + 3)[:-2]) == {"retiring"}
+    assert set(phases(state, BEGIN + 5 * DAY)) == {"active", "gone"}
+    assert rotated(state, "access", BEGIN + 3, TERMS, make) == (state, heir)

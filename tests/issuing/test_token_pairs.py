@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -29,10 +30,12 @@ from jwt_middleware.errors import (
     UserUnknown,
 )
 from jwt_middleware.events import LoginEnded
-from jwt_middleware.issuing import KeyRing, Login, TokenPair, TokenPairs
+from jwt_middleware.issuing import KeyRing, Login, TokenPair, TokenPairs, family_store
+from jwt_middleware.issuing.family import Family, Generation
+from jwt_middleware.issuing.family_store import Stored, displaced
 from jwt_middleware.stores.contract import Change, Exchange, Exchanged, Read
 from jwt_middleware.stores.memory import MemoryStore
-from jwt_middleware.testing import KeyPair
+from jwt_middleware.testing import Clock, KeyPair
 from tests.issuing.rings import DAY, ISSUER, Faulty, World
 
 NEVER = 1e12
@@ -282,7 +285,8 @@ def test_the_logins_of_a_subject_can_be_listed_and_ended(world: Logins) -> None:
     assert listed[0].device == {**device, "agent": "x" * 300}
     assert listed[0].last_used_at - listed[0].created_at == 120
     world.pairs.revoke_family(second.sid)
-    world.pairs.revoke_family("unknown")
+    for unknown in ("unknown", "", "ü", "a" * 300, "0" * 32):
+        world.pairs.revoke_family(unknown)
     world.pairs.revoke_subject("alice", but=first.sid)
     assert [each.sid for each in world.pairs.families("alice")] == [first.sid]
     assert len(world.pairs.families("bob")) == 1
@@ -535,7 +539,6 @@ def test_who_is_always_overtaken_gives_up(world: Logins) -> None:
     store.is_slow = True
     world.clock.tick(10)
     calls: list[Callable[[], object]] = [
-        lambda: pairs.issue("alice"),
         lambda: pairs.refresh(second.refresh_token),
         lambda: pairs.refresh(first.refresh_token),
         lambda: pairs.revoke(second.refresh_token),
@@ -544,6 +547,8 @@ def test_who_is_always_overtaken_gives_up(world: Logins) -> None:
     for call in calls:
         with pytest.raises(StoreUnavailable, match="too many processes"):
             call()
+    with pytest.raises(RefreshBurnt):
+        pairs.issue("alice")
     store.is_slow = False
     assert pairs.refresh(second.refresh_token).sid == first.sid
     pairs.revoke_subject("alice")
@@ -726,31 +731,174 @@ def test_a_login_that_began_later_is_not_ended_by_an_earlier_one() -> None:
         found = list(pool.map(lambda each: each.issue("alice"), services))
     (left,) = world.pairs.families("alice")
     assert left.sid in {each.sid for each in found}
-    assert left.login["number"] == 8
+    assert world.pairs.issue("alice").sid == world.pairs.families("alice")[0].sid
 
 
-def test_a_login_that_cannot_be_read_keeps_no_other_from_ending(
-    world: Logins, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As one that a later release has written."""
-    odd, other = world.pairs.issue("alice"), world.pairs.issue("alice")
-    found: Any = world.logins.answer(Read("family", odd.sid), NEVER)
-    document = found.document
-    change = Change("family", odd.sid, document.version, b"{}", document.group)
-    world.logins.answer(Exchange((change,)), NEVER)
-    world.pairs.revoke_subject("alice")
-
-    assert "a login that this release cannot read" in caplog.text
+def test_a_login_whose_epoch_is_lost_ends_like_the_others() -> None:
+    """An epoch is kept as long as the logins of the options that wrote it last."""
+    world = Logins()
+    for _ in range(3):
+        world.pairs.revoke_subject("alice")
+    old = world.pairs.issue("alice")
+    shorter = world.another(family_lifetime=DAY)
+    shorter.revoke_subject("alice", but=old.sid)
+    world.clock.tick(2 * DAY)
+    shorter.revoke_subject("alice")
     with pytest.raises(RefreshBurnt):
-        world.pairs.refresh(other.refresh_token)
+        world.pairs.refresh(old.refresh_token)
+
+
+def test_logins_of_any_number_end_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than one reading of a group returns, also if most of them have expired."""
+    monkeypatch.setattr(family_store, "_PAGE", 10)
+    world = Logins(refresh_lifetime=300.0)
+    expired = [world.pairs.issue("alice") for _ in range(30)]
+    world.clock.tick(300)
+    kept = [world.pairs.issue("alice") for _ in range(20)]
+
+    assert len(world.pairs.families("alice")) == 20
+    world.pairs.revoke_subject("alice", but=kept[0].sid)
+    assert [each.sid for each in world.pairs.families("alice")] == [kept[0].sid]
+    for pair in (*expired[:3], *kept[1:]):
+        with pytest.raises((RefreshBurnt, TokenExpired)):
+            world.pairs.refresh(pair.refresh_token)
+
+
+def test_logins_of_one_subject_do_not_wait_for_each_other() -> None:
+    """Nor does the end of all of them wait for those that begin."""
+    world = Logins()
+    asked = world.logins.asked
+    world.pairs.issue("alice")
+    one = world.logins.asked - asked
+    services = [world.another() for _ in range(8)]
+    asked = world.logins.asked
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: services[number % 8].issue("alice"), range(80)))
+    assert world.logins.asked - asked == 80 * one
+
+
+def test_a_login_that_is_displaced_by_those_at_once_is_the_earliest() -> None:
+    family = Family("b", "alice", 0.0, 90.0, 0, Generation("j", 0, 90))
+    found = [
+        Stored(replace(family, sid=sid, login={"number": number}, last_used_at=used), 1)
+        for sid, number, used in (("a", 1, 9.0), ("b", 2, 0.0), ("c", 2, 5.0), ("d", 3, 0.0))
+    ]
+    assert displaced(found, (2, "b"), 4) == []
+    assert displaced(found, (2, "b"), 3) == ["a"]
+    assert displaced(found, (2, "b"), 1) == ["a", "b"]
+    assert displaced(found, (3, "d"), 2) == ["b", "c"]
+
+
+def test_a_login_that_cannot_be_read_ends_with_the_others(world: Logins) -> None:
+    """As one that a later release has written. It cannot be kept by a release that is older."""
+    odd, other, kept = (world.pairs.issue("alice") for _ in range(3))
+    for pair in (odd, kept):
+        found: Any = world.logins.answer(Read("family", pair.sid), NEVER)
+        document = found.document
+        change = Change("family", pair.sid, document.version, b"{}", document.group)
+        world.logins.answer(Exchange((change,)), NEVER)
+    world.pairs.revoke_subject("alice", but=kept.sid)
+
+    for pair, error in ((odd, RefreshUnknown), (other, RefreshBurnt), (kept, StoreUnavailable)):
+        with pytest.raises(error):
+            world.pairs.refresh(pair.refresh_token)
     assert world.pairs.issue("alice").sid
 
 
 def test_an_odd_epoch_is_a_store_that_fails(world: Logins) -> None:
-    world.pairs.issue("alice")
+    world.pairs.revoke_subject("alice")
     name = world.pairs._families._group("alice")
     found: Any = world.logins.answer(Read("subject", name), NEVER)
     change = Change("subject", name, found.document.version, b"x")
     world.logins.answer(Exchange((change,)), NEVER)
     with pytest.raises(StoreUnavailable, match="something else than an epoch"):
         world.pairs.issue("alice")
+
+
+def test_a_long_subject_can_refresh_and_log_out(world: Logins) -> None:
+    """As long as one of which an access token can be minted."""
+    pair = world.pairs.issue("ü" * 900)
+    second = world.pairs.refresh(pair.refresh_token)
+    world.pairs.revoke(second.refresh_token)
+    with pytest.raises(RefreshBurnt):
+        world.pairs.refresh(second.refresh_token)
+
+
+class Meanwhile:
+    """Encrypts nothing, and does something while a key is opened."""
+
+    def __init__(self) -> None:
+        self.todo: list[Callable[[], object]] = []
+
+    def encrypt(self, data: bytes, bound_to: bytes) -> bytes:
+        return data
+
+    def decrypt(self, data: bytes, bound_to: bytes) -> bytes:
+        if self.todo:
+            self.todo.pop()()
+        return data
+
+
+def test_pairs_may_be_made_while_another_thread_reads_the_ring() -> None:
+    """Their keys are there from the first login on."""
+    world, meanwhile = Logins(), Meanwhile()
+    TokenPairs(world.minter(world.process(encryption=meanwhile)), world.logins).issue("alice")
+    ring = world.process(encryption=meanwhile)
+    made: list[TokenPairs] = []
+    minter = world.minter(ring)
+    meanwhile.todo.append(lambda: made.append(TokenPairs(minter, world.logins)))
+    minter.mint("alice")
+    assert made[0].issue("alice").sid
+
+
+class Busy(Clock):
+    """A clock that does something each time it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.todo: list[Callable[[], object]] = []
+
+    def now(self) -> float:
+        if self.todo:
+            self.todo.pop(0)()
+        return super().now()
+
+
+def test_pairs_may_be_made_while_another_thread_puts_a_ring_into_service() -> None:
+    """It was read for access tokens alone."""
+    world, clock = Logins(), Busy()
+    world.pairs.issue("alice")
+    ring = KeyRing(world.store, clock=clock)
+    made: list[TokenPairs] = []
+    minter = world.minter(ring)
+    clock.todo += [lambda: None, lambda: made.append(TokenPairs(minter, world.logins))]
+    ring.load()
+    assert made[0].issue("alice").sid
+
+
+class Interrupted(Faulty):
+    """Something happens before a change of several documents."""
+
+    todo: Callable[[], object] | None = None
+
+    def answer(self, statement: Any, deadline: float) -> Any:
+        if self.todo and isinstance(statement, Exchange) and len(statement.changes) > 1:
+            todo, self.todo = self.todo, None
+            todo()
+        return super().answer(statement, deadline)
+
+
+def test_a_login_that_is_used_meanwhile_ends_with_the_others(world: Logins) -> None:
+    """Each is told once."""
+    store = Interrupted(world.clock)
+    pairs = TokenPairs(world.minter(), store, observers=[world.told.append])
+    begun = [pairs.issue("alice") for _ in range(3)]
+
+    def use() -> None:
+        pairs.revoke(begun[0].refresh_token)
+        pairs.refresh(begun[1].refresh_token)
+
+    store.todo = use
+    pairs.revoke_subject("alice")
+    assert pairs.families("alice") == ()
+    assert sorted(each.sid for each in world.told) == sorted(each.sid for each in begun)

@@ -20,6 +20,7 @@ from jwt_middleware.stores.contract import (
     Query,
     Read,
     ReadGroup,
+    Unchanged,
     exchange,
     read,
     read_group,
@@ -103,6 +104,32 @@ def test_a_deleted_document_is_absent(asker: Asker) -> None:
     assert asker.names("g") == []
     assert asker.exchange(change("a", ABSENT, b"new"))
     assert asker.version("a") == 1
+
+
+def test_a_change_may_depend_on_documents_that_it_leaves_alone(asker: Asker) -> None:
+    """S2. Whether they must have a version, or be absent."""
+    asker.exchange(change("a", 0))
+    for name, version, is_done in (("a", 1, True), ("a", 2, False), ("a", ABSENT, False)):
+        added = change(f"b{version}", ABSENT)
+        statement = Exchange((added,), (Unchanged("k", name, version),))
+        assert asker.ask(statement).is_done is is_done
+        assert asker.version(added.name) == int(is_done)
+    for version, is_done in ((1, False), (ABSENT, True)):
+        statement = Exchange((change("c", ABSENT),), (Unchanged("k", "absent", version),))
+        assert asker.ask(statement).is_done is is_done
+    assert (asker.version("a"), asker.version("c"), asker.version("absent")) == (1, 1, 0)
+
+
+def test_a_group_is_read_on_from_a_name(asker: Asker) -> None:
+    """S4. Each of its documents once, whatever is written meanwhile."""
+    names = ["a", "a b", "aa", "b", "~"]
+    for name in reversed(names):
+        asker.exchange(change(name, 0, group="g"))
+    for most in (1, 2, 5, 9):
+        read: list[str] = []
+        while found := asker.ask(ReadGroup("k", "g", most, read[-1] if read else "")).documents:
+            read += [each.name for each in found]
+        assert read == names
 
 
 def test_an_exchange_may_only_check_that_a_document_is_absent(asker: Asker) -> None:

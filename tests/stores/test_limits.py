@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware.stores.contract import AnyStatement, Exchange, Read, ReadGroup
+from jwt_middleware.stores.contract import AnyStatement, Exchange, Read, ReadGroup, Unchanged
 from jwt_middleware.stores.limits import MOST_BYTES, objection
 from tests.stores.asking import change
 
@@ -20,6 +20,10 @@ WRONG: list[tuple[AnyStatement, str]] = [
     (Exchange((change("a", 0, b"x" * (MOST_BYTES + 1)),)), "a body has at most"),
     (Exchange((change("a", 0, group=""),)), "a group has"),
     (Exchange((change("a", 0), change("a", 1))), "one document twice"),
+    (Exchange((change("a", 0),), (Unchanged("k", "a", 0),)), "one document twice"),
+    (Exchange((), (Unchanged("k", "ä", 0),)), "a name has"),
+    (Exchange((), (Unchanged("k", "a", -1),)), "version is out of range"),
+    (ReadGroup("k", "g", 1, "ä"), "a name has"),
 ]
 AnyValue: Any = bytearray(b"x")
 

@@ -292,7 +292,9 @@ def test_every_statement_finds_its_rows_by_an_index(sqlite: SQLiteStore) -> None
             return " / ".join(step[3] for step in steps)
 
         assert "USING INDEX" in plan(_READ, "k", "a", 0)
-        assert "(kind=? AND group_name=? AND expires_at>?)" in plan(_READ_GROUP, "k", "g", 0, 9)
+        assert "(kind=? AND group_name=? AND expires_at>?)" in plan(
+            _READ_GROUP, "k", "g", 0, "a", 9
+        )
         assert "(expires_at<?)" in plan(
             "SELECT rowid FROM jwt_middleware_documents WHERE expires_at <= ?"
             " ORDER BY expires_at LIMIT ?",
