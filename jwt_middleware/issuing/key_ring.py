@@ -282,18 +282,20 @@ class KeyRing:
 
         :raises StoreUnavailable: if the ring was not read for an hour, and the store fails.
         """
-        return run(self._publishing(), self._patience_to_publish)
+        return run(self.publishing(), self.patience_to_publish)
 
     async def ajwks(self) -> dict[str, Any]:
         """Async version of :meth:`jwks`."""
-        return await arun(self._publishing(), self._patience_to_publish)
+        return await arun(self.publishing(), self.patience_to_publish)
 
     @property
-    def _patience_to_publish(self) -> float:
+    def patience_to_publish(self) -> float:
+        """The seconds that :meth:`jwks` may take."""
         # Any client may ask for the set, so a store that hangs must not hold up all workers.
         return _PATIENCE if self.shared.current is None else 0.5
 
-    def _publishing(self) -> Steps[dict[str, Any]]:
+    def publishing(self) -> Steps[dict[str, Any]]:
+        """Return the steps to the public keys, as :meth:`jwks` returns them."""
         try:
             ring = yield from self._read_to_publish()
         except StoreUnavailable:

@@ -28,6 +28,8 @@ class TokenPair:
     """The seconds for which the refresh token is good, if it is not used."""
     sid: str = field(kw_only=True)
     """The id of the login, which the access token has as ``sid``."""
+    csrf: str | None = field(default=None, kw_only=True, repr=False)
+    """What a page must send in ``X-CSRF-Token`` where a cookie carries the access token."""
 
     def as_json(self) -> dict[str, str | int]:
         """Return the body of a response (RFC 6749 §5.1), which no cache may store."""

@@ -6,59 +6,25 @@ the store has. The store applies the result only if no other process was faster.
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from secrets import token_hex
-from time import monotonic
 from typing import Annotated, Any
 
 from jwt_middleware.checks import check_kind
-from jwt_middleware.crypto.jwk import VerificationKey
-from jwt_middleware.effects import Steps, arun, run
-from jwt_middleware.errors import (
-    ConfigurationError,
-    KeyUnknown,
-    RefreshBurnt,
-    RefreshReused,
-    RefreshUnknown,
-    TokenError,
-    TokenExpired,
-    UserUnknown,
-)
-from jwt_middleware.events import LoginEnded, Observer, tell
-from jwt_middleware.issuing.families import (
-    Family,
-    FamilyTerms,
-    Generation,
-    Refused,
-    Successor,
-    begun,
-    presented,
-)
-from jwt_middleware.issuing.family_store import (
-    MOST_TRIES,
-    FamilyStore,
-    Stored,
-    displaced,
-    too_many,
-)
-from jwt_middleware.issuing.hooks import Call, HookFailed, check_hook
-from jwt_middleware.issuing.minted_claims import checked_claims, checked_subject
-from jwt_middleware.issuing.minter import Minter, Order
-from jwt_middleware.issuing.refresh_tokens import RefreshToken, read, write
-from jwt_middleware.issuing.shared_ring import Ring
-from jwt_middleware.issuing.token_pair import Login, SubjectCheck, TokenPair, checked_device
+from jwt_middleware.effects import arun, run
+from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.events import Observer
+from jwt_middleware.issuing.families import Family, FamilyTerms
+from jwt_middleware.issuing.family_store import FamilyStore
+from jwt_middleware.issuing.hooks import check_hook
+from jwt_middleware.issuing.login_steps import LoginSteps
+from jwt_middleware.issuing.minter import Minter
+from jwt_middleware.issuing.token_pair import Login, SubjectCheck, TokenPair
 from jwt_middleware.options import Count, Seconds, read_options
 from jwt_middleware.stores.contract import Store
 
 _DAY = 86_400.0
-_PATIENCE = 10.0
 
-_AT_ONCE = 50
-_ALL = "subject_revoked"
-_REFUSALS: dict[str, type[TokenError]] = {
-    "refresh_reused": RefreshReused,
-    "refresh_burnt": RefreshBurnt,
-    "token_expired": TokenExpired,
-}
+PATIENCE = 10.0
+"""The seconds that a call may take."""
 
 
 class TokenPairs:
@@ -103,16 +69,18 @@ class TokenPairs:
                 "TokenPairs needs a ring that makes its own key for refresh tokens: write "
                 "KeyRing(store) in place of KeyRing.from_keys(...)"
             )
-        self._minter = minter
-        self._families = FamilyStore(store, minter.issuer, minter.audience)
-        self._read_again_after = 0.0
-        self._terms = FamilyTerms(
-            known["refresh_lifetime"], known["family_lifetime"], known["grace"]
+        terms = FamilyTerms(known["refresh_lifetime"], known["family_lifetime"], known["grace"])
+        self.minter = minter
+        self.steps = LoginSteps(
+            minter,
+            FamilyStore(store, minter.issuer, minter.audience),
+            terms,
+            most=max_families,
+            subject_check=check_hook("subject_check", subject_check),
+            observers=observers,
         )
-        self._most = max_families
-        self._subject_check = check_hook("subject_check", subject_check)
-        self._observers = tuple(observers)
-        minter.ring.shared.sign_for("refresh", self._terms.refresh_lifetime)
+        """What the calls do, for what does the same as a part of something else."""
+        minter.ring.shared.sign_for("refresh", terms.refresh_lifetime)
 
     def issue(
         self,
@@ -134,7 +102,7 @@ class TokenPairs:
         :raises StoreUnavailable: if a store fails. No login has begun then, or one without
             a client.
         """
-        return run(self._issuing(subject, claims, login or Login(), device or {}), _PATIENCE)
+        return run(self.steps.issuing(subject, claims, login or Login(), device or {}), PATIENCE)
 
     async def aissue(
         self,
@@ -145,20 +113,25 @@ class TokenPairs:
         device: Mapping[str, str] | None = None,
     ) -> TokenPair:
         """Async version of :meth:`issue`."""
-        return await arun(self._issuing(subject, claims, login or Login(), device or {}), _PATIENCE)
+        return await arun(
+            self.steps.issuing(subject, claims, login or Login(), device or {}), PATIENCE
+        )
 
-    def refresh(self, token: str) -> TokenPair:
+    def refresh(self, token: str, *, scope: str | None = None) -> TokenPair:
         """Exchange a refresh token for the next pair.
 
+        :param scope: the scopes that this access token is to have, of those of the login: names
+            with a space between them (RFC 6749 §6). By default all.
+        :raises ScopeNotGranted: for a scope that the login does not have. Nothing changes.
         :raises TokenError: with the code of what is wrong. ``RefreshReused`` ends the login.
         :raises UserUnknown: if ``subject_check`` says no. It ends the login.
         :raises StoreUnavailable: if a store fails. The client may try the same token again.
         """
-        return run(self._refreshing(token), _PATIENCE)
+        return run(self.steps.refreshing(token, scope), PATIENCE)
 
-    async def arefresh(self, token: str) -> TokenPair:
+    async def arefresh(self, token: str, *, scope: str | None = None) -> TokenPair:
         """Async version of :meth:`refresh`."""
-        return await arun(self._refreshing(token), _PATIENCE)
+        return await arun(self.steps.refreshing(token, scope), PATIENCE)
 
     def revoke(self, token: str) -> None:
         """End the login of a refresh token. A login that has ended or is unknown is ignored.
@@ -166,11 +139,11 @@ class TokenPairs:
         :raises TokenError: if it is not a refresh token of this issuer.
         :raises StoreUnavailable: if the store fails.
         """
-        run(self._revoking(token), _PATIENCE)
+        run(self.steps.revoking(token), PATIENCE)
 
     async def arevoke(self, token: str) -> None:
         """Async version of :meth:`revoke`."""
-        await arun(self._revoking(token), _PATIENCE)
+        await arun(self.steps.revoking(token), PATIENCE)
 
     def revoke_subject(self, subject: str, *, but: str | None = None) -> None:
         """End all logins of a subject: after a new password, or to log out everywhere.
@@ -178,11 +151,11 @@ class TokenPairs:
         :param but: the ``sid`` of a login that goes on.
         :raises StoreUnavailable: if the store fails. Call it again then.
         """
-        run(self._revoking_subject(subject, but), _PATIENCE)
+        run(self.steps.revoking_subject(subject, but), PATIENCE)
 
     async def arevoke_subject(self, subject: str, *, but: str | None = None) -> None:
         """Async version of :meth:`revoke_subject`."""
-        await arun(self._revoking_subject(subject, but), _PATIENCE)
+        await arun(self.steps.revoking_subject(subject, but), PATIENCE)
 
     def revoke_family(self, sid: str) -> None:
         """End one login. One that has ended or is unknown is ignored.
@@ -190,211 +163,19 @@ class TokenPairs:
         :param sid: its id, from :meth:`families` or from the claim ``sid`` of an access token.
         :raises StoreUnavailable: if the store fails.
         """
-        run(self._ending(sid, "logout"), _PATIENCE)
+        run(self.steps.ending(sid, "logout"), PATIENCE)
 
     async def arevoke_family(self, sid: str) -> None:
         """Async version of :meth:`revoke_family`."""
-        await arun(self._ending(sid, "logout"), _PATIENCE)
+        await arun(self.steps.ending(sid, "logout"), PATIENCE)
 
     def families(self, subject: str) -> tuple[Family, ...]:
         """Return the logins of a subject that have not ended, the oldest first.
 
         :raises StoreUnavailable: if the store fails.
         """
-        return run(self._listing(subject), _PATIENCE)
+        return run(self.steps.listing(subject), PATIENCE)
 
     async def afamilies(self, subject: str) -> tuple[Family, ...]:
         """Async version of :meth:`families`."""
-        return await arun(self._listing(subject), _PATIENCE)
-
-    def _issuing(
-        self,
-        subject: str,
-        claims: Mapping[str, Any] | None,
-        login: Login,
-        device: Mapping[str, str],
-    ) -> Steps[TokenPair]:
-        checked_subject(subject)
-        place = checked_device(device)
-        given = checked_claims({} if claims is None else claims)
-        check_kind("login", login, Login, "Login(amr=['pwd'])")
-        # First, so that no login begins that was under way while all were ended.
-        epoch, _ = yield from self._families.epoch(subject)
-        if not (yield from self._may_go_on(subject)):
-            raise UserUnknown
-        said = yield from self._minter.said_of(subject)
-        others = yield from self._families.logins(subject)
-        now, number = others.now, others.next_number
-        known = {"claims": given, **login.as_json(now)}
-        family = begun(token_hex(16), subject, token_hex(16), now, self._terms, known, place)
-        # Before the login begins, so that a claim that cannot be minted begins none.
-        pair = yield from self._minted(family, family.newest, now, said)
-        if not (yield from self._families.begin(family, epoch, number)):
-            raise RefreshBurnt("the logins of the subject were ended meanwhile")
-        yield from self._displace(subject, (number, family.sid))
-        return pair
-
-    def _displace(self, subject: str, own: tuple[int, str]) -> Steps[None]:
-        """End the logins of a subject that are too many, now that one has begun."""
-        found = yield from self._families.logins(subject)
-        for sid in displaced(found.living, own, self._most):
-            yield from self._ending(sid, "displaced")
-
-    def _refreshing(self, token: str) -> Steps[TokenPair]:
-        said = yield from self._read(token)
-        stored, first = yield from self._found(said)
-        claims: Mapping[str, Any] | None = None
-        next_jti = token_hex(16)
-        for _ in range(MOST_TRIES):
-            stored, now = yield from self._found(said)
-            before = stored.family
-            after, outcome = presented(
-                before,
-                said.jti,
-                said.expires_at,
-                _asked_at(before, said, first, now),
-                self._terms,
-                next_jti,
-            )
-            if isinstance(outcome, Refused):
-                yield from self._refuse(stored, after, outcome.code)
-                continue
-            if claims is None:
-                # Asked before anything is consumed. Then the family is read again.
-                if not (yield from self._may_go_on(before.subject)):
-                    yield from self._ending(said.sid, "subject_refused")
-                    raise UserUnknown
-                claims = yield from self._minter.said_of(before.subject)
-                continue
-            pair = yield from self._minted(after, outcome.generation, now, claims)
-            is_new = isinstance(outcome, Successor)
-            if not is_new or (yield from self._exchanged(after, stored.version)):
-                return pair
-        raise too_many()
-
-    def _refuse(self, stored: Stored, after: Family, code: str) -> Steps[None]:
-        """Refuse a token, unless another process was faster to end its login.
-
-        :raises TokenError: with the code.
-        """
-        if after is stored.family:
-            raise _REFUSALS[code]
-        if (yield from self._exchanged(after, stored.version)):
-            self._tell(after, code)
-            raise _REFUSALS[code]
-
-    def _exchanged(self, family: Family, version: int) -> Steps[bool]:
-        # An exchange that comes late would leave its client no grace to try again.
-        seconds = self._terms.grace / 2 if self._terms.grace else _PATIENCE
-        return (yield from self._families.exchange(family, version, max(seconds, 0.5)))
-
-    def _found(self, said: RefreshToken) -> Steps[tuple[Stored, float]]:
-        stored, now = yield from self._families.find(said.sid)
-        if now >= said.expires_at:
-            raise TokenExpired
-        if stored is None:
-            raise RefreshUnknown
-        return stored, now
-
-    def _read(self, token: str) -> Steps[RefreshToken]:
-        shared = self._minter.ring.shared
-        ring = shared.at_present(shared.terms.max_lag)
-        if ring is None:
-            ring = yield from shared.reading()
-        try:
-            return read(token, self._minter.issuer, _refresh_keys(ring))
-        except KeyUnknown:
-            # Another process may have made it. Clients can invent key ids.
-            if monotonic() < self._read_again_after:
-                raise
-        ring = yield from shared.reading()
-        self._read_again_after = monotonic() + 1.0
-        return read(token, self._minter.issuer, _refresh_keys(ring))
-
-    def _minted(
-        self, family: Family, generation: Generation, now: float, said: Mapping[str, Any]
-    ) -> Steps[TokenPair]:
-        """Return the pair of a generation. Nothing is stored.
-
-        :param said: what the hook says of the subject.
-        """
-        known = family.login
-        own = {name: known[name] for name in ("auth_time", "acr", "amr") if name in known}
-        order = Order(
-            family.subject,
-            claims=known["claims"],
-            client_id=known.get("client_id"),
-            own={**own, "sid": family.sid},
-        )
-        access = yield from self._minter.minting_with(order, said)
-        key = yield from self._minter.ring.signing("refresh")
-        return TokenPair(
-            access,
-            write(key, self._minter.issuer, family, generation),
-            expires_in=int(self._minter.lifetime),
-            refresh_expires_in=max(0, int(generation.expires_at - now)),
-            sid=family.sid,
-        )
-
-    def _may_go_on(self, subject: str) -> Steps[bool]:
-        if self._subject_check is None:
-            return True
-        answer = yield Call(self._subject_check, (subject,))
-        if isinstance(answer, HookFailed):
-            raise answer.problem
-        if type(answer) is not bool:
-            raise ConfigurationError(
-                f"subject_check returned {type(answer).__name__} and must return True or False"
-            )
-        return answer
-
-    def _revoking(self, token: str) -> Steps[None]:
-        said = yield from self._read(token)
-        yield from self._ending(said.sid, "logout")
-
-    def _ending(self, sid: str, because: str) -> Steps[None]:
-        ended = yield from self._families.end(sid, because)
-        if ended is not None:
-            self._tell(ended, because)
-
-    def _revoking_subject(self, subject: str, but: str | None) -> Steps[None]:
-        checked_subject(subject)
-        epoch = yield from self._families.next_epoch(subject, self._terms.family_lifetime)
-        # No login of an earlier epoch can begin any more, so that they become fewer.
-        while True:
-            found = yield from self._families.logins(subject)
-            earlier = [each for each in found.living if each.epoch < epoch]
-            left = [each for each in earlier if each.family.sid != but]
-            unreadable = [each for each in found.unreadable if each.name != but]
-            if not left and not unreadable:
-                return
-            for first in range(0, len(left), _AT_ONCE):
-                some = left[first : first + _AT_ONCE]
-                for family in (yield from self._families.end_some(some, found.now, _ALL)):
-                    self._tell(family, _ALL)
-            for document in unreadable:
-                yield from self._families.delete(document)
-
-    def _listing(self, subject: str) -> Steps[tuple[Family, ...]]:
-        found = yield from self._families.logins(checked_subject(subject))
-        return tuple(each.family for each in sorted(found.living, key=lambda each: each.order))
-
-    def _tell(self, family: Family, because: str) -> None:
-        if self._observers:
-            tell(self._observers, LoginEnded(family.subject, family.sid, because))
-
-
-def _refresh_keys(ring: Ring) -> dict[str | None, VerificationKey]:
-    return {key.kid: key for key in ring.verifiers["refresh"]}
-
-
-def _asked_at(family: Family, said: RefreshToken, first: float, now: float) -> float:
-    """Return the instant by which the grace of a token is judged.
-
-    :param first: when the client's request was read first, however long its hooks took since. If
-        the token was exchanged after that, both requests were under way at once.
-    """
-    previous = family.previous
-    if previous is None or previous.jti != said.jti:
-        return now
-    return min(now, max(first, previous.exchanged_at))
+        return await arun(self.steps.listing(subject), PATIENCE)

@@ -200,7 +200,9 @@ class ASGIView:
 # Only the few header names of the configuration are looked up, so 64 entries are enough.
 @lru_cache(maxsize=64)
 def _variable(name: str) -> str:
-    return f"HTTP_{name.upper().replace('-', '_')}"
+    variable = name.upper().replace("-", "_")
+    # RFC 3875 §4.1: these two have no prefix.
+    return variable if variable in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{variable}"
 
 
 class WSGIView:

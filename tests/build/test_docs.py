@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from jwt_middleware.endpoint_errors import endpoint_refusals
 from jwt_middleware.errors import refusals
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,8 @@ def test_every_code_has_its_row() -> None:
         r"^\| `(\w+)` \| (\d+) \| (.*) \|$", (ROOT / "docs/errors.md").read_text(), re.MULTILINE
     )
 
-    assert rows == [(kind.code, str(kind.status), kind.public) for kind in refusals()]
+    every = [*refusals(), *endpoint_refusals()]
+    assert rows == [(kind.code, str(kind.status), kind.public) for kind in every]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

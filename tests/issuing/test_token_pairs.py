@@ -380,7 +380,7 @@ def signed(world: Logins, pair: KeyPair | None = None, **changes: Any) -> str:
     """Return a refresh token with other claims, signed with the real secret or another."""
     pairs = world.pairs
     token = pairs.issue("alice").refresh_token
-    key = pairs._minter.ring.signer("refresh")
+    key = pairs.minter.ring.signer("refresh")
     assert key is not None
     claims = {**said(token), **changes}
     claims = {name: value for name, value in claims.items() if value is not None}
@@ -807,7 +807,7 @@ def test_a_login_that_cannot_be_read_ends_with_the_others(world: Logins) -> None
 
 def test_an_odd_epoch_is_a_store_that_fails(world: Logins) -> None:
     world.pairs.revoke_subject("alice")
-    name = world.pairs._families._group("alice")
+    name = world.pairs.steps._families._group("alice")
     found: Any = world.logins.answer(Read("subject", name), NEVER)
     change = Change("subject", name, found.document.version, b"x")
     world.logins.answer(Exchange((change,)), NEVER)

@@ -161,3 +161,9 @@ def test_a_query_is_read_as_pythons_library_reads_it(query: str, name: str) -> N
     pairs = parse_qsl(query, keep_blank_values=True)
 
     assert query_values(query, name) == [value for key, value in pairs if key == name]
+
+
+def test_the_type_and_length_of_a_body_have_variables_without_a_prefix() -> None:
+    """RFC 3875 §4.1."""
+    view = WSGIView({"REQUEST_METHOD": "POST", "CONTENT_TYPE": "a/b", "CONTENT_LENGTH": "3"})
+    assert (view.headers("content-type"), view.headers("content-length")) == (["a/b"], ["3"])
