@@ -3,7 +3,7 @@
 The refresh token is in a cookie of its own, which browsers send to the endpoints alone.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Protocol
 
 from jwt_middleware.checks import check_kind
@@ -23,8 +23,9 @@ _LONGEST = 4096
 class SetsCookies(Protocol):
     """A response of Starlette, FastAPI, Flask, Django, Quart or Litestar."""
 
-    def set_cookie(self, key: str, value: str = "", **attributes: Any) -> Any:
-        """Set a cookie."""
+    @property
+    def set_cookie(self) -> Callable[..., Any]:
+        """Sets a cookie. The attributes have the same names in all of these."""
         ...
 
 

@@ -1,7 +1,6 @@
 """A real browser uses the documentation, opens sockets, and is kept from foreign pages."""
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -11,26 +10,19 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import element_to_be_clickable
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.provider.real import lacking
+from tests.support.browsers import PATIENCE, chromium
 from tests.support.serving import serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.slow]
 
 SECRET = "a secret of at least thirty-two bytes"
-PATIENCE = 60
 HERE = Path(__file__).parent
-
-FLAGS = """
-    --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-dev-shm-usage
-    --disable-background-networking --disable-component-update --disable-sync
-"""
 
 OPEN = """
     const [url, protocols, done] = arguments;
@@ -52,18 +44,7 @@ def token(**claims: Any) -> str:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if program is None or driver is None:
-        lacking("chromium and chromedriver are not installed, and a browser is what this is about")
-        return
-    options = ChromeOptions()
-    options.binary_location = program
-    for flag in FLAGS.split():
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    with Chrome(options, Service(driver)) as started:
-        started.set_page_load_timeout(PATIENCE)
-        started.set_script_timeout(PATIENCE)
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
         yield started
 
 

@@ -28,7 +28,7 @@ def serve(command: Sequence[str], env: Mapping[str, str]) -> Iterator[str]:
     server inherits it and starts to listen itself, so a connection tells that it got so far.
 
     :param command: program and arguments; ``{fd}`` stands for the number of the socket.
-    :param env: variables to set besides those of this process.
+    :param env: variables to set besides those of this process; ``{base}`` stands for the address.
     :raises NotServing: if it ends or stays silent instead of answering.
     """
     with tempfile.NamedTemporaryFile(prefix="server-", suffix=".log") as log:
@@ -40,7 +40,10 @@ def serve(command: Sequence[str], env: Mapping[str, str]) -> Iterator[str]:
             fd = listener.fileno()
             process = subprocess.Popen(
                 [part.replace("{fd}", str(fd)) for part in command],
-                env={**os.environ, **env},
+                env={
+                    **os.environ,
+                    **{key: text.replace("{base}", base) for key, text in env.items()},
+                },
                 pass_fds=[fd],
                 stdout=log,
                 stderr=subprocess.STDOUT,
