@@ -6,7 +6,7 @@ neither the store nor a lock is asked.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Protocol
@@ -222,7 +222,8 @@ class SharedRing:
                 raise self._failed(found, pauses=pauses)
             known = self._known(found)
             self._open_all(known, found.now)
-            due = self._maintained(self._with_own(known, found.now), found.now)
+            whole = self._with_own(known, found.now)
+            due = self._maintained(whole, found.now)
             asked = change(due, found.now)
             wanted = self._maintained(asked, found.now)
             if found.document is not None and wanted == known:
@@ -239,10 +240,10 @@ class SharedRing:
                 failed = self._failed(answer, pauses=pauses)
                 # It may have been written. The next use reads it.
                 self._must_read = self._must_read or answer.may_be_done
-                if asked != due or not self._suffices(known, found.now):
+                if asked != due or not self._suffice((known, whole), found.now):
                     raise failed
-                # What is due can wait.
-                return self.accept(known, began, offset)
+                # What is due can wait. What the store has lost stays known here meanwhile.
+                return self.accept(whole, began, offset)
         raise StoreUnavailable("the ring is written to by too many processes at once")
 
     def _open_all(self, state: RingState, now: float) -> None:
@@ -308,6 +309,9 @@ class SharedRing:
         """Make a key; return its key id, and the private key as the document has it."""
         key = generate(algorithm)
         return key.kid, self._sealed.seal(key, use)
+
+    def _suffice(self, states: Iterable[RingState], now: float) -> bool:
+        return all(self._suffices(state, now) for state in states)
 
     def _suffices(self, state: RingState, now: float) -> bool:
         return all(

@@ -1,6 +1,7 @@
 """Rings among processes that are configured wrongly, and on stores that fail or lose what they had."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from jwt_middleware.stores.contract import (
 )
 from jwt_middleware.stores.memory import MemoryStore
 from jwt_middleware.testing import Clock
-from tests.issuing.rings import DAY, World, phases
+from tests.issuing.rings import DAY, Faulty, World, phases
 
 SECRET = Secret(b"0123456789abcdefghijklmnopqrstuv")
 OTHER = Secret(b"another secret of thirty-two bytes")
@@ -128,6 +129,36 @@ def test_a_store_that_was_set_back_gets_the_ring_again() -> None:
         with pytest.raises(KeyUnknown):
             each.verify(stolen)
         assert each.verify(token).subject == "bob"
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_write_that_fails_makes_a_process_forget_nothing(is_lost: bool) -> None:
+    """The store was set back or lost, another process went on, and this one cannot write."""
+    world = World()
+    known = Faulty(world.clock)
+    known._documents = world.store._documents
+    mine = KeyRing(known, clock=world.clock)
+    minter, guard = world.minter(mine, max_lifetime=2 * DAY), world.guard(mine)
+    stolen = minter.mint("mallory", lifetime=DAY)
+    backup = stored(world).body
+    mine.revoke_key(world.kid(mine))
+    token = minter.mint("alice", lifetime=DAY)
+    put(world, None if is_lost else backup)
+    other = world.process()
+    world.kid(other)
+    other.rotate()
+    world.minter(other, max_lifetime=3 * DAY).mint("bob")
+    known.is_read_only = True
+    world.clock.tick(61)
+
+    for _ in range(2):
+        with suppress(StoreUnavailable):
+            minter.mint("carol")
+        with pytest.raises((KeyUnknown, KeysUnavailable)):
+            guard.verify(stolen)
+        assert guard.verify(token).subject == "alice"
+        known.is_read_only = False
+        world.clock.tick(61)
 
 
 def test_a_revocation_survives_a_process_that_has_not_heard_of_it() -> None:
