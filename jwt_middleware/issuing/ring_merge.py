@@ -31,7 +31,14 @@ def merged(
         return found
     if found.origin != known.origin or found.revision > known.revision:
         # It may follow what is known here, or only what the store was set back to.
-        return _with_keys_of_before(known, found, now, terms, seen_at)
+        whole = _with_keys_of_before(known, found, now, terms, seen_at)
+    else:
+        whole = _of_both(known, found)
+    signed = (*_signed(found, now, terms, now), *_signed(known, now, terms, seen_at))
+    return _verifying_until(whole, signed, terms)
+
+
+def _of_both(known: RingState, found: RingState) -> RingState:
     keys = {key.kid: key for key in (*found.keys, *known.keys)}
     return replace(
         found,
@@ -61,15 +68,44 @@ def _with_keys_of_before(
 
 def _needed(known: RingState, now: float, terms: Terms, seen_at: float) -> Iterator[KeyRecord]:
     """Yield the keys by which a token may have been signed that is still valid, or revoked ones."""
-    signed = signing_time(known, now)
-    for key in known.keys:
-        # Without what is known, this process has signed no more.
-        until = min(gone_at(known, key, terms), seen_at + after_signing(known, key.use, terms))
-        if key.revoked_at is not None:
-            if now < key.revoked_at + REVOKED_FOR:
-                yield key
-        elif key.signs_from <= signed and now < until:
-            yield replace(key, kept_until=until)
+    yield from (key for key in known.keys if key.revoked_at and now < key.revoked_at + REVOKED_FOR)
+    for key, until in _signed(known, now, terms, seen_at):
+        yield replace(key, kept_until=until)
+
+
+def _signed(
+    state: RingState, now: float, terms: Terms, seen_at: float
+) -> Iterator[tuple[KeyRecord, float]]:
+    """Yield the keys by which a valid token may have been signed, and the end of the last such one.
+
+    :param seen_at: POSIX time from which no process has signed by this document.
+    """
+    begun = signing_time(state, now)
+    for key in state.keys:
+        until = min(gone_at(state, key, terms), seen_at + after_signing(state, key.use, terms))
+        if key.revoked_at is None and key.signs_from <= begun and now < until:
+            yield key, until
+
+
+def _verifying_until(
+    whole: RingState, signed: Iterable[tuple[KeyRecord, float]], terms: Terms
+) -> RingState:
+    """Return a document in which keys verify for as long as they did in those it was made of.
+
+    Of two keys that signed at once only one signs from now on. By the document alone the other one
+    has stopped long ago.
+    """
+    for key, until in signed:
+        whole = replace(
+            whole,
+            keys=tuple(
+                replace(each, kept_until=until)
+                if each.kid == key.kid and gone_at(whole, each, terms) < until
+                else each
+                for each in whole.keys
+            ),
+        )
+    return whole
 
 
 def _longest(known: RingState, found: RingState) -> tuple[tuple[Use, float], ...]:

@@ -11,7 +11,7 @@ from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.crypto.signing import generate
 from jwt_middleware.effects import run
 from jwt_middleware.errors import KeyUnknown, StoreUnavailable, TokenError
-from jwt_middleware.issuing import KeyRing, shared_ring
+from jwt_middleware.issuing import KeyRing, TokenPairs, shared_ring
 from jwt_middleware.keys.remote import shared_fetch
 from jwt_middleware.keys.remote.shared_fetch import Waiter
 from jwt_middleware.stores.contract import (
@@ -159,6 +159,28 @@ def test_a_write_that_fails_makes_a_process_forget_nothing(is_lost: bool) -> Non
         assert guard.verify(token).subject == "alice"
         known.is_read_only = False
         world.clock.tick(61)
+
+
+def test_a_process_that_began_with_an_older_ring_signs_nothing_that_is_refused() -> None:
+    """The store was set back by weeks, and a process was started before others read it again."""
+    options: dict[str, Any] = {"rotate_every": 10 * DAY}
+    world = World(**options)
+    TokenPairs(world.minter(), world.store).issue("alice")
+    backup = stored(world).body
+    for _ in range(12):
+        world.clock.tick(DAY)
+        world.minter().mint("alice")
+    put(world, backup)
+    late = world.process(**options)
+    pairs = TokenPairs(world.minter(late), world.store)
+    login = pairs.issue("bob")
+
+    for ring in (world.ring, late, world.ring, late):
+        world.clock.tick(61)
+        world.minter(ring).mint("carol")
+        for each in (world.ring, late):
+            assert world.guard(each).verify(login.access_token).subject == "bob"
+        login = TokenPairs(world.minter(ring), world.store).refresh(login.refresh_token)
 
 
 def test_a_revocation_survives_a_process_that_has_not_heard_of_it() -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from jwt_middleware.issuing.ring_merge import merged
 from jwt_middleware.issuing.ring_state import (
     REVOKED_FOR,
@@ -70,6 +72,31 @@ def test_a_ring_that_went_on_from_an_older_one_loses_no_key_that_has_signed() ->
         assert whole.lifetime("access") == 2 * LIFETIME
         if revision > 2:
             assert kid(whole, now) == kid(found, now)
+
+
+@pytest.mark.parametrize("revision", [2, 9])
+def test_what_both_have_signed_by_verifies_until_it_ends(revision: int) -> None:
+    """Two parts of a service went on from one ring for weeks, each with keys of its own.
+
+    Only one key signs from now on. The other one has signed until a moment ago.
+    """
+    old = replace(kept(RingState(), BEGIN), origin="o", revision=1)
+    now = BEGIN + 20 * DAY
+
+    def went_on(days: float, revision: int) -> RingState:
+        state, _ = rotated(old, "access", BEGIN + days * DAY, TERMS, make)
+        return replace(state, revision=revision)
+
+    for known, found in (
+        (went_on(5, 5), old),
+        (went_on(5, 5), went_on(1, revision)),
+        (went_on(1, 5), went_on(5, revision)),
+    ):
+        whole = merged(known, replace(found, revision=revision), now, TERMS, now)
+        for kid_ in (kid(known, now), kid(found, now)):
+            (key,) = [key for key in whole.keys if key.kid == kid_]
+            assert phase(whole, key, now + LIFETIME, TERMS) in {"active", "retiring"}
+            assert phase(whole, key, now + DAY, TERMS) in {"active", "gone"}
 
 
 def test_a_process_that_slept_brings_no_key_back() -> None:
