@@ -26,6 +26,12 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "endpoints/test_endpoint.py",
         "one table for all frameworks",
     ),
+    "integrations/fastapi_users.py": ("integrations/test_users.py", "one table for all frameworks"),
+    "integrations/flask_users.py": ("integrations/test_users.py", "one table for all frameworks"),
+    "integrations/starlette_users.py": (
+        "integrations/test_users.py",
+        "one table for all frameworks",
+    ),
     "integrations/fastapi_endpoints.py": (
         "endpoints/test_endpoint.py",
         "one table for all frameworks",
