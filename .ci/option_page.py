@@ -30,6 +30,7 @@ def page() -> str:
         TokenCookies,
     )
     from jwt_middleware.issuing import KeyRing, Minter, PublicKeyRing, TokenPairs
+    from jwt_middleware.revocation import RevocationList
 
     verifying = (Guard, Issuer, AdmittedIssuers, ResolverOptions)
     issuing = (KeyRing, PublicKeyRing, Minter, TokenPairs)
@@ -41,7 +42,7 @@ def page() -> str:
         LogoutEndpoint,
         TokenCookies,
     )
-    return HEAD + "".join(map(_section, (*verifying, *issuing, *endpoints)))
+    return HEAD + "".join(map(_section, (*verifying, RevocationList, *issuing, *endpoints)))
 
 
 def _section(owner: type) -> str:

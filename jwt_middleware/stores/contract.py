@@ -237,6 +237,17 @@ def read(store: Store, kind: str, name: str) -> Query[Found]:
     return Query(store, Read(kind, name))
 
 
+def read_some(
+    store: Store, keys: Iterable[tuple[str, str]], seconds: float = math.inf
+) -> Query[FoundSome]:
+    """Return the effect of reading several documents in one step.
+
+    :param keys: the kind and the name of each.
+    :param seconds: the most seconds that it may take.
+    """
+    return Query(store, ReadSome(tuple(keys)), seconds)
+
+
 def read_group(
     store: Store, kind: str, group: str, most: int = 1_000, after: str = ""
 ) -> Query[FoundGroup]:

@@ -40,6 +40,10 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "endpoints/test_endpoint.py",
         "one table for all frameworks",
     ),
+    "revocation/loading.py": (
+        "revocation/test_revocation_list.py",
+        "each first request of a process waits by it",
+    ),
     "issuing/hooks.py": ("issuing/test_minter.py", "hooks run through what asks them"),
     "issuing/minted_claims.py": ("issuing/test_minter.py", "claims run through the minter"),
     "issuing/token_size.py": ("issuing/test_minter.py", "sizes run through the minter"),
