@@ -31,6 +31,8 @@ def page() -> str:
     )
     from jwt_middleware.issuing import KeyRing, Minter, PublicKeyRing, TokenPairs
     from jwt_middleware.revocation import RevocationList
+    from jwt_middleware.stores import SQLiteStore
+    from jwt_middleware.stores.sql import SQLStore
 
     verifying = (Guard, Issuer, AdmittedIssuers, ResolverOptions)
     issuing = (KeyRing, PublicKeyRing, Minter, TokenPairs)
@@ -42,7 +44,9 @@ def page() -> str:
         LogoutEndpoint,
         TokenCookies,
     )
-    return HEAD + "".join(map(_section, (*verifying, RevocationList, *issuing, *endpoints)))
+    return HEAD + "".join(
+        map(_section, (*verifying, RevocationList, *issuing, *endpoints, SQLiteStore, SQLStore))
+    )
 
 
 def _section(owner: type) -> str:

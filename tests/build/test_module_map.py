@@ -40,6 +40,11 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "endpoints/test_endpoint.py",
         "one table for all frameworks",
     ),
+    "stores/sql_exchange.py": ("stores/test_sql.py", "a part of the store"),
+    "stores/sql_failures.py": ("stores/test_sql.py", "a part of the store"),
+    "stores/sql_reader.py": ("stores/test_sql.py", "a part of the store"),
+    "stores/sql_schema.py": ("stores/test_sql.py", "a part of the store"),
+    "stores/sql_table.py": ("stores/test_sql.py", "a part of the store"),
     "revocation/loading.py": (
         "revocation/test_revocation_list.py",
         "each first request of a process waits by it",

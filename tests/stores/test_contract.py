@@ -27,8 +27,10 @@ from jwt_middleware.stores.contract import (
     read,
     read_group,
 )
+from jwt_middleware.stores.sql import SQLStore
 from jwt_middleware.testing import Clock
 from tests.stores.asking import Asker, change, count, increment
+from tests.stores.servers import rows_of
 
 ODD_NAMES = [
     "%",
@@ -409,6 +411,8 @@ def held(store: Store) -> int:
     if isinstance(store, MemoryStore):
         assert store._groups == {}
         return len(store)
+    if isinstance(store, SQLStore):
+        return rows_of(store)
     assert isinstance(store, SQLiteStore)
     with store._connections.lend(monotonic() + 10) as connection:
         (rows,) = connection.execute("SELECT count(*) FROM jwt_middleware_documents").fetchone()
