@@ -9,6 +9,7 @@ import asyncio
 from functools import partial
 from time import monotonic
 from typing import Annotated, Any
+from weakref import finalize
 
 from jwt_middleware.clock import Clock, usable_clock
 from jwt_middleware.errors import ConfigurationError
@@ -93,6 +94,9 @@ class SQLStore:
         self._timeout: float = known["timeout"]
         self._clock = None if clock is None else usable_clock("clock", clock)
         self._engine = self._read_engine(engine)
+        if isinstance(self._engine, Engine) and self._engine is not engine:
+            # Of a store that is forgotten, no connection stays open.
+            finalize(self, Engine.dispose, self._engine)
         self._is_async = isinstance(self._engine, AsyncEngine)
         self._dialect = self._engine.dialect.name
         if self._dialect not in _DIALECTS:

@@ -341,11 +341,13 @@ def test_a_server_that_is_read_only(server: str, store: SQLStore) -> None:
         arguments: dict[str, Any] = {"options": "-c default_transaction_read_only=on"}
     else:
         arguments = {"init_command": "SET SESSION TRANSACTION READ ONLY"}
-    reader = SQLStore(create_engine(URLS[server], connect_args=arguments), table=TABLE)
+    own = create_engine(URLS[server], connect_args=arguments)
+    reader = SQLStore(own, table=TABLE)
     assert Asker(reader).version("a") == 1
     failed = Asker(reader).ask(Exchange((change("a", 1),)))
     assert isinstance(failed, StoreFailed)
     assert "is read-only" in failed.reason
+    own.dispose()
 
 
 def test_migrations_make_the_same_table(server: str, store: SQLStore) -> None:
