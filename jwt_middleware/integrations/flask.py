@@ -16,13 +16,20 @@ from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
 
+try:
+    from flask import Flask, Response, after_this_request, current_app, request
+except ImportError:
+    raise ImportError(
+        "jwt_middleware.integrations.flask needs Flask: pip install 'asgi-wsgi-jwt[flask]'"
+    ) from None
+
 from jwt_middleware.checks import check_kind
 from jwt_middleware.effects import run
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.integrations.coverage import analysis_of, routes_of
 from jwt_middleware.integrations.exact_rules import warnings_on_exact_rules
-from jwt_middleware.integrations.flask_caches import keep_apart
+from jwt_middleware.integrations.flask_caches import PagesApart
 from jwt_middleware.integrations.standing import check_in_front, mounted_in_front
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.logs import log_of
@@ -47,13 +54,6 @@ from jwt_middleware.wsgi import (
     let_pass,
     passage_of,
 )
-
-try:
-    from flask import Flask, Response, after_this_request, current_app, request
-except ImportError:
-    raise ImportError(
-        "jwt_middleware.integrations.flask needs Flask: pip install 'asgi-wsgi-jwt[flask]'"
-    ) from None
 
 __all__ = ["JWT", "current_principal", "requires"]
 
@@ -131,7 +131,7 @@ class _BeforeRequest:
         self._guard = guard
         self._told = told
         self._has_served = False
-        self._kept_apart: dict[str, View] = {}
+        self._pages = PagesApart()
 
     def __call__(self) -> Response | None:
         """Decide on a request that is not the one that the guard has seen.
@@ -146,7 +146,7 @@ class _BeforeRequest:
         if not self._has_served:
             self._has_served = True
             self._look_at(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
-        self._keep_apart(request.endpoint or "")
+        self._pages.look_at(current_app, request.endpoint or "")
         environ = request.environ
         passage = passage_of(environ, self._guard)
         if passage is None:
@@ -161,13 +161,6 @@ class _BeforeRequest:
             view = WSGIView(environ)
             is_the_same = self._guard.integration.still_passes(view, credential)
         return None if is_the_same else _decide(self._guard, environ, caller)
-
-    def _keep_apart(self, endpoint: str) -> None:
-        # Flask lets a rule be added before its view.
-        view = current_app.view_functions.get(endpoint)
-        if view is not None and self._kept_apart.get(endpoint) is not view:
-            self._kept_apart[endpoint] = view
-            keep_apart(view)
 
     def _look_at(self, app: Flask) -> None:
         """Log what shows with the first request, when the application is complete."""
