@@ -11,7 +11,6 @@
 """
 
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -30,11 +29,12 @@ from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.integrations.coverage import analysis_of, routes_of
 from jwt_middleware.integrations.exact_rules import warnings_on_exact_rules
 from jwt_middleware.integrations.flask_caches import PagesApart
+from jwt_middleware.integrations.flask_requests import begin, end_each
 from jwt_middleware.integrations.standing import check_in_front, mounted_in_front
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.logs import log_of
 from jwt_middleware.options import hint, options_of
-from jwt_middleware.principal import Caller, current_principal, set_current
+from jwt_middleware.principal import Caller, current_principal
 from jwt_middleware.request.guarded_views import remember
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
@@ -50,6 +50,7 @@ from jwt_middleware.wsgi import (
     PRINCIPAL_KEY,
     JWTWSGIMiddleware,
     guard_of,
+    is_anothers,
     judged,
     let_pass,
     passage_of,
@@ -59,7 +60,6 @@ __all__ = ["JWT", "current_principal", "requires"]
 
 PREFIX = "JWT_"
 EXTENSION = "jwt_middleware"
-_CALLER = "jwt_middleware.flask_caller"
 
 View = Callable[..., Any]
 
@@ -117,9 +117,7 @@ class JWT:
         told = set(_log_mistaken_rules(self.guard, app, set()))
         # First, so that the guard decides before the application's ``before_request`` functions.
         app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard, told))
-        # Tests prepare requests that are never dispatched.
-        app.teardown_request(_end_caller)
-        app.full_dispatch_request = _Dispatch(app.full_dispatch_request)  # type: ignore[method-assign]
+        end_each(app)
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
 
@@ -149,7 +147,7 @@ class _BeforeRequest:
         self._pages.look_at(current_app, request.endpoint or "")
         environ = request.environ
         passage = passage_of(environ, self._guard)
-        if passage is None:
+        if passage is None or is_anothers(environ):
             check_in_front(self._guard, current_app, "wsgi_app")
             return _decide(self._guard, environ, None)
         _, (*judged_place, _, _), credential, caller, _ = passage
@@ -197,37 +195,11 @@ def _decide(guard: Guard, environ: dict[str, Any], caller: Caller | None) -> Res
         return Response(verdict.body, verdict.status, dict(verdict.headers))
     if caller is None:
         # A request inside another one has its own caller.
-        environ[_CALLER] = caller = set_current(verdict.principal)
+        caller = begin(environ, verdict.principal)
     caller.principal = verdict.principal
     let_pass(environ, verdict, guard, _FLASK, caller)
     after_this_request(partial(_with_headers, verdict.response_headers))
     return None
-
-
-class _Dispatch:
-    """Dispatches a request, and ends it for a caller that no middleware ends.
-
-    A function for the teardown is not enough, because Flask calls none after one that raises.
-    """
-
-    def __init__(self, dispatch: Callable[[], Response]) -> None:
-        """:param dispatch: the method ``full_dispatch_request`` of the application."""
-        self._dispatch = dispatch
-
-    def __call__(self) -> Response:
-        try:
-            return self._dispatch()
-        finally:
-            _end_caller()
-
-
-def _end_caller(_problem: BaseException | None = None) -> None:
-    caller: Caller | None = request.environ.pop(_CALLER, None)
-    if caller is not None:
-        caller.end()
-        # A test may have entered the request in another context.
-        with suppress(ValueError):
-            caller.leave()
 
 
 def _with_headers(wanted: Headers, response: Response) -> Response:
