@@ -60,6 +60,7 @@ __all__ = ["JWT", "current_principal", "requires"]
 
 PREFIX = "JWT_"
 EXTENSION = "jwt_middleware"
+_JUDGED = "_jwt_judged_method"
 
 View = Callable[..., Any]
 
@@ -118,6 +119,7 @@ class JWT:
         # First, so that the guard decides before the application's ``before_request`` functions.
         app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard, told))
         end_each(app)
+        app.dispatch_request = _Dispatch(app.dispatch_request, self.guard)  # type: ignore[method-assign]
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
 
@@ -149,7 +151,7 @@ class _BeforeRequest:
         passage = passage_of(environ, self._guard)
         if passage is None or is_anothers(environ):
             check_in_front(self._guard, current_app, "wsgi_app")
-            return _decide(self._guard, environ, None)
+            return _decide(self._guard, environ, None) or _judge_method(self._guard)
         _, (*judged_place, _, _), credential, caller, _ = passage
         place = [environ["REQUEST_METHOD"], environ.get("SCRIPT_NAME", "")]
         is_the_same = judged_place == [*place, environ.get("PATH_INFO", "")]
@@ -158,13 +160,44 @@ class _BeforeRequest:
         if is_the_same and is_innermost:
             view = WSGIView(environ)
             is_the_same = self._guard.integration.still_passes(view, credential)
-        return None if is_the_same else _decide(self._guard, environ, caller)
+        refusal = None if is_the_same else _decide(self._guard, environ, caller)
+        return refusal or _judge_method(self._guard)
 
     def _look_at(self, app: Flask) -> None:
         """Log what shows with the first request, when the application is complete."""
         for warning in mounted_in_front(self._guard, app.wsgi_app):
             _log.warning("%s", warning)
         _log_mistaken_rules(self._guard, app, self._told)
+
+
+class _Dispatch:
+    """Calls the view of a request if its method, which the application may set, is let pass."""
+
+    def __init__(self, dispatch: Callable[..., Any], guard: Guard) -> None:
+        """:param dispatch: the method ``dispatch_request`` of the application."""
+        self._dispatch = dispatch
+        self._guard = guard
+
+    # Which arguments Flask passes depends on its version.
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        refusal = _judge_method(self._guard)
+        return self._dispatch(*args, **kwargs) if refusal is None else refusal
+
+
+def _judge_method(guard: Guard) -> Response | None:
+    """Return the refusal of a request whose method is another one than was sent.
+
+    A class of requests may take it from a header, and a function before the request may set it.
+    """
+    method, environ = request.method, request.environ
+    if method == environ["REQUEST_METHOD"] or method == getattr(request, _JUDGED, None):
+        return None
+    passage = passage_of(environ, guard)
+    caller = None if passage is None else passage[3]
+    refusal = _decide(guard, environ, caller, method)
+    if refusal is None:
+        setattr(request, _JUDGED, method)
+    return refusal
 
 
 def _log_mistaken_rules(guard: Guard, app: Any, told: Collection[str]) -> Collection[str]:
@@ -184,12 +217,17 @@ def _log_mistaken_rules(guard: Guard, app: Any, told: Collection[str]) -> Collec
     return found
 
 
-def _decide(guard: Guard, environ: dict[str, Any], caller: Caller | None) -> Response | None:
+def _decide(
+    guard: Guard, environ: dict[str, Any], caller: Caller | None, method: str | None = None
+) -> Response | None:
     """Return the refusal of a request as it is now; ``None`` if it passes.
 
     :param caller: the caller with which the guard let it pass before; ``None`` if it did not.
+    :param method: the method, if it is not the one of the environment.
     """
-    step = guard.decide(WSGIView(environ), _FLASK)
+    view = WSGIView(environ)
+    view.method = view.method if method is None else method
+    step = guard.decide(view, _FLASK)
     verdict = step if isinstance(step, (Allow, Reply)) else run(step)
     if isinstance(verdict, Reply):
         return Response(verdict.body, verdict.status, dict(verdict.headers))
