@@ -17,6 +17,7 @@ from flask import Flask, has_request_context, request
 from jwt_middleware.logs import log_of
 from jwt_middleware.principal import caller_key, current_principal
 from jwt_middleware.request.applications import reached, shown
+from jwt_middleware.request.guarded_views import held_by
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 
 _log = log_of("jwt_middleware")
@@ -183,7 +184,8 @@ _DESCRIPTORS = (staticmethod, classmethod, partialmethod)
 def _below(thing: Any) -> Iterator[Any]:
     yield shown(thing, "__wrapped__")
     if _is(thing, FunctionType):
-        yield from _of_function(thing)
+        yield shown(thing, "view_class")
+        yield from held_by(thing)
     elif _is(thing, (MethodType, staticmethod, classmethod)):
         yield shown(thing, "__func__")
         yield from _of_object(shown(thing, "__self__"))
@@ -191,19 +193,6 @@ def _below(thing: Any) -> Iterator[Any]:
         yield from (thing.func, *thing.args, *thing.keywords.values())
     else:
         yield from _of_object(thing)
-
-
-def _of_function(function: FunctionType) -> Iterator[Any]:
-    yield shown(function, "view_class")
-    scope = _scope(function.__globals__.get("__name__"), function.__code__.co_qualname)
-    for each in map(_held, _cells(function).values()):
-        # What was defined beside a function is a helper that it may call, and not what it wraps.
-        if not _is(each, FunctionType) or _scope(each.__module__, each.__qualname__) != scope:
-            yield each
-
-
-def _scope(module: Any, qualname: str) -> tuple[Any, str]:
-    return module, qualname.rpartition(".")[0]
 
 
 def _of_object(thing: Any) -> Iterator[Any]:
