@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from jwt_middleware.asgi.types import Scope
 from jwt_middleware.principal import ANONYMOUS, Principal, token_was_judged
+from jwt_middleware.request.view import CALLER_KEY
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
-CALLER_KEY = "jwt_middleware.caller"
 
 # Which scope the state belongs to: a copy of a scope, as dispatchers make them, shares the state.
 _SCOPE_KEY = "jwt_middleware.scope"

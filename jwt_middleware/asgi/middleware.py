@@ -3,7 +3,7 @@
 from inspect import isroutine
 from typing import Any, Unpack
 
-from jwt_middleware.asgi.identity import CALLER_KEY, PRINCIPAL_KEY, attach
+from jwt_middleware.asgi.identity import PRINCIPAL_KEY, attach
 from jwt_middleware.asgi.types import (
     ASGIApp,
     Message,
@@ -23,7 +23,7 @@ from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.guarded_views import check_views
 from jwt_middleware.request.interfaces import check_asgi
 from jwt_middleware.request.overrides import said_besides
-from jwt_middleware.request.view import ASGIView
+from jwt_middleware.request.view import CALLER_KEY, ASGIView
 from jwt_middleware.responses.headers import as_raw, headers_to_add
 from jwt_middleware.verdict import Allow, Headers, Reply
 
