@@ -190,5 +190,5 @@ def _sentence(view: Any) -> str:
 
 def name_of(view: Any) -> str:
     """Return the name of a view for messages."""
-    named = view if hasattr(view, "__qualname__") else type(view)
-    return f"{named.__module__}.{named.__qualname__}"
+    named = view if shown(view, "__qualname__") is not None else type(view)
+    return f"{shown(named, '__module__')}.{shown(named, '__qualname__')}"
