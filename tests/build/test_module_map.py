@@ -79,7 +79,6 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "integrations/test_django_requests.py",
         "a part of the middleware",
     ),
-    "integrations/flask_caches.py": ("integrations/test_caches.py", "all caches in one file"),
     "integrations/openapi.py": (
         "integrations/test_fastapi_openapi.py",
         "tested by the documents of FastAPI",
