@@ -21,10 +21,32 @@ a `timedelta`.
 def page() -> str:
     """Return the text of the page."""
     from jwt_middleware import AdmittedIssuers, Guard, Issuer, ResolverOptions
-    from jwt_middleware.issuing import KeyRing, Minter, TokenPairs
+    from jwt_middleware.endpoints import (
+        JWKSEndpoint,
+        LogoutEndpoint,
+        MetadataEndpoint,
+        RefreshEndpoint,
+        RevocationEndpoint,
+        TokenCookies,
+    )
+    from jwt_middleware.issuing import KeyRing, Minter, PublicKeyRing, TokenPairs
+    from jwt_middleware.revocation import RevocationList
+    from jwt_middleware.stores import SQLiteStore
+    from jwt_middleware.stores.sql import SQLStore
 
-    owners = (Guard, Issuer, AdmittedIssuers, ResolverOptions, KeyRing, Minter, TokenPairs)
-    return HEAD + "".join(map(_section, owners))
+    verifying = (Guard, Issuer, AdmittedIssuers, ResolverOptions)
+    issuing = (KeyRing, PublicKeyRing, Minter, TokenPairs)
+    endpoints = (
+        JWKSEndpoint,
+        MetadataEndpoint,
+        RefreshEndpoint,
+        RevocationEndpoint,
+        LogoutEndpoint,
+        TokenCookies,
+    )
+    return HEAD + "".join(
+        map(_section, (*verifying, RevocationList, *issuing, *endpoints, SQLiteStore, SQLStore))
+    )
 
 
 def _section(owner: type) -> str:

@@ -113,6 +113,9 @@ def within(seconds: float, name: str, key: Hashable, call: Callable[[], T]) -> T
     try:
         result: T = future.result(max(0.0, ends_at - monotonic()))
     except FutureTimeout:
+        if future.done():
+            # The call has raised it, as a read of a network share does, or has just ended.
+            return future.result()  # type: ignore[no-any-return]
         # What hangs may have been replaced since, so the next caller does not join this call.
         calls.end(key, future)
         raise TimeoutError from None

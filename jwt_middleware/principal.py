@@ -42,9 +42,11 @@ __all__ = [
     "caller_key",
     "claim_at",
     "claim_path",
+    "current_caller",
     "current_principal",
     "filled_principal",
     "identity_of",
+    "is_current",
     "reset_current",
     "resume",
     "revise_current",
@@ -219,7 +221,13 @@ class Caller:
 
     def leave(self) -> None:
         """Stop being the current caller here, though the request goes on."""
-        _current.reset(self.entry)
+        try:
+            _current.reset(self.entry)
+        except ValueError:
+            # The request was begun in another context, of which this one may be a copy.
+            if _current.get() is self:
+                before = self.entry.old_value
+                _current.set(before if isinstance(before, Caller) else None)
 
     def end(self) -> None:
         """End the request, for everything that still runs for it."""
@@ -236,8 +244,14 @@ def set_current(principal: Principal | None) -> Caller:
     return caller
 
 
+current_caller = _current.get
 resume = _current.set
 suspend = _current.reset
+
+
+def is_current(caller: Caller) -> bool:
+    """Return whether this is the caller of the current context."""
+    return _current.get() is caller
 
 
 def reset_current(caller: Caller) -> None:

@@ -6,7 +6,15 @@ from typing import Any, Unpack
 from jwt_middleware.effects import run
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.guard.options import GuardOptions
-from jwt_middleware.principal import Caller, Principal, resume, set_current, suspend
+from jwt_middleware.principal import (
+    Caller,
+    Principal,
+    current_caller,
+    is_current,
+    resume,
+    set_current,
+    suspend,
+)
 from jwt_middleware.request.applications import described, reached
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.guarded_views import check_views
@@ -23,6 +31,9 @@ WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
 _PASSAGE_KEY = "jwt_middleware.passage"
+
+IDENTITY_KEYS = (PRINCIPAL_KEY, _PASSAGE_KEY, "AUTH_TYPE", "REMOTE_USER")
+"""The keys of an environment that say who the caller is."""
 
 
 class JWTWSGIMiddleware:
@@ -50,9 +61,14 @@ class JWTWSGIMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        if _PASSAGE_KEY in environ and self._has_passed(environ):
-            # The same guard already let the same request pass in an outer middleware.
-            return self._app(environ, start_response)
+        if _PASSAGE_KEY in environ:
+            if self._has_passed(environ):
+                # The same guard already let the same request pass in an outer middleware.
+                return self._app(environ, start_response)
+            if is_running(environ):
+                # A view may call another application with its own environment. What was let pass
+                # there goes on afterwards, for its own caller.
+                environ = environ.copy()
 
         if not self._has_served:
             # Routes and mounts may be added after construction, so they are read again here.
@@ -91,6 +107,7 @@ class JWTWSGIMiddleware:
         return (
             guard is self._guard
             and caller.principal is not None
+            and is_current(caller)
             and request == _request(environ, self._application)
             and self._guard.integration.still_passes(WSGIView(environ), credential)
         )
@@ -132,6 +149,18 @@ def _request(environ: Environ, application: Application) -> Request:
         application.facts,
         said_besides(WSGIView(environ), application) if application.reads_more else (),
     )
+
+
+def is_running(environ: Environ) -> bool:
+    """Return whether a guard has let the request pass that an environment is of, until it ends."""
+    passage: Passage | None = environ.get(_PASSAGE_KEY)
+    return passage is not None and passage[3].principal is not None
+
+
+def is_anothers(environ: Environ) -> bool:
+    """Return whether the current caller is not the one that the environment names."""
+    passage: Passage | None = environ.get(_PASSAGE_KEY)
+    return passage is not None and not is_current(passage[3])
 
 
 def passage_of(environ: Environ, guard: Guard) -> Passage | None:
@@ -199,8 +228,8 @@ def _ending(body: Iterable[bytes], environ: Environ, caller: Caller) -> Iterable
     return CallersBody(body, caller)
 
 
-class CallersBody:
-    """A response body that runs for its caller until it is closed.
+class CallersSteps:
+    """A response body that runs for its caller.
 
     The caller is set for each step and not in between, because a server may produce the bodies of
     two requests on one thread, and one body on several threads.
@@ -209,26 +238,39 @@ class CallersBody:
     def __init__(self, body: Iterable[bytes], caller: Caller) -> None:
         self._body = body
         self._caller = caller
+        # A step may end within another request, which goes on in the next step.
+        self._within: Caller | None = caller
         self._steps: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        before = resume(self._caller)
+        before = resume(self._within)
         try:
             if self._steps is None:
                 self._steps = iter(self._body)
             return next(self._steps)
         finally:
+            self._within = current_caller()
             suspend(before)
 
     def close(self) -> None:
-        """Close the body, and end the request."""
-        before = resume(self._caller)
+        """Close the body."""
+        before = resume(self._within)
         try:
             if close := getattr(self._body, "close", None):
                 close()
         finally:
             suspend(before)
+
+
+class CallersBody(CallersSteps):
+    """A response body that runs for its caller until it is closed."""
+
+    def close(self) -> None:
+        """Close the body, and end the request."""
+        try:
+            super().close()
+        finally:
             self._caller.end()

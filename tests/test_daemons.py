@@ -27,6 +27,16 @@ def test_within_returns_and_raises_what_the_call_does() -> None:
         within(10, NAME, 1, lambda: (_ for _ in ()).throw(SystemExit()))
 
 
+def test_within_raises_the_timeout_of_the_call_itself() -> None:
+    """As a read of a network share ends, with what was said about it."""
+
+    def read() -> None:
+        raise TimeoutError(110, "Connection timed out")
+
+    with pytest.raises(TimeoutError, match="Connection timed out"):
+        within(10, NAME, 1, read)
+
+
 def test_within_is_back_while_the_call_still_hangs() -> None:
     """The thread that is left behind is a daemon, and ends with the call."""
     let_go = threading.Event()

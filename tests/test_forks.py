@@ -65,6 +65,10 @@ KNOWN = {
     # A thread carries out one call, and nothing waits for one of the parent's; what is kept of such
     # calls is renewed by _Calls.after_fork.
     "daemons.py": 4,
+    # Replica.after_fork renews it.
+    "revocation/replica.py": 2,
+    # Follower.after_fork renews all of them, and a child has no such thread.
+    "revocation/follower.py": 4,
     # SharedRing.after_fork renews it.
     "issuing/shared_ring.py": 2,
     # RingKeys.after_fork renews it.

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Mapping
+from contextvars import copy_context
 from copy import copy, deepcopy
 from typing import Any
 
@@ -140,3 +141,16 @@ def test_a_principal_that_was_copied_says_the_same() -> None:
         assert copied.claims["a"][1]["b"] is None
         with pytest.raises(TypeError):
             copied.claims["a"][0] = 2
+
+
+def test_a_caller_that_leaves_another_context_leaves_no_other_caller() -> None:
+    """A copy of its context may have gone on to another request."""
+    caller = set_current(Principal("alice"))
+    copied, gone_on = copy_context(), copy_context()
+    copied.run(caller.leave)
+    gone_on.run(set_current, Principal("bob"))
+    gone_on.run(caller.leave)
+
+    assert [each.run(current_principal).subject for each in (copied, gone_on)] == [None, "bob"]
+    assert current_principal().subject == "alice"
+    caller.leave()

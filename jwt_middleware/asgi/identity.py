@@ -9,9 +9,12 @@ from typing import Any, Self
 
 from jwt_middleware.asgi.types import Scope
 from jwt_middleware.principal import ANONYMOUS, Principal, token_was_judged
+from jwt_middleware.request.view import CALLER_KEY
 
 PRINCIPAL_KEY = "jwt_middleware.principal"
-CALLER_KEY = "jwt_middleware.caller"
+
+# Which scope the state belongs to: a copy of a scope, as dispatchers make them, shares the state.
+_SCOPE_KEY = "jwt_middleware.scope"
 
 # The scope that Starlette's ``requires("authenticated")`` looks for.
 _AUTHENTICATED = "authenticated"
@@ -118,14 +121,17 @@ def attach(scope: Scope, principal: Principal, shared_state: object, fills_user:
         scope["user"] = user
     scope["auth"] = AuthScopes(principal)
     scope[PRINCIPAL_KEY] = principal
+    scope[_SCOPE_KEY] = id(scope)
 
 
 def _put_into_state(scope: Scope, principal: Principal, shared_state: object) -> None:
     state = scope["state"]
     left = state.get("user")
-    is_own = left is scope.get("user") or left is scope.get(PRINCIPAL_KEY)
+    is_named_here = left is scope.get("user") or left is scope.get(PRINCIPAL_KEY)
+    is_own = is_named_here and scope.get(_SCOPE_KEY) == id(scope)
     if state is shared_state or (_is_ours(left, scope) and not is_own):
-        # The server did not copy the state for this request. Another request may still read it.
+        # The server, or a dispatcher, did not copy the state for this request. Another request may
+        # still read it.
         state = scope["state"] = copy(state)
     if "user" not in state or _is_ours(left, scope):
         state["user"] = principal

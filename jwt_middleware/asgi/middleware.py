@@ -3,7 +3,7 @@
 from inspect import isroutine
 from typing import Any, Unpack
 
-from jwt_middleware.asgi.identity import CALLER_KEY, PRINCIPAL_KEY, attach
+from jwt_middleware.asgi.identity import PRINCIPAL_KEY, attach
 from jwt_middleware.asgi.types import (
     ASGIApp,
     Message,
@@ -17,13 +17,13 @@ from jwt_middleware.errors import ConfigurationError, KeysUnavailable
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.guard.options import GuardOptions
 from jwt_middleware.logs import log_of
-from jwt_middleware.principal import Caller, reset_current, set_current
+from jwt_middleware.principal import Caller, is_current, reset_current, set_current
 from jwt_middleware.request.applications import described, reached, wrapped
 from jwt_middleware.request.caches import warn_of_caches
 from jwt_middleware.request.guarded_views import check_views
 from jwt_middleware.request.interfaces import check_asgi
 from jwt_middleware.request.overrides import said_besides
-from jwt_middleware.request.view import ASGIView
+from jwt_middleware.request.view import CALLER_KEY, ASGIView
 from jwt_middleware.responses.headers import as_raw, headers_to_add
 from jwt_middleware.verdict import Allow, Headers, Reply
 
@@ -42,8 +42,8 @@ def guard_of(scope: Scope) -> Guard | None:
 
 def judged(scope: Scope) -> tuple[str, str, str]:
     """Return the method, path and mount point of a connection that a guard let pass."""
-    _, _, path, mount_point, _, method, *_ = scope[_VERDICT_KEY]
-    return method or "WEBSOCKET", path, mount_point
+    _, _, kind, path, mount_point, _, method, *_ = scope[_VERDICT_KEY]
+    return "WEBSOCKET" if kind == "websocket" else method, path, mount_point
 
 
 class JWTMiddleware:
@@ -189,6 +189,7 @@ class JWTMiddleware:
         credential: int | None = mark[-1]
         return (
             caller.principal is not None
+            and is_current(caller)
             and mark == self._mark(scope, view, credential)
             and self._guard.integration.still_passes(view, credential)
         )
@@ -198,6 +199,7 @@ class JWTMiddleware:
         return (
             self._guard,
             self._application.facts,
+            scope["type"],
             scope.get("path"),
             scope.get("root_path", ""),
             scope.get("raw_path"),

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from jwt_middleware.asgi.types import Message, Receive, Scope, Send
 from jwt_middleware.request.sources import split_list, without_token
-from jwt_middleware.request.view import SUBPROTOCOLS
+from jwt_middleware.request.view import OFFERED_KEY, SUBPROTOCOLS, Offered, offered_in
 
 _HEADER = SUBPROTOCOLS.encode()
 
@@ -19,7 +19,9 @@ def answering(subprotocol: str | None, scope: Scope, send: Send) -> Send:
     """
     if subprotocol is None:
         return send
-    scope["subprotocols"] = without_token(split_list(scope["subprotocols"]))
+    sent = offered_in(scope)
+    scope["subprotocols"] = left = without_token(split_list(sent))
+    scope[OFFERED_KEY] = Offered(sent, left)
     scope["headers"] = _without_token_in_headers(scope["headers"])
 
     async def send_with_subprotocol(message: Message) -> None:

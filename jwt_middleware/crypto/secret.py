@@ -156,6 +156,10 @@ def _names_a_file(value: bytes) -> bool:
         return False
 
 
+def _unreadable(path: str | os.PathLike[str], problem: OSError) -> ConfigurationError:
+    return ConfigurationError(f"KeyFile({os.fspath(path)!r}) cannot be read: {problem.strerror}")
+
+
 @dataclass(frozen=True, slots=True)
 class KeyFile:
     """A file with a key: PEM, OpenSSH, JWK or JWKS."""
@@ -179,7 +183,9 @@ class KeyFile:
         """
         try:
             data = within(READ_SECONDS, "jwt_middleware.key_file", os.fspath(self.path), self._read)
-        except TimeoutError:
+        except TimeoutError as problem:
+            if problem.strerror:
+                raise _unreadable(self.path, problem) from None
             raise ConfigurationError(
                 f"KeyFile({os.fspath(self.path)!r}) could not be read within {READ_SECONDS:g} "
                 "seconds: name a file of this machine, or look at the network share"
@@ -189,9 +195,7 @@ class KeyFile:
                 f"KeyFile({self.path!r}) must have a path: write KeyFile('key.pem') or the like"
             ) from None
         except OSError as problem:
-            raise ConfigurationError(
-                f"KeyFile({os.fspath(self.path)!r}) cannot be read: {problem.strerror}"
-            ) from None
+            raise _unreadable(self.path, problem) from None
         if len(data) > MAX_FILE_BYTES:
             raise ConfigurationError(
                 f"KeyFile({os.fspath(self.path)!r}) must not be longer than {MAX_FILE_BYTES:,} "

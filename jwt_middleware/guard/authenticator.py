@@ -24,6 +24,7 @@ from jwt_middleware.issuers.trusted import TrustedIssuer
 from jwt_middleware.keys.remote.shared_fetch import Waited, Waiter
 from jwt_middleware.keys.snapshot import Keys, Snapshot
 from jwt_middleware.principal import Principal
+from jwt_middleware.revocation.revocation_list import Presented, RevocationList
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.tokens.cache import Entry, TokenCache, claims_weight
 from jwt_middleware.tokens.compact import Compact, KnownHeaders, check_padding, parse
@@ -73,19 +74,28 @@ class Authenticator:
         roles: RoleHierarchy,
         max_token_size: int,
         clock: Clock,
+        *,
+        revocations: RevocationList | None = None,
     ) -> None:
         """
         :param issuers: the trusted issuers.
         :param tokens: the cache of verified tokens.
         :param roles: the roles that a role brings with it.
         :param max_token_size: characters that a token may have.
+        :param revocations: what was revoked; ``None`` if nothing can be.
         """
+        self._revocations = revocations
         self._issuers = issuers
         self._tokens = tokens
         self._roles = roles
         self._max_token_size = max_token_size
         self._clock = clock
         self._headers = KnownHeaders()
+
+    @property
+    def has_revocations(self) -> bool:
+        """Whether a token may be revoked."""
+        return self._revocations is not None
 
     def find(self, token: str, answers: Answers) -> Principal | Gap:
         """Return the principal of a token, or the gap that must be filled first.
@@ -103,10 +113,31 @@ class Authenticator:
             and self._clock.monotonic() < entry.soft_at
         ):
             entry.was_used = True
+            if self._revocations is not None and not self._revocations.is_cleared(entry.cleared_at):
+                return self._unless_revoked(token, entry, answers)
             return entry.principal if entry.is_shared else _fresh(entry)
         if now >= entry.valid_until:
             raise _expired(entry, now)
         return self._renewed(token, entry, answers)
+
+    def _unless_revoked(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
+        """Return the principal of a cached token, if it is not revoked."""
+        step = self._check_revoked(entry.principal, entry.kid, token, answers)
+        if isinstance(step, Gap):
+            return step
+        entry.cleared_at = step
+        return entry.principal if entry.is_shared else _fresh(entry)
+
+    def _check_revoked(
+        self, principal: Principal, kid: str | None, token: str, answers: Answers
+    ) -> int | Gap:
+        if self._revocations is None:
+            return 0
+        presented = Presented(principal.issuer, principal.subject, principal.claims, kid, token)
+        step = self._revocations.check(presented, answers)
+        if answers is BLOCKING and isinstance(step, Gap):
+            refuse_to_block("Guard.verify", "Guard.averify")
+        return step
 
     def _renewed(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
         """Look the key of a cached token up again; the same key object needs no second check."""
@@ -130,7 +161,8 @@ class Authenticator:
             fresh.claims_weight = entry.claims_weight
             fresh.was_used = True
             self._tokens.put(token, fresh)
-        return entry.principal if entry.is_shared else _fresh(entry)
+            entry = fresh
+        return self._unless_revoked(token, entry, answers)
 
     def _verified(self, token: str, answers: Answers) -> Principal | Gap:
         compact = parse(
@@ -192,7 +224,8 @@ class Authenticator:
             entry = issuer.entry(principal, key, algorithm, header.kid, snapshot)
             entry.claims_weight = claims_weight(compact.payload, principal)
             self._tokens.put(token, entry)
-        return principal
+        step = self._check_revoked(principal, header.kid, token, answers)
+        return step if isinstance(step, Gap) else principal
 
     def _keys(
         self, issuer: TrustedIssuer, kid: str | None, algorithm: Algorithm, answers: Answers

@@ -7,8 +7,9 @@ The order matters:
 3. the token sources: several tokens 400, a missing token        401
 4. size, shape, algorithm, type, issuer, audience, times         401
 5. the token cache, or else the key and the signature            401, 503
-6. for a cookie, proof of the origin of the request              403
-7. the requirements of the rule                                  403
+6. what was revoked                                              401, 503
+7. for a cookie, proof of the origin of the request              403
+8. the requirements of the rule                                  403
 
 ``Judge.judge`` runs them once and never waits. If it lacks an answer, such as a key that is not
 cached, it returns a ``Gap``. The caller fills the gap and calls it again.
@@ -295,7 +296,9 @@ class Judge:
     ) -> Deny:
         """Log the refusal of a request, report it to the observers, and return it."""
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("refused: %s", explanation(view, ruling, deny, problem.reason))
+            revokes = self.authenticator.has_revocations
+            shown = explanation(view, ruling, deny, problem.reason, revokes=revokes)
+            _log.debug("refused: %s", shown)
         left_out = self._admitted_to_log(deny)
         if self.observers or left_out is not None:
             event = replace(

@@ -89,12 +89,18 @@ def _printable(text: str) -> str:
 
 
 def explanation(
-    view: RequestView, ruling: Ruling | None, verdict: Allow | Reply, because: str
+    view: RequestView,
+    ruling: Ruling | None,
+    verdict: Allow | Reply,
+    because: str,
+    *,
+    revokes: bool = False,
 ) -> Explanation:
     """Return the explanation of a verdict.
 
     :param ruling: the ruling of the rule table; ``None`` if the path is ambiguous.
     :param because: the reason of a refusal.
+    :param revokes: whether the guard has a list of revocations.
     """
     deciders = () if ruling is None else ruling.deciders
     demands = () if ruling is None else ruling.demands
@@ -103,17 +109,17 @@ def explanation(
         view.path,
         rules=tuple(str(decider.rule) for decider in deciders),
         asks=tuple(str(requirement) for requirement, _ in demands),
-        checks=tuple(_course(verdict)),
+        checks=tuple(_course(verdict, revokes=revokes)),
         outcome=str(verdict),
         because=because,
     )
 
 
-# A guard has no revocation yet, and must not say that a token was compared with any.
+# Without a list of revocations, the guard must not say that a token was compared with one.
 _NOTHING_REVOKES = {("revocation", "holds"): "not configured"}
 
 
-def _course(verdict: Allow | Reply) -> list[tuple[str, str]]:
+def _course(verdict: Allow | Reply, *, revokes: bool) -> list[tuple[str, str]]:
     """Return each check and its outcome."""
     if isinstance(verdict, Deny):
         # A code unknown to _FAILS_AT is the application's own, so it comes from a requirement.
@@ -129,4 +135,6 @@ def _course(verdict: Allow | Reply) -> list[tuple[str, str]]:
         outcomes = ["holds", "not asked for" if refusal is None else f"forgiven: {refusal}"]
         outcomes += ["not reached"] * (len(CHECKS) - len(outcomes))
     named = zip(CHECKS, outcomes, strict=True)
+    if revokes:
+        return list(named)
     return [(check, _NOTHING_REVOKES.get((check, said), said)) for check, said in named]

@@ -20,6 +20,7 @@ from jwt_middleware.guard.explain import Explanation, SampleRequest, explanation
 from jwt_middleware.guard.integration import Integration
 from jwt_middleware.guard.options import (
     WarmUp,
+    check_lifetimes,
     chosen_issuers,
     chosen_rules,
     event_functions,
@@ -37,7 +38,7 @@ from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.issuers.registry import Registry
 from jwt_middleware.keys.snapshot import KeyHealth
 from jwt_middleware.logs import log_of
-from jwt_middleware.options import Choice, Count, Flag, Text, read_options
+from jwt_middleware.options import Choice, Count, Flag, Kind, Text, read_options
 from jwt_middleware.principal import Principal
 from jwt_middleware.request.csrf import OriginCheck
 from jwt_middleware.request.preflight import Preflights
@@ -49,6 +50,7 @@ from jwt_middleware.request.token_search import Sources
 from jwt_middleware.request.view import RequestView
 from jwt_middleware.responses.metadata import ProtectedResource
 from jwt_middleware.responses.render import Renderer
+from jwt_middleware.revocation.revocation_list import RevocationList
 from jwt_middleware.rules.applications import UNKNOWN, Application
 from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.rules.rule import Rule
@@ -89,6 +91,9 @@ class Guard:
         cors_preflight: Annotated[bool, Flag()] = False,
         close_on_expiry: Annotated[bool, Flag()] = False,
         warm_up: Annotated[WarmUp, Choice(get_args(WarmUp))] = "lazy",
+        revocation: Annotated[
+            RevocationList | None, Kind(RevocationList, "RevocationList(store, on_lag='refuse')")
+        ] = None,
         prefixes: Annotated[Sequence[str], mount_points] = (),
         readings: Annotated[Sequence[Callable[[str], str]], path_functions] = (),
         case_sensitive: Annotated[bool, Flag()] = True,
@@ -125,6 +130,7 @@ class Guard:
         :param close_on_expiry: whether an open WebSocket is closed when its token expires.
         :param warm_up: when keys are first fetched: for the first token (``lazy``), at start-up
             (``try``), or at start-up, which fails if there are no keys (``require``).
+        :param revocation: the revoked tokens, sessions, subjects and keys, which are refused.
         :param prefixes: the mount points that the application may strip from a path.
         :param readings: functions that rewrite a path as the application's router does. The rule
             of the rewritten path must allow the request too.
@@ -157,11 +163,17 @@ class Guard:
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
         self._issuers = Registry(chosen, clock, told, tokens.forget)
+        check_lifetimes(chosen, revocation)
         warn_of_grants(chosen, (rule.requires for rule in table.rules))
         self._resource = None if resource is None else _described(resource, chosen, table, sources)
         metadata = None if self._resource is None else self._resource.address
         self._authenticator = Authenticator(
-            self._issuers, tokens, RoleHierarchy(role_hierarchy), max_token_size, clock
+            self._issuers,
+            tokens,
+            RoleHierarchy(role_hierarchy),
+            max_token_size,
+            clock,
+            revocations=revocation,
         )
         self._judge = Judge(
             table,
@@ -252,7 +264,8 @@ class Guard:
         except PathInvalid:
             ruling = None
         because = next((each.detail for each in told if isinstance(each, RequestRefused)), "")
-        return explanation(view, ruling, step, because)
+        revokes = self._authenticator.has_revocations
+        return explanation(view, ruling, step, because, revokes=revokes)
 
     def health(self) -> dict[str | None, KeyHealth]:
         """Return the state of each issuer's keys without fetching them.

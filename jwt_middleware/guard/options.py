@@ -1,6 +1,7 @@
 """The options of a guard: their names, their short forms and their validation."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from math import isinf
 from typing import Any, Literal, TypedDict
 
 from jwt_middleware.checks import listed
@@ -13,6 +14,7 @@ from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.logs import log_of
 from jwt_middleware.options import hint
 from jwt_middleware.request.sources import TokenSource
+from jwt_middleware.revocation.revocation_list import RevocationList
 from jwt_middleware.rules.requirements import Has, Requirement, every_part
 from jwt_middleware.rules.rule import Rule, protect, public
 from jwt_middleware.tokens.claims import AnyAudience
@@ -38,6 +40,7 @@ class GuardOptions(TypedDict, total=False):
     cors_preflight: bool
     close_on_expiry: bool
     warm_up: WarmUp
+    revocation: RevocationList | None
     prefixes: Sequence[str]
     readings: Sequence[Callable[[str], str]]
     case_sensitive: bool
@@ -215,3 +218,21 @@ def event_functions(name: str, observers: Any) -> tuple[Observer, ...]:
                 f"{name}: {observer!r} must be a function of an event, such as print"
             )
     return every
+
+
+def check_lifetimes(
+    issuers: Iterable[Issuer | AdmittedIssuers], revocation: RevocationList | None
+) -> None:
+    """Check that no revocation is forgotten while a token of an issuer may be valid.
+
+    :raises ConfigurationError: if tokens without ``exp`` are accepted.
+    """
+    if revocation is None or isinf(revocation.longest_lifetime):
+        return
+    for each in issuers:
+        if isinstance(each, Issuer) and not each.require_exp:
+            raise ConfigurationError(
+                f"Issuer({each.issuer!r}, require_exp=False) accepts tokens that never expire, and "
+                f"their revocation would end after {revocation.longest_lifetime:.0f} s: write "
+                "RevocationList(longest_lifetime=None)"
+            )

@@ -17,8 +17,8 @@ from jwt_middleware.integrations.routes.route import ANY_METHOD, EVERYTHING, Rou
 from jwt_middleware.integrations.standing import warnings_on_standing
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.logs import log_of
-from jwt_middleware.request.applications import described, wrapped
-from jwt_middleware.request.guarded_views import bare_views
+from jwt_middleware.request.applications import described, shown, wrapped
+from jwt_middleware.request.guarded_views import bare_views, name_of
 from jwt_middleware.rules.analysis import RouteAnalysis
 from jwt_middleware.rules.applications import Application
 from jwt_middleware.rules.patterns import compile_pattern
@@ -148,7 +148,7 @@ def routes_of(app: Any) -> Iterable[Route]:
             routes: Iterable[Route] = reader.routes_of(inner)
             return routes
     raise ConfigurationError(
-        f"coverage cannot read the routes of {type(app).__module__}.{type(app).__qualname__}: give "
+        f"coverage cannot read the routes of {name_of(type(app))}: give "
         "it the application itself, of Starlette, FastAPI, Flask, Quart, Django or Litestar"
     )
 
@@ -198,7 +198,8 @@ def _frameworks(app: Any) -> Iterator[str]:
     """Yield the packages that the application's class and its bases come from."""
     if isinstance(app, ModuleType) and hasattr(app, "urlpatterns"):
         yield "django"
-    yield from (kind.__module__.partition(".")[0] for kind in type(app).__mro__)
+    modules = (str(shown(kind, "__module__")) for kind in type(app).__mro__)
+    yield from (module.partition(".")[0] for module in modules)
 
 
 def _covered(analysis: RouteAnalysis, route: Route) -> Iterator[CoveredRoute]:

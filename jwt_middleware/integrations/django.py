@@ -11,7 +11,6 @@ A user that Django knows otherwise, as from a session, stays where no token was 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 try:
@@ -190,7 +189,7 @@ class JWTMiddleware:
                 return _as_response(request, refusal)
         may_be_kept(request, view, settings.guard)
         claim_auser(request, settings.user_of, passage.allow.principal)
-        watch(request, partial(_judge_again, request, settings, may_block=False))
+        watch(request, _judge_now)
         return None
 
     def _warm_up(self, settings: Configured) -> None:
@@ -307,6 +306,11 @@ def _judge_again(
     revise_current(passage.allow.principal)
     _latest.get([])[:] = [passage]
     return None
+
+
+def _judge_now(request: HttpRequest) -> Reply | None:
+    # A function without the request, because a copy of the request calls it too.
+    return _judge_again(request, configured(), may_block=False)
 
 
 def _passage(request: HttpRequest, verdict: Allow | Reply) -> _Passage | Reply:

@@ -12,14 +12,12 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from asgiref.sync import iscoroutinefunction
-from django.contrib.auth.middleware import AuthenticationMiddleware
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils import cache
-from django.utils.functional import SimpleLazyObject
 
 from jwt_middleware.guard.guard import Guard
-from jwt_middleware.principal import ANONYMOUS, caller_key, token_was_judged
+from jwt_middleware.integrations.django_users import is_known_otherwise
+from jwt_middleware.principal import ANONYMOUS, caller_key
 from jwt_middleware.request.sources import QueryToken
 from jwt_middleware.wsgi import PRINCIPAL_KEY
 
@@ -132,20 +130,4 @@ def _may_differ(request: Any) -> bool:
     """
     session = getattr(request, "session", None)
     has_read_session = session is not None and getattr(session, "accessed", True)
-    return has_read_session or _is_known_otherwise(request)
-
-
-def _is_known_otherwise(request: Any) -> bool:
-    """Return whether other code has named a user that is neither of a token nor of a session."""
-    if token_was_judged(request.META.get(PRINCIPAL_KEY, ANONYMOUS)):
-        return False
-    own = vars(request)
-    if "_cached_user" in own or "_acached_user" in own:
-        # The lazy user of a session returns this instead of looking for one.
-        return True
-    known = own.get("user")
-    if type(known) is SimpleLazyObject:
-        # To ask for that of a session reads the session. Others may be lazy too.
-        made_by = object.__getattribute__(known, "__dict__").get("_setupfunc")
-        return getattr(made_by, "__module__", None) != AuthenticationMiddleware.__module__
-    return known is not None and type(known) is not AnonymousUser
+    return has_read_session or is_known_otherwise(request)

@@ -19,12 +19,12 @@ def become_watched(request: HttpRequest) -> None:
         request.__class__ = _watched(kind)
 
 
-def watch(request: HttpRequest, judge_again: Callable[[], object]) -> None:
-    """Have a request decided again whenever its method is set.
+def watch(request: HttpRequest, judge_again: Callable[[HttpRequest], object]) -> None:
+    """Have a request, and each copy of it, decided again whenever its method is set.
 
     A later middleware may set it in its ``process_view``, and views read it.
 
-    :param judge_again: returns the refusal, or ``None``.
+    :param judge_again: returns the refusal of a request, or ``None``.
     """
     request.__dict__[_JUDGE_AGAIN] = judge_again
 
@@ -40,7 +40,7 @@ class _Watched(KeptApart):
     def method(self, method: Any) -> None:
         self.__dict__["method"] = method
         judge_again = self.__dict__.get(_JUDGE_AGAIN)
-        if judge_again is not None and judge_again() is not None:
+        if judge_again is not None and judge_again(self) is not None:
             raise PermissionDenied
 
 

@@ -18,6 +18,9 @@ from jwt_middleware.principal import Principal, token_was_judged
 _PLACES = ("user", "auser", "_cached_user", "_acached_user")
 _BEFORE = "_jwt_user_before"
 
+# The user that was put there, and nothing else.
+_PUT = "_jwt_user"
+
 # Where the user that ``auser`` returned for the caller is kept.
 _OURS = "_jwt_auser"
 
@@ -71,6 +74,7 @@ def put_user(request: Any, user_of: UserOf | None, principal: Principal) -> None
         own[_BEFORE] = {name: own[name] for name in _PLACES if name in own}
     # ``_cached_user`` is set too, because a later AuthenticationMiddleware sets ``user`` from it.
     request._cached_user = request.user = SimpleLazyObject(partial(_user, user_of, principal))
+    own[_PUT] = request.user
     # Removed, because an earlier middleware may have cached the user of the session here.
     own.pop("_acached_user", None)
     own.pop(_OURS, None)
@@ -79,6 +83,7 @@ def put_user(request: Any, user_of: UserOf | None, principal: Principal) -> None
 
 def _give_back(request: Any, own: dict[str, Any]) -> None:
     """Restore the user that Django knows, if a token had replaced it."""
+    own.pop(_PUT, None)
     if _BEFORE in own:
         before = own.pop(_BEFORE)
         for name in _PLACES:
@@ -90,6 +95,29 @@ def _give_back(request: Any, own: dict[str, Any]) -> None:
     if "user" not in own:
         request.user = AnonymousUser()
         request.auser = _anonymous
+
+
+def is_known_otherwise(request: Any) -> bool:
+    """Return whether other code has named a user that is neither of a token nor of a session."""
+    own = vars(request)
+    put = own.get(_PUT)
+    # The lazy user of a session returns these instead of looking for one.
+    if own.get("_cached_user") is not put or "_acached_user" in own:
+        return True
+    return _is_of_others(own.get("user"), put) or _is_asked_of_others(own.get("auser"))
+
+
+def _is_of_others(user: Any, put: Any) -> bool:
+    if type(user) is SimpleLazyObject and user is not put:
+        # To ask for that of a session reads the session. Others may be lazy too.
+        made_by = object.__getattribute__(user, "__dict__").get("_setupfunc")
+        return getattr(made_by, "__module__", None) != _SESSIONS_MODULE
+    return user is not put and user is not None and type(user) is not AnonymousUser
+
+
+def _is_asked_of_others(auser: Any) -> bool:
+    asked = getattr(getattr(auser, "func", auser), "__module__", None)
+    return auser is not None and asked not in {_SESSIONS_MODULE, __name__}
 
 
 async def _anonymous() -> AnonymousUser:

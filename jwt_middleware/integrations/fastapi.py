@@ -132,7 +132,7 @@ class JWTBearer(SecurityBase, params.Security):
         asked = self._asked(tuple(scopes)) if scopes else self.requirement
         principal, deny = judged(connection, asked, admits_anonymous=not self.auto_error)
         if deny is not None:
-            _refuse(connection, deny)
+            refuse(connection, deny)
         return principal
 
     def _asked(self, scopes: tuple[str, ...]) -> Requirement:
@@ -339,7 +339,7 @@ def _class_of(claims_type: Any) -> type:
     return dict if hasattr(claims_type, "__total__") else claims_type
 
 
-def _refuse(connection: HTTPConnection, deny: Deny) -> NoReturn:
+def refuse(connection: HTTPConnection, deny: Deny) -> NoReturn:
     """Raise a refusal that is rendered as the middleware renders it.
 
     Starlette looks for a handler in the scope, where its innermost application has left its

@@ -11,10 +11,16 @@
 """
 
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
+
+try:
+    from flask import Flask, Response, after_this_request, current_app, request
+except ImportError:
+    raise ImportError(
+        "jwt_middleware.integrations.flask needs Flask: pip install 'asgi-wsgi-jwt[flask]'"
+    ) from None
 
 from jwt_middleware.checks import check_kind
 from jwt_middleware.effects import run
@@ -22,12 +28,13 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.guard.guard import Guard, chosen_guard
 from jwt_middleware.integrations.coverage import analysis_of, routes_of
 from jwt_middleware.integrations.exact_rules import warnings_on_exact_rules
-from jwt_middleware.integrations.flask_caches import keep_apart
+from jwt_middleware.integrations.flask_caches import PagesApart
+from jwt_middleware.integrations.flask_requests import begin, end_each
 from jwt_middleware.integrations.standing import check_in_front, mounted_in_front
 from jwt_middleware.integrations.unread_callers import warnings_on_callers
 from jwt_middleware.logs import log_of
 from jwt_middleware.options import hint, options_of
-from jwt_middleware.principal import Caller, current_principal, set_current
+from jwt_middleware.principal import Caller, current_principal
 from jwt_middleware.request.guarded_views import remember
 from jwt_middleware.request.view import WSGIView
 from jwt_middleware.responses.headers import headers_to_add
@@ -43,23 +50,17 @@ from jwt_middleware.wsgi import (
     PRINCIPAL_KEY,
     JWTWSGIMiddleware,
     guard_of,
+    is_anothers,
     judged,
     let_pass,
     passage_of,
 )
 
-try:
-    from flask import Flask, Response, after_this_request, current_app, request
-except ImportError:
-    raise ImportError(
-        "jwt_middleware.integrations.flask needs Flask: pip install 'asgi-wsgi-jwt[flask]'"
-    ) from None
-
 __all__ = ["JWT", "current_principal", "requires"]
 
 PREFIX = "JWT_"
 EXTENSION = "jwt_middleware"
-_CALLER = "jwt_middleware.flask_caller"
+_JUDGED = "_jwt_judged_method"
 
 View = Callable[..., Any]
 
@@ -117,9 +118,8 @@ class JWT:
         told = set(_log_mistaken_rules(self.guard, app, set()))
         # First, so that the guard decides before the application's ``before_request`` functions.
         app.before_request_funcs.setdefault(None, []).insert(0, _BeforeRequest(self.guard, told))
-        # Tests prepare requests that are never dispatched.
-        app.teardown_request(_end_caller)
-        app.full_dispatch_request = _Dispatch(app.full_dispatch_request)  # type: ignore[method-assign]
+        end_each(app)
+        app.dispatch_request = _Dispatch(app.dispatch_request, self.guard)  # type: ignore[method-assign]
         app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=self.guard)  # type: ignore[method-assign]
 
 
@@ -131,7 +131,7 @@ class _BeforeRequest:
         self._guard = guard
         self._told = told
         self._has_served = False
-        self._kept_apart: dict[str, View] = {}
+        self._pages = PagesApart()
 
     def __call__(self) -> Response | None:
         """Decide on a request that is not the one that the guard has seen.
@@ -146,12 +146,12 @@ class _BeforeRequest:
         if not self._has_served:
             self._has_served = True
             self._look_at(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
-        self._keep_apart(request.endpoint or "")
+        self._pages.look_at(current_app, request.endpoint or "")
         environ = request.environ
         passage = passage_of(environ, self._guard)
-        if passage is None:
+        if passage is None or is_anothers(environ):
             check_in_front(self._guard, current_app, "wsgi_app")
-            return _decide(self._guard, environ, None)
+            return _decide(self._guard, environ, None) or _judge_method(self._guard)
         _, (*judged_place, _, _), credential, caller, _ = passage
         place = [environ["REQUEST_METHOD"], environ.get("SCRIPT_NAME", "")]
         is_the_same = judged_place == [*place, environ.get("PATH_INFO", "")]
@@ -160,20 +160,44 @@ class _BeforeRequest:
         if is_the_same and is_innermost:
             view = WSGIView(environ)
             is_the_same = self._guard.integration.still_passes(view, credential)
-        return None if is_the_same else _decide(self._guard, environ, caller)
-
-    def _keep_apart(self, endpoint: str) -> None:
-        # Flask lets a rule be added before its view.
-        view = current_app.view_functions.get(endpoint)
-        if view is not None and self._kept_apart.get(endpoint) is not view:
-            self._kept_apart[endpoint] = view
-            keep_apart(view)
+        refusal = None if is_the_same else _decide(self._guard, environ, caller)
+        return refusal or _judge_method(self._guard)
 
     def _look_at(self, app: Flask) -> None:
         """Log what shows with the first request, when the application is complete."""
         for warning in mounted_in_front(self._guard, app.wsgi_app):
             _log.warning("%s", warning)
         _log_mistaken_rules(self._guard, app, self._told)
+
+
+class _Dispatch:
+    """Calls the view of a request if its method, which the application may set, is let pass."""
+
+    def __init__(self, dispatch: Callable[..., Any], guard: Guard) -> None:
+        """:param dispatch: the method ``dispatch_request`` of the application."""
+        self._dispatch = dispatch
+        self._guard = guard
+
+    # Which arguments Flask passes depends on its version.
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        refusal = _judge_method(self._guard)
+        return self._dispatch(*args, **kwargs) if refusal is None else refusal
+
+
+def _judge_method(guard: Guard) -> Response | None:
+    """Return the refusal of a request whose method is another one than was sent.
+
+    A class of requests may take it from a header, and a function before the request may set it.
+    """
+    method, environ = request.method, request.environ
+    if method == environ["REQUEST_METHOD"] or method == getattr(request, _JUDGED, None):
+        return None
+    passage = passage_of(environ, guard)
+    caller = None if passage is None else passage[3]
+    refusal = _decide(guard, environ, caller, method)
+    if refusal is None:
+        setattr(request, _JUDGED, method)
+    return refusal
 
 
 def _log_mistaken_rules(guard: Guard, app: Any, told: Collection[str]) -> Collection[str]:
@@ -193,48 +217,27 @@ def _log_mistaken_rules(guard: Guard, app: Any, told: Collection[str]) -> Collec
     return found
 
 
-def _decide(guard: Guard, environ: dict[str, Any], caller: Caller | None) -> Response | None:
+def _decide(
+    guard: Guard, environ: dict[str, Any], caller: Caller | None, method: str | None = None
+) -> Response | None:
     """Return the refusal of a request as it is now; ``None`` if it passes.
 
     :param caller: the caller with which the guard let it pass before; ``None`` if it did not.
+    :param method: the method, if it is not the one of the environment.
     """
-    step = guard.decide(WSGIView(environ), _FLASK)
+    view = WSGIView(environ)
+    view.method = view.method if method is None else method
+    step = guard.decide(view, _FLASK)
     verdict = step if isinstance(step, (Allow, Reply)) else run(step)
     if isinstance(verdict, Reply):
         return Response(verdict.body, verdict.status, dict(verdict.headers))
     if caller is None:
         # A request inside another one has its own caller.
-        environ[_CALLER] = caller = set_current(verdict.principal)
+        caller = begin(environ, verdict.principal)
     caller.principal = verdict.principal
     let_pass(environ, verdict, guard, _FLASK, caller)
     after_this_request(partial(_with_headers, verdict.response_headers))
     return None
-
-
-class _Dispatch:
-    """Dispatches a request, and ends it for a caller that no middleware ends.
-
-    A function for the teardown is not enough, because Flask calls none after one that raises.
-    """
-
-    def __init__(self, dispatch: Callable[[], Response]) -> None:
-        """:param dispatch: the method ``full_dispatch_request`` of the application."""
-        self._dispatch = dispatch
-
-    def __call__(self) -> Response:
-        try:
-            return self._dispatch()
-        finally:
-            _end_caller()
-
-
-def _end_caller(_problem: BaseException | None = None) -> None:
-    caller: Caller | None = request.environ.pop(_CALLER, None)
-    if caller is not None:
-        caller.end()
-        # A test may have entered the request in another context.
-        with suppress(ValueError):
-            caller.leave()
 
 
 def _with_headers(wanted: Headers, response: Response) -> Response:

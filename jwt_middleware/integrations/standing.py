@@ -132,7 +132,7 @@ def _guards_of_django(app: Any) -> Iterator[Guard | None]:
     if django is None or not django.settings.configured:
         return
     settings = django.settings
-    kind = type(app).__module__
+    kind = str(shown(type(app), "__module__"))
     is_project = kind.startswith("django.core.handlers.") or (
         getattr(app, "__name__", "") == shown(settings, "ROOT_URLCONF")
     )

@@ -136,7 +136,7 @@ def _found(app: Any, below: Callable[[Any], Iterable[Any]]) -> list[Any]:
 
 def _is_mock(thing: Any) -> bool:
     # A mock has every attribute, each of them another mock, without end.
-    return any(base.__module__ == "unittest.mock" for base in type(thing).__mro__)
+    return "unittest.mock" in map(_module_of, type(thing).__mro__)
 
 
 def _wrapped(app: Any) -> Iterable[Any]:
@@ -172,7 +172,7 @@ def _may_hold(thing: Any) -> bool:
         return False
     if callable(thing) or _is(thing, (*_CONTAINERS, SimpleNamespace)):
         return True
-    return _package(type(thing).__module__) not in _NO_APPLICATIONS
+    return _package(_module_of(type(thing))) not in _NO_APPLICATIONS
 
 
 _CONTAINERS = (Mapping, list, tuple, set, frozenset, deque)
@@ -245,7 +245,7 @@ def _of_object(thing: Any) -> Iterator[Any]:
     """Yield the attributes of an object, and those of its class."""
     yield from _unless_it_fails(lambda: vars(thing).values())
     for base in type(thing).__mro__:
-        if _package(base.__module__) not in _LEFT_ALONE:
+        if _package(_module_of(base)) not in _LEFT_ALONE:
             for name, each in vars(base).items():
                 # A slot is read by its descriptor, so that no code of the class runs.
                 is_slot = _is(each, MemberDescriptorType)
@@ -264,7 +264,7 @@ _LEFT_ALONE = _NO_APPLICATIONS | MEASURED.keys()
 
 
 def _is_known(thing: Any) -> bool:
-    return _package(type(thing).__module__) in MEASURED
+    return _package(_module_of(type(thing))) in MEASURED
 
 
 def _unless_it_fails(read: Callable[[], Iterable[Any]], most: int = _MOST_OF_ONE) -> list[Any]:
@@ -286,7 +286,12 @@ def shown(thing: Any, name: str) -> Any:
 def _packages(app: Any) -> Iterable[str]:
     """Return the packages that define the class of an application and its bases."""
     kind: Any = type(app)
-    return (_package(base.__module__) for base in kind.__mro__) if callable(app) else ()
+    return (_package(_module_of(base)) for base in kind.__mro__) if callable(app) else ()
+
+
+def _module_of(kind: type) -> Any:
+    # A class may compute it, and fail.
+    return shown(kind, "__module__")
 
 
 def _package(module: Any) -> str:
@@ -306,7 +311,7 @@ def _mount_points(every: Iterable[Any]) -> Iterable[str]:
 
 
 def _mount_point(app: Any) -> Any:
-    if any(base.__module__ == "django.core.handlers.asgi" for base in type(app).__mro__):
+    if "django.core.handlers.asgi" in map(_module_of, type(app).__mro__):
         # Under WSGI the setting only sets the beginning of links, and Django strips nothing.
         settings = getattr(sys.modules.get("django.conf"), "settings", None)
         return shown(settings, "FORCE_SCRIPT_NAME")

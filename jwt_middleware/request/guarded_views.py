@@ -10,7 +10,7 @@ The memory is weak: it is gone with the view, or with the guarded function.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -77,7 +77,7 @@ def bare_views(views: Iterable[Any]) -> Iterator[tuple[str, bool]]:
     :param views: every view of an application, as it calls them.
     :return: the sentence, and whether it is certain that the view is meant to be guarded.
     """
-    every = [list(_layers(view)) for view in views]
+    every = [_layers(view) for view in views]
     called = {id(layer) for layers in every for layer in layers}
     told: set[int] = set()
     for layers in every:
@@ -85,10 +85,15 @@ def bare_views(views: Iterable[Any]) -> Iterator[tuple[str, bool]]:
         if bare is None or id(bare) in told:
             continue
         told.add(id(bare))
-        meant = _meaning(bare)
-        if not any(meant is each for each in layers):
-            guards = _guards_of(bare) or ()
-            yield _sentence(bare), any(each in guards for each in _layers(meant))
+        guards = list(_guards_of(bare) or ())
+        meant = {id(each): _meaning(each) for each in layers}
+        named = [each for each in layers if _leads_to(meant[id(each)], guards)]
+        if named or not any(one is each for one in meant.values() for each in layers):
+            yield _sentence(named[0] if named else bare), bool(named)
+
+
+def _leads_to(meant: Any, guards: list[Any]) -> bool:
+    return meant is not None and any(each is one for each in _layers(meant) for one in guards)
 
 
 def _is_bare(layer: Any, called: set[int]) -> bool:
@@ -112,27 +117,66 @@ def _guards_of(view: Any) -> "WeakSet[Any] | None":
         return None
 
 
-def _layers(view: Any) -> Iterator[Any]:
-    """Yield a function and the functions that it wraps."""
-    for _ in range(_MOST_LAYERS):
-        if view is None:
-            return
-        yield view
-        view = _wrapped_by(view)
+def _layers(view: Any) -> list[Any]:
+    """Return a function and the functions that it wraps, in any kind of decorator."""
+    found = [view]
+    for each in found:
+        for inner in _wrapped_by(each):
+            if len(found) >= _MOST_LAYERS:
+                return found
+            if inner is not None and all(inner is not other for other in found):
+                found.append(inner)
+    return found
 
 
-def _wrapped_by(view: Any) -> Any:
-    if issubclass(type(view), partial):
-        return view.func
-    return view.__func__ if type(view) is MethodType else shown(view, "__wrapped__")
+def _wrapped_by(view: Any) -> Iterator[Any]:
+    kind = type(view)
+    wrapped = shown(view, "__wrapped__")
+    if issubclass(kind, partial):
+        yield view.func
+    elif kind is MethodType:
+        yield view.__func__
+    elif wrapped is not None:
+        yield wrapped
+    elif kind is FunctionType:
+        yield from filter(_may_wrap, held_by(view))
+    elif not issubclass(kind, type):
+        own = shown(view, "__dict__")
+        yield from filter(_may_wrap, list(own.values()) if isinstance(own, dict) else ())
+
+
+def _may_wrap(thing: Any) -> bool:
+    # The type is asked, because a proxy may raise outside a request.
+    return callable(thing) and not issubclass(type(thing), type)
+
+
+def held_by(function: FunctionType) -> Iterator[Any]:
+    """Yield what a function holds in its closure, as a decorator without ``wraps`` does.
+
+    What was defined beside the function is a helper that it may call, and not what it wraps.
+    """
+    scope = _scope(function.__globals__.get("__name__"), function.__code__.co_qualname)
+    for cell in function.__closure__ or ():
+        # Reading an empty cell raises an error.
+        held = shown(cell, "cell_contents")
+        if type(held) is not FunctionType or _scope(held.__module__, held.__qualname__) != scope:
+            yield held
+
+
+def _scope(module: Any, qualname: str) -> tuple[Any, str]:
+    return module, qualname.rpartition(".")[0]
 
 
 def _meaning(view: Any) -> Any:
-    """Return what the name of a view means now; ``None`` for a function within a function."""
-    names = str(getattr(view, "__qualname__", "")).split(".")
-    found = getattr(view, "__globals__", {}).get(names[0])
+    """Return what the name of a function means now, in the module that defines it.
+
+    :return: ``None`` for a function within a function, and for what has no name.
+    """
+    names = str(shown(view, "__qualname__") or "").split(".")
+    space = shown(view, "__globals__")
+    found = space.get(names[0]) if isinstance(space, dict) else None
     for name in names[1:]:
-        found = getattr(found, name, None)
+        found = shown(found, name)
     return found
 
 
@@ -146,5 +190,5 @@ def _sentence(view: Any) -> str:
 
 def name_of(view: Any) -> str:
     """Return the name of a view for messages."""
-    named = view if hasattr(view, "__qualname__") else type(view)
-    return f"{named.__module__}.{named.__qualname__}"
+    named = view if shown(view, "__qualname__") is not None else type(view)
+    return f"{shown(named, '__module__')}.{shown(named, '__qualname__')}"

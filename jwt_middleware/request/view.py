@@ -127,6 +127,45 @@ def asks_for_socket(view: RequestView) -> bool:
     return "websocket" in upgrades or bool(view.headers("sec-websocket-key"))
 
 
+CALLER_KEY = "jwt_middleware.caller"
+"""Where an ASGI scope has the caller that a guard let pass."""
+
+OFFERED_KEY = "jwt_middleware.subprotocols"
+"""Where an ASGI scope has the subprotocols as the client offered them."""
+
+
+class Offered:
+    """The subprotocols of a client, for another guard behind the one that has hidden the token."""
+
+    __slots__ = ("_left", "_sent")
+
+    def __init__(self, sent: list[str], left: list[str]) -> None:
+        """
+        :param sent: what the client offered.
+        :param left: what the application finds in place of it.
+        """
+        self._sent, self._left = sent, left
+
+    # The representation of a scope is logged, so no token is shown.
+    def __repr__(self) -> str:
+        return f"Offered({self._left})"
+
+    def whole(self, present: Any) -> Any:
+        """Return what the client offered, unless other code has set something else since."""
+        return self._sent if present == self._left else present
+
+
+def offered_in(scope: Any) -> Any:
+    """Return the subprotocols of a WebSocket, also those that a guard further out has hidden."""
+    present, offered = scope.get("subprotocols"), scope.get(OFFERED_KEY)
+    if type(offered) is not Offered:
+        return present
+    # A server may use the scope of a request that is over for another one.
+    caller = scope.get(CALLER_KEY)
+    is_over = caller is None or caller.principal is None
+    return present if is_over else offered.whole(present)
+
+
 class ASGIView:
     """The view of an ASGI scope."""
 
@@ -168,7 +207,7 @@ class ASGIView:
     def headers(self, name: str) -> list[str]:
         if name == SUBPROTOCOLS and self.is_websocket:
             # The application reads "subprotocols", so a server's change of the header is ignored.
-            offered = self._scope.get("subprotocols")
+            offered = offered_in(self._scope)
             return [", ".join(offered)] if offered else []
         wanted = name.encode("latin-1")
         length = len(wanted)

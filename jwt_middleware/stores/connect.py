@@ -14,30 +14,34 @@ _FORMS = "'memory:', 'sqlite:///relative.db' or 'sqlite:////absolute/path.db'"
 
 # By their first word: a driver may follow, as in postgresql+psycopg.
 _PLANNED = {
-    "postgresql": "PostgreSQL",
-    "postgres": "PostgreSQL",
-    "mysql": "MySQL",
-    "mariadb": "MySQL",
     "redis": "Redis",
     "rediss": "Redis",
     "valkey": "Redis",
 }
 
 
-def connect(url: str, **options: Any) -> Store:
+_SQL = frozenset({"postgresql", "mysql", "mariadb"})
+
+
+def connect(url: Any, **options: Any) -> Store:
     """Return the store that a URL names. Nothing is opened yet.
 
     - ``memory:`` is a :class:`MemoryStore`, for one process.
     - ``sqlite:///relative.db`` and ``sqlite:////absolute/path.db`` are a :class:`SQLiteStore`, for
       all processes of one machine. The path is taken as it is written.
+    - ``postgresql+psycopg://user:password@host/database``, ``mysql+pymysql://...`` and other URLs
+      of SQLAlchemy are a :class:`SQLStore`, for all processes that reach the server.
 
-    :param url: the URL. It is not shown in any message, because it may contain a password.
+    :param url: the URL, or an ``Engine`` or ``AsyncEngine`` of the application. It is not shown in
+        any message, because it may contain a password.
     :param options: the options of the store, such as ``timeout=2``.
     :raises ConfigurationError: for a URL that names no store, or an option that the store does not
         have or cannot use.
     """
-    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"url={url!r} must be text: write {_FORMS}")
+    if not isinstance(url, str):
+        if type(url).__module__.partition(".")[0] == "sqlalchemy":
+            return _sql(url, options)
+        raise ConfigurationError(f"url={type(url).__name__} must be text: write {_FORMS}")
     found = _SCHEME.match(url)
     scheme = "" if found is None else found[0].lower()
     rest = url[len(scheme) + 1 :]
@@ -45,6 +49,8 @@ def connect(url: str, **options: Any) -> Store:
         return _memory(rest, options)
     if scheme == "sqlite":
         return _sqlite(rest, options)
+    if scheme.partition("+")[0] in _SQL:
+        return _sql(url, options)
     raise _unknown(scheme)
 
 
@@ -76,8 +82,16 @@ def _sqlite(rest: str, options: Mapping[str, Any]) -> Store:
     return SQLiteStore(path, **options)
 
 
+def _sql(url: Any, options: Mapping[str, Any]) -> Store:
+    # SQLAlchemy is not a part of every installation.
+    from jwt_middleware.stores.sql import SQLStore
+
+    _check_names(SQLStore, options)
+    return SQLStore(url, **options)
+
+
 def _check_names(store: type, options: Mapping[str, Any]) -> None:
-    known = [name for name in options_of(store) if name != "path"]
+    known = [name for name in options_of(store) if name not in {"path", "engine"}]
     for name in options:
         if name not in known:
             raise ConfigurationError(
@@ -86,6 +100,10 @@ def _check_names(store: type, options: Mapping[str, Any]) -> None:
 
 
 def _unknown(scheme: str) -> ConfigurationError:
+    if scheme == "postgres":
+        return ConfigurationError(
+            "url='postgres:...' is not a scheme of SQLAlchemy: write 'postgresql+psycopg://...'"
+        )
     server = _PLANNED.get(scheme.partition("+")[0])
     if server is not None:
         return ConfigurationError(

@@ -33,6 +33,8 @@ class Document:
     Up to 255 characters of any script, without NUL."""
     expires_at: float | None = None
     """POSIX time from which the store treats it as absent, and may delete it."""
+    written_at: float = field(default=0.0, compare=False)
+    """POSIX time of the store's clock when it was last written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,41 @@ class ReadGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundSome:
+    """The answer to :class:`ReadSome`."""
+
+    documents: tuple[Document | None, ...]
+    """The documents, in the order of their keys; ``None`` for one that is absent."""
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSome:
+    """Reads several documents in one step."""
+
+    keys: tuple[tuple[str, str], ...]
+    """The kind and the name of each: at most 16."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWritten:
+    """Reads the documents of one kind that were written lately, in the order of their writing.
+
+    It is answered with a :class:`FoundGroup`. A transaction that was committed late may have
+    written earlier than one that was read before, so a reader that follows a store begins a while
+    before the last time.
+    """
+
+    kind: str
+    since: float
+    """POSIX time of the store's clock from which they were written."""
+    after: str = ""
+    """The name after which those written at that very time come; for the next page, ``since`` and
+    ``after`` are those of the last document that was read."""
+    most: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
 class Exchanged:
     """The answer to :class:`Exchange`."""
 
@@ -124,8 +161,8 @@ class Exchange:
         return (*self.changes, *self.unchanged)
 
 
-AnyStatement: TypeAlias = Read | ReadGroup | Exchange
-AnyAnswer: TypeAlias = Found | FoundGroup | Exchanged
+AnyStatement: TypeAlias = Read | ReadGroup | ReadSome | ReadWritten | Exchange
+AnyAnswer: TypeAlias = Found | FoundGroup | FoundSome | Exchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +235,17 @@ def _raised(problem: Exception) -> StoreFailed:
 def read(store: Store, kind: str, name: str) -> Query[Found]:
     """Return the effect of reading a document."""
     return Query(store, Read(kind, name))
+
+
+def read_some(
+    store: Store, keys: Iterable[tuple[str, str]], seconds: float = math.inf
+) -> Query[FoundSome]:
+    """Return the effect of reading several documents in one step.
+
+    :param keys: the kind and the name of each.
+    :param seconds: the most seconds that it may take.
+    """
+    return Query(store, ReadSome(tuple(keys)), seconds)
 
 
 def read_group(

@@ -5,10 +5,22 @@ from collections.abc import Iterator
 from time import monotonic
 
 from jwt_middleware.checks import is_number
-from jwt_middleware.stores.contract import AnyStatement, Change, Exchange, Read, StoreFailed
+from jwt_middleware.stores.contract import (
+    AnyStatement,
+    Change,
+    Exchange,
+    Read,
+    ReadGroup,
+    ReadSome,
+    ReadWritten,
+    StoreFailed,
+)
 
 MOST_BYTES = 1_048_576
 """The longest body of a document."""
+
+MOST_KEYS = 16
+"""The most documents that are read by their names in one step."""
 
 _KIND = re.compile(r"[A-Za-z0-9_]{1,64}")
 _NAME = re.compile(r"[ -~]{1,255}")
@@ -32,24 +44,40 @@ def objection(statement: AnyStatement, deadline: float) -> StoreFailed | None:
 
 def _problems(statement: AnyStatement) -> Iterator[str]:
     """Yield what is wrong. The values are left out, because they may be those of users."""
-    if isinstance(statement, Exchange):
-        every = statement.expected
-        if len({(each.kind, each.name) for each in every}) < len(every):
-            yield "it names one document twice"
-        for each in every:
-            yield from _problems_of_key(each.kind, each.name)
-            yield from _problems_of_version(each.expected)
-        for change in statement.changes:
-            yield from _problems_of_change(change)
-    elif isinstance(statement, Read):
-        yield from _problems_of_key(statement.kind, statement.name)
-    else:
-        yield from _problems_of_key(statement.kind, "any")
-        yield from _problems_of_group(statement.group)
-        if statement.after:
-            yield from _problems_of_key(statement.kind, statement.after)
-        if statement.most < 1:
-            yield "most must be at least 1"
+    match statement:
+        case Exchange():
+            yield from _problems_of_exchange(statement)
+        case Read():
+            yield from _problems_of_key(statement.kind, statement.name)
+        case ReadSome():
+            if len(statement.keys) > MOST_KEYS:
+                yield f"it reads more than {MOST_KEYS} documents"
+            for kind, name in statement.keys:
+                yield from _problems_of_key(kind, name)
+        case ReadGroup():
+            yield from _problems_of_group(statement.group)
+            yield from _problems_of_page(statement)
+        case ReadWritten():
+            if not is_number(statement.since):
+                yield "since is a finite number"
+            yield from _problems_of_page(statement)
+
+
+def _problems_of_exchange(statement: Exchange) -> Iterator[str]:
+    every = statement.expected
+    if len({(each.kind, each.name) for each in every}) < len(every):
+        yield "it names one document twice"
+    for each in every:
+        yield from _problems_of_key(each.kind, each.name)
+        yield from _problems_of_version(each.expected)
+    for change in statement.changes:
+        yield from _problems_of_change(change)
+
+
+def _problems_of_page(statement: ReadGroup | ReadWritten) -> Iterator[str]:
+    yield from _problems_of_key(statement.kind, statement.after or "any")
+    if statement.most < 1:
+        yield "most must be at least 1"
 
 
 def _problems_of_key(kind: str, name: str) -> Iterator[str]:

@@ -17,8 +17,11 @@ from jwt_middleware.stores.contract import (
     Exchanged,
     Found,
     FoundGroup,
+    FoundSome,
     Read,
     ReadGroup,
+    ReadSome,
+    ReadWritten,
     StoreFailed,
 )
 from jwt_middleware.stores.limits import objection
@@ -62,6 +65,9 @@ class MemoryStore:
         self._documents: OrderedDict[_Key, Document] = OrderedDict()
         # It may name documents that have left the group, which readers pass over.
         self._groups: dict[_Key, set[str]] = {}
+        # In the order of their writing. The time of that never goes back, whatever the clock does.
+        self._written: OrderedDict[_Key, None] = OrderedDict()
+        self._last_written_at = 0.0
         self._under_way: tuple[_Step, ...] = ()
         self._lock = TinyLock()
         renew_after_fork(self)
@@ -76,9 +82,17 @@ class MemoryStore:
         refused = objection(statement, deadline)
         if refused is not None:
             return refused
-        if isinstance(statement, Exchange):
-            return self._exchange(statement)
-        return self._read(statement) if isinstance(statement, Read) else self._group(statement)
+        match statement:
+            case Exchange():
+                return self._exchange(statement)
+            case Read():
+                return self._read(statement)
+            case ReadSome():
+                return self._some(statement)
+            case ReadWritten():
+                return self._written_since(statement)
+            case ReadGroup():
+                return self._group(statement)
 
     async def aanswer(self, statement: AnyStatement, deadline: float) -> AnyAnswer | StoreFailed:
         """Async version of :meth:`answer`. It does not wait."""
@@ -113,6 +127,25 @@ class MemoryStore:
         living.sort(key=lambda each: each.name)
         return FoundGroup(tuple(living[: statement.most]), now)
 
+    def _some(self, statement: ReadSome) -> FoundSome:
+        with self._lock:
+            now = self._clock.now()
+            return FoundSome(tuple(self._live(key, now) for key in statement.keys), now)
+
+    def _written_since(self, statement: ReadWritten) -> FoundGroup:
+        kind, begin = statement.kind, (statement.since, statement.after)
+        found: list[Document] = []
+        with self._lock:
+            now = self._clock.now()
+            for key in reversed(self._written):
+                document = self._documents[key]
+                if (document.written_at, "~" * 256) < begin:
+                    break
+                if key[0] == kind and (document.written_at, document.name) > begin:
+                    found += [document] if self._live(key, now) is not None else []
+        found.sort(key=lambda each: (each.written_at, each.name))
+        return FoundGroup(tuple(found[: statement.most]), now)
+
     def _exchange(self, statement: Exchange) -> Exchanged:
         with self._lock:
             now = self._clock.now()
@@ -121,7 +154,10 @@ class MemoryStore:
                 if each.expected != (ABSENT if found is None else found.version):
                     return Exchanged(is_done=False, now=now)
             # Kept while they are taken, because a fork by another thread copies what is half done.
-            self._under_way = tuple(map(_step, statement.changes))
+            self._last_written_at = max(now, self._last_written_at)
+            self._under_way = tuple(
+                _step(each, self._last_written_at) for each in statement.changes
+            )
             self._take(self._under_way)
             self._delete_expired(now)
             return Exchanged(is_done=True, now=now)
@@ -146,11 +182,14 @@ class MemoryStore:
         if document.group is not None:
             self._groups.setdefault((kind, document.group), set()).add(name)
         self._documents[key] = document
+        self._written[key] = None
+        self._written.move_to_end(key)
         if before is not None and before.group != document.group:
             self._leave(before)
 
     def _forget(self, key: _Key) -> None:
         before = self._documents.pop(key, None)
+        self._written.pop(key, None)
         if before is not None:
             self._leave(before)
 
@@ -172,10 +211,10 @@ class MemoryStore:
                 self._documents.move_to_end(key)
 
 
-def _step(change: Change) -> _Step:
+def _step(change: Change, now: float) -> _Step:
     key = (change.kind, change.name)
     if change.body is None:
         return _Step(key, None)
     version = change.expected + 1
-    document = Document(*key, version, change.body, change.group, change.expires_at)
+    document = Document(*key, version, change.body, change.group, change.expires_at, now)
     return _Step(key, document)

@@ -6,6 +6,8 @@ They belong to no event loop, so that one pool serves several loops, one after a
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for_futures
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Condition
@@ -42,12 +44,13 @@ class Late(Exception):
 
 @dataclass(eq=False, slots=True)
 class _Job(Generic[T]):
-    """A call, and the future that its caller awaits."""
+    """A call, and the future that its caller awaits or waits for."""
 
     call: Call[T]
     deadline: float
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[T]"
+    future: "asyncio.Future[T] | Future[T]"
+    loop: asyncio.AbstractEventLoop | None = None
+    """The event loop of a caller that awaits."""
     has_begun: bool = False
 
     def perform(self) -> None:
@@ -59,6 +62,9 @@ class _Job(Generic[T]):
             self._hand_over(self.future.set_result, result)
 
     def _hand_over(self, put: Callable[[Any], object], outcome: object) -> None:
+        if self.loop is None:
+            put(outcome)
+            return
         # The loop may have been closed in the meantime; then the call has no caller any more.
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(put, outcome)
@@ -98,16 +104,35 @@ class Workers:
         :raises Late: if there is no answer by then.
         """
         loop = asyncio.get_running_loop()
-        job: _Job[T] = _Job(call, deadline, loop, loop.create_future())
+        future: asyncio.Future[T] = loop.create_future()
+        job: _Job[T] = _Job(call, deadline, future, loop)
         if not self._accept(job):
             return call(min(deadline, monotonic() + _INLINE))
         try:
-            await asyncio.wait((job.future,), timeout=_until(deadline))
-            if job.future.done():
-                return job.future.result()
+            await asyncio.wait((future,), timeout=_until(deadline))
+            if future.done():
+                return future.result()
         finally:
             has_begun = self._withdraw(job)
         raise Late(has_begun)
+
+    def wait(self, call: Call[T], deadline: float) -> T:
+        """Return what ``call`` returns, or raise what it raises, for a caller that blocks.
+
+        For a call that may hang for longer than its caller waits. Where no thread can be started,
+        it runs on this one.
+
+        :param deadline: an instant of ``time.monotonic``.
+        :raises Late: if there is no answer by then.
+        """
+        future: Future[T] = Future()
+        job: _Job[T] = _Job(call, deadline, future)
+        if not self._accept(job):
+            return call(_earlier(deadline))
+        wait_for_futures((future,), timeout=_until(deadline))
+        if future.done():
+            return future.result()
+        raise Late(self._withdraw(job))
 
     def _accept(self, job: _Job[Any]) -> bool:
         """Queue a call; return ``False`` if there is no thread to perform it."""

@@ -23,8 +23,11 @@ from jwt_middleware.stores.contract import (
     Exchanged,
     Found,
     FoundGroup,
+    FoundSome,
     Read,
     ReadGroup,
+    ReadSome,
+    ReadWritten,
     StoreFailed,
     Unchanged,
 )
@@ -44,7 +47,7 @@ from jwt_middleware.stores.sqlite_failures import (
 # Each write deletes at most so many expired documents, so that none takes long.
 _MOST_DELETED = 50
 
-_COLUMNS = "kind, name, version, body, group_name, expires_at"
+_COLUMNS = "kind, name, version, body, group_name, expires_at, written_at"
 _READ = (
     f"SELECT {_COLUMNS} FROM jwt_middleware_documents"  # noqa: S608 - of constants
     " WHERE kind = ? AND name = ? AND expires_at > ?"
@@ -54,12 +57,17 @@ _READ_GROUP = (
     f"SELECT {_COLUMNS} FROM jwt_middleware_documents"  # noqa: S608 - of constants
     " WHERE kind = ? AND group_name = ? AND expires_at > ? AND +name > ? ORDER BY name LIMIT ?"
 )
+_READ_WRITTEN = (
+    f"SELECT {_COLUMNS} FROM jwt_middleware_documents"  # noqa: S608 - of constants
+    " WHERE kind = ? AND (written_at, name) > (?, ?) AND +expires_at > ?"
+    " ORDER BY written_at, name LIMIT ?"
+)
 _VERSION = (
     "SELECT version FROM jwt_middleware_documents WHERE kind = ? AND name = ? AND expires_at > ?"
 )
 _WRITE = (
     f"INSERT OR REPLACE INTO jwt_middleware_documents ({_COLUMNS})"  # noqa: S608 - of constants
-    " VALUES (?, ?, ?, ?, ?, ?)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _DELETE = "DELETE FROM jwt_middleware_documents WHERE kind = ? AND name = ?"
 _DELETE_EXPIRED = (
@@ -69,7 +77,7 @@ _DELETE_EXPIRED = (
 
 _CHANGE_NOTHING = "DELETE FROM jwt_middleware_documents WHERE FALSE"
 
-_Row: TypeAlias = tuple[str, str, int, bytes, str | None, float]
+_Row: TypeAlias = tuple[str, str, int, bytes, str | None, float, float]
 
 
 def usable_path(name: str, path: Any) -> str:
@@ -203,8 +211,11 @@ class SQLiteStore:
             return _exchange(connection, statement, self._clock.now)
         now = self._clock.now()
         if isinstance(statement, Read):
-            row = connection.execute(_READ, (statement.kind, statement.name, now)).fetchone()
-            return Found(None if row is None else _document(row), now)
+            return Found(_one(connection, (statement.kind, statement.name), now), now)
+        if isinstance(statement, ReadSome):
+            return FoundSome(_some(connection, statement, now), now)
+        if isinstance(statement, ReadWritten):
+            return FoundGroup(_written(connection, statement, now), now)
         return FoundGroup(_group(connection, statement, now), now)
 
 
@@ -221,9 +232,31 @@ def _writes(statement: AnyStatement) -> bool:
 
 
 def _document(row: _Row) -> Document:
-    kind, name, version, body, group, expires_at = row
+    kind, name, version, body, group, expires_at, written_at = row
     end = None if math.isinf(expires_at) else expires_at
-    return Document(kind, name, version, body, group, end)
+    return Document(kind, name, version, body, group, end, written_at)
+
+
+def _one(connection: sqlite3.Connection, key: tuple[str, str], now: float) -> Document | None:
+    row = connection.execute(_READ, (*key, now)).fetchone()
+    return None if row is None else _document(row)
+
+
+def _some(
+    connection: sqlite3.Connection, statement: ReadSome, now: float
+) -> tuple[Document | None, ...]:
+    # In one transaction, so that all of them are from one moment.
+    connection.execute("BEGIN")
+    found = tuple(_one(connection, key, now) for key in statement.keys)
+    connection.execute("COMMIT")
+    return found
+
+
+def _written(
+    connection: sqlite3.Connection, statement: ReadWritten, now: float
+) -> tuple[Document, ...]:
+    wanted = (statement.kind, statement.since, statement.after, now, statement.most)
+    return tuple(map(_document, connection.execute(_READ_WRITTEN, wanted)))
 
 
 def _group(
@@ -243,7 +276,7 @@ def _exchange(
         connection.execute("ROLLBACK")
         return Exchanged(is_done=False, now=now)
     for change in statement.changes:
-        _make(connection, change)
+        _make(connection, change, now)
     connection.execute(_DELETE_EXPIRED, (now, _MOST_DELETED))
     try:
         connection.execute("COMMIT")
@@ -257,10 +290,10 @@ def _is_unchanged(connection: sqlite3.Connection, each: Change | Unchanged, now:
     return bool(each.expected == (ABSENT if row is None else row[0]))
 
 
-def _make(connection: sqlite3.Connection, change: Change) -> None:
+def _make(connection: sqlite3.Connection, change: Change, now: float) -> None:
     if change.body is None:
         connection.execute(_DELETE, (change.kind, change.name))
         return
     expires_at = math.inf if change.expires_at is None else change.expires_at
-    values = (change.kind, change.name, change.expected + 1, change.body, change.group, expires_at)
-    connection.execute(_WRITE, values)
+    key, version = (change.kind, change.name), change.expected + 1
+    connection.execute(_WRITE, (*key, version, change.body, change.group, expires_at, now))

@@ -4,8 +4,11 @@ import sqlite3
 
 from jwt_middleware.stores.sqlite_failures import Unusable
 
-VERSION = 1
+VERSION = 2
 """The version of the table, which the file holds as its ``user_version``."""
+
+_BY_WRITING = """CREATE INDEX jwt_middleware_documents_by_writing
+        ON jwt_middleware_documents (kind, written_at, name)"""
 
 # A document without an end has the time infinity, so that one comparison decides.
 _CREATE = (
@@ -16,6 +19,7 @@ _CREATE = (
         body BLOB NOT NULL,
         group_name TEXT,
         expires_at REAL NOT NULL,
+        written_at REAL NOT NULL DEFAULT 0,
         PRIMARY KEY (kind, name)
     )""",
     # With the time of expiry, so that the expired documents of a group are not even read.
@@ -24,6 +28,13 @@ _CREATE = (
         WHERE group_name IS NOT NULL""",
     """CREATE INDEX jwt_middleware_documents_by_expiry
         ON jwt_middleware_documents (expires_at)""",
+    _BY_WRITING,
+    f"PRAGMA user_version = {VERSION}",
+)
+# Of version 1, which did not know when a document was written.
+_UPGRADE = (
+    "ALTER TABLE jwt_middleware_documents ADD COLUMN written_at REAL NOT NULL DEFAULT 0",
+    _BY_WRITING,
     f"PRAGMA user_version = {VERSION}",
 )
 
@@ -42,19 +53,18 @@ def prepare(connection: sqlite3.Connection) -> None:
     # In a transaction, because another process may be creating the table: both of what is looked at
     # are then from before it, or both from after it.
     connection.execute("BEGIN")
-    is_ready = _is_ready(connection)
+    commands = _missing(connection)
     connection.execute("COMMIT")
-    if not is_ready:
+    if commands:
         connection.execute("BEGIN IMMEDIATE")
         # Another process may have created it since.
-        if not _is_ready(connection):
-            for command in _CREATE:
-                connection.execute(command)
+        for command in _missing(connection):
+            connection.execute(command)
         connection.execute("COMMIT")
 
 
-def _is_ready(connection: sqlite3.Connection) -> bool:
-    """Return whether the table is there and of this version; ``False`` if it may be created."""
+def _missing(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Return what creates the table, or brings it to this version; nothing if it is ready."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     is_there = connection.execute(_IS_THERE).fetchone() is not None
     if is_there and version > VERSION:
@@ -62,9 +72,9 @@ def _is_ready(connection: sqlite3.Connection) -> bool:
             f"has documents of version {version}, and this release knows version {VERSION}",
             "install the release that wrote it, or a newer one",
         )
-    if is_there != (version == VERSION) or version not in (0, VERSION):
+    if is_there != (version != 0) or version not in range(VERSION + 1):
         raise Unusable(
             f"belongs to another application, whose user_version is {version}",
             "name a file of its own",
         )
-    return is_there
+    return {0: _CREATE, 1: _UPGRADE}.get(version, ())

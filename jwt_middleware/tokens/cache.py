@@ -51,6 +51,8 @@ class Entry:
     unquestioned_until: float = -math.inf
     """POSIX time until which the entry is valid without a look-up: until the token expires, or the
     key set or the rule that admitted the issuer must be consulted by the wall clock."""
+    cleared_at: int = 0
+    """The version of the revocations at which it was not revoked; 0 if it must be looked up."""
     claims_weight: int = 0
     """What its claims may weigh, in bytes; see :func:`claims_weight`."""
 

@@ -26,6 +26,12 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "endpoints/test_endpoint.py",
         "one table for all frameworks",
     ),
+    "integrations/fastapi_users.py": ("integrations/test_users.py", "one table for all frameworks"),
+    "integrations/flask_users.py": ("integrations/test_users.py", "one table for all frameworks"),
+    "integrations/starlette_users.py": (
+        "integrations/test_users.py",
+        "one table for all frameworks",
+    ),
     "integrations/fastapi_endpoints.py": (
         "endpoints/test_endpoint.py",
         "one table for all frameworks",
@@ -33,6 +39,15 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "integrations/flask_endpoints.py": (
         "endpoints/test_endpoint.py",
         "one table for all frameworks",
+    ),
+    "stores/sql_exchange.py": ("stores/test_sql.py", "a part of the store"),
+    "stores/sql_failures.py": ("stores/test_sql.py", "a part of the store"),
+    "stores/sql_reader.py": ("stores/test_sql.py", "a part of the store"),
+    "stores/sql_schema.py": ("stores/test_sql.py", "a part of the store"),
+    "stores/sql_table.py": ("stores/test_sql.py", "a part of the store"),
+    "revocation/loading.py": (
+        "revocation/test_revocation_list.py",
+        "each first request of a process waits by it",
     ),
     "issuing/hooks.py": ("issuing/test_minter.py", "hooks run through what asks them"),
     "issuing/minted_claims.py": ("issuing/test_minter.py", "claims run through the minter"),
@@ -64,7 +79,6 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "integrations/test_django_requests.py",
         "a part of the middleware",
     ),
-    "integrations/flask_caches.py": ("integrations/test_caches.py", "all caches in one file"),
     "integrations/openapi.py": (
         "integrations/test_fastapi_openapi.py",
         "tested by the documents of FastAPI",

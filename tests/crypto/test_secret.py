@@ -177,3 +177,18 @@ def test_a_key_file_without_an_end_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match=r"must not be longer than 262,144 bytes"):
         KeyFile(endless).read()
+
+
+class OnALostShare:
+    """A path whose share answers with an error of its own, in the thread that reads it."""
+
+    def __fspath__(self) -> str:
+        if threading.current_thread() is not threading.main_thread():
+            raise TimeoutError(110, "Connection timed out")
+        return "/share/key.pem"
+
+
+def test_a_key_file_on_a_share_that_reports_a_timeout_is_told_as_such() -> None:
+    """And not that the file took five seconds."""
+    with pytest.raises(ConfigurationError, match=r"key\.pem'\) cannot be read: Connection timed"):
+        KeyFile(OnALostShare()).read()

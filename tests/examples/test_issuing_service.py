@@ -194,3 +194,61 @@ def test_a_person_logs_in_is_renewed_unseen_and_logs_out(browser: Chrome, base: 
     assert browser.get_cookies() == []
     browser.refresh()
     WebDriverWait(browser, PATIENCE).until(is_outside)
+
+
+GUNICORN = [sys.executable, "-m", "gunicorn", "--pythonpath", str(HERE.parent), "-b", "fd://{fd}"]
+GUNICORN += ["--threads", "4", "--graceful-timeout", "1", "--no-control-socket"]
+OWN = {"Sec-Fetch-Site": "same-origin"}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {
+        "KEY_RING_SECRET": "x" * 48,
+        "TOKENS": f"sqlite:///{folder / 'tokens.db'}",
+        "DATABASE": str(folder / "users.db"),
+    }
+
+
+def test_a_flask_application_keeps_its_people_in_cookies(tmp_path: Path) -> None:
+    """Its own users behind ``current_user``, and one that is locked is out at once."""
+    with (
+        serve([*GUNICORN, "issuing_flask:app"], environment(tmp_path)) as base,
+        httpx.Client(base_url=base, trust_env=False, headers=OWN) as client,
+    ):
+        wrong = client.post("/login", json={**ALICE, "password": "something else"})
+        assert wrong.status_code == 401
+        begun = client.post("/login", json=ALICE)
+        assert begun.status_code == 200
+        # httpx sends Secure cookies over http to no host, so they are passed on here.
+        jar = {each.name: each.value for each in client.cookies.jar}
+        access = {"Cookie": f"__Host-token={jar['__Host-token']}"}
+        refresh = {"Cookie": f"__Secure-refresh={jar['__Secure-refresh']}"}
+        client.cookies.clear()
+        assert client.get("/me", headers=access).json() == {"name": "alice"}
+        assert client.post("/auth/refresh", headers=refresh).status_code == 200
+        assert client.get("/.well-known/jwks.json").json()["keys"]
+
+        client.cookies.clear()
+        assert client.post("/lock", headers=access).status_code == 200
+        assert client.get("/me", headers=access).json()["code"] == "user_unknown"
+        refused = client.post("/auth/refresh", headers=refresh)
+        assert refused.json()["code"] == "refresh_burnt"
+
+
+def test_a_new_password_of_a_django_user_ends_the_logins(tmp_path: Path) -> None:
+    """Django itself tells of it, whatever has set it."""
+    with (
+        serve([*GUNICORN, "issuing_django:application"], environment(tmp_path)) as base,
+        httpx.Client(base_url=base, trust_env=False) as client,
+    ):
+        tokens = client.post("/login", json=ALICE).json()
+        assert client.get("/me", headers=bearer(tokens)).json() == {"name": "alice"}
+        given = {"refresh_token": tokens["refresh_token"]}
+        renewed = client.post("/token/refresh", data=given).json()
+
+        new = {"password": "another password"}
+        assert client.post("/password", json=new, headers=bearer(renewed)).status_code == 200
+        given = {"refresh_token": renewed["refresh_token"]}
+        assert client.post("/token/refresh", data=given).json()["code"] == "refresh_burnt"
+        assert client.post("/login", json=ALICE).status_code == 401
+        assert client.post("/login", json={**ALICE, **new}).status_code == 200

@@ -167,6 +167,55 @@ async def test_the_same_guard_met_twice_decides_once() -> None:
     assert [type(event) for event in told] == [RequestAllowed, RequestAllowed, RequestRefused]
 
 
+@pytest.mark.parametrize(
+    ("sent", "passed_on"),
+    [("http", "websocket"), ("websocket", "http"), ("http", "http")],
+)
+async def test_a_scope_that_was_made_one_of_another_type_is_decided_again(
+    sent: str, passed_on: str
+) -> None:
+    """As by what opens a socket for a plain request; its method and its path may stay."""
+    names = {"http": "GET", "websocket": "WEBSOCKET"}
+    is_other = sent != passed_on
+    closed = protect("/", requires=has_role("admin"), methods=[names[passed_on]])
+    opened = public("/", methods=[names[sent]])
+    same = guard(rules=[opened, closed] if is_other else [opened])
+    inner = JWTMiddleware(app := Recorder(), guard=same)
+
+    async def switching(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner({**scope, "type": passed_on}, receive, send)
+
+    scope = http_scope("GET", "/", type=sent, subprotocols=[])
+    outer = JWTMiddleware(switching, guard=same)
+    answer = await exchange(outer, scope, {"type": "websocket.connect"})
+
+    assert len(app.scopes) == (0 if is_other else 1)
+    assert answer[0].get("status", answer[0].get("code")) in {200 if not is_other else 401, 1008}
+
+
+async def test_a_scope_that_another_request_passes_on_is_decided_again() -> None:
+    """So that its caller is the current one; ``asgi_app`` holds that against the scope."""
+    bob = PAIR.sign({"iss": "https://a/", "sub": "bob", "exp": 4_000_000_000})
+    told: list[object] = []
+    inner = JWTMiddleware(app := Recorder(), guard=guard(observers=[told.append]))
+
+    async def passing_on(scope: Scope, receive: Receive, send: Send) -> None:
+        async def of_bob(*_: Any) -> None:
+            await inner(scope, receive, send)
+
+        between = JWTMiddleware(of_bob, guard=guard())
+        await between(http_scope("GET", "/", [("Authorization", f"Bearer {bob}")]), receive, send)
+
+    same = inner._guard
+    answer = await through_asgi(
+        JWTMiddleware(passing_on, guard=same), http_scope("GET", "/", BEARER)
+    )
+
+    assert answer.json()["subject"] == "alice"
+    assert len(told) == 2
+    assert app.scopes[0]["user"].subject == "alice"
+
+
 async def test_a_request_that_passed_keeps_its_verdict_whatever_became_of_its_headers() -> None:
     """What stands between two faces of one guard may take the token away; another guard asks."""
     same = guard()

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware import Guard, JWTMiddleware, JWTWSGIMiddleware, Principal, optional, public
+from jwt_middleware import (
+    Guard,
+    HeaderToken,
+    JWTMiddleware,
+    JWTWSGIMiddleware,
+    Principal,
+    optional,
+    public,
+)
 from jwt_middleware.asgi.types import Receive, Scope, Send
 from jwt_middleware.principal import ANONYMOUS
 from jwt_middleware.testing import KeyPair
@@ -290,3 +298,62 @@ async def test_a_reused_scope_is_safe_beside_a_running_request() -> None:
     )
 
     assert seen == {"alice": "alice", "bob": "bob"}
+
+
+def other_guard() -> Guard:
+    sources = [HeaderToken("X-User")]
+    return Guard(key=PAIR.private, algorithms=["HS256"], issuer="https://a/", token_sources=sources)
+
+
+def both() -> list[tuple[str, str]]:
+    """Alice for one guard, and bob for the other one."""
+    return [*bearer("alice"), ("X-User", bearer("bob")[0][1].removeprefix("Bearer "))]
+
+
+def people(scope: Scope) -> list[Any]:
+    """Return who the caller is, in each place that says so."""
+    principals = [scope["jwt_middleware.principal"], scope["user"], scope["state"]["user"]]
+    return [each.subject for each in principals]
+
+
+def without_our_keys(scope: Scope) -> Scope:
+    return {name: scope[name] for name in scope if not name.startswith("jwt_middleware")}
+
+
+@pytest.mark.parametrize("copied", [dict, copy, without_our_keys])
+@pytest.mark.parametrize("state", [None, {"pool": 1}])
+async def test_a_guard_that_decides_on_a_copy_leaves_the_running_request_alone(
+    copied: Any, state: Any
+) -> None:
+    """As a dispatcher within the application makes one, whose state is the same dictionary."""
+    inner, seen = Noting(), list[list[Any]]()
+    guarded = JWTMiddleware(inner, guard=other_guard())
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        await guarded(copied(scope), receive, send)
+        seen.append(people(scope))
+
+    scope = http_scope("GET", "/", both(), **({} if state is None else {"state": dict(state)}))
+    await JWTMiddleware(outer, guard=guard())(scope, receive, send)
+
+    assert seen == [["alice"] * 3]
+    assert people(inner.scopes[0]) == ["bob"] * 3
+    assert inner.scopes[0]["state"].get("pool") == (state or {}).get("pool")
+
+
+async def test_a_running_request_on_a_copy_is_left_alone_too() -> None:
+    """Whichever of the two was decided first, and on a second copy."""
+    state: dict[str, Any] = {}
+    scope, seen = http_scope("GET", "/", both(), state=state), list[list[Any]]()
+    others = [JWTMiddleware(Noting(), guard=guard()), JWTMiddleware(Noting(), guard=other_guard())]
+
+    async def running(copied: Scope, receive: Receive, send: Send) -> None:
+        for each in others:
+            await each(dict(scope), receive, send)
+        await others[0](scope, receive, send)
+        seen.append(people(copied))
+
+    await JWTMiddleware(running, guard=other_guard())(dict(scope), receive, send)
+
+    assert seen == [["bob"] * 3]
+    assert people(scope) == ["alice"] * 3

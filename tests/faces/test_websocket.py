@@ -98,6 +98,55 @@ async def test_a_token_among_subprotocols_opens_a_socket_and_is_hidden() -> None
     assert sent == [{"type": "websocket.accept", "subprotocol": "bearer"}]
 
 
+async def test_a_guard_behind_another_one_judges_what_the_client_offered() -> None:
+    """By a token of its own, or by the same one; the application sees neither."""
+    app, text = Socket(), token()
+    strict = guard(token_sources=[SubprotocolToken()])
+    outer = JWTMiddleware(JWTMiddleware(app, guard=strict), guard=guard())
+    sent = await app.opened(outer, handshake("chat", "bearer", text, "v2"))
+
+    assert app.scope["user"].subject == "alice"
+    assert app.scope["subprotocols"] == ["chat", "v2"]
+    assert text not in repr(app.scope)
+    assert sent == [{"type": "websocket.accept", "subprotocol": "bearer"}]
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+async def test_what_is_offered_anew_between_two_guards_is_judged(is_same: bool) -> None:
+    """And not what the client had offered; nor in a copy that some other code has changed."""
+    app, first = Socket(), guard()
+    inner = JWTMiddleware(app, guard=first if is_same else guard())
+    bob = ["chat", "bearer", token(sub="bob")]
+
+    async def offering(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner({**scope, "subprotocols": bob}, receive, send)
+        await inner({**scope, "subprotocols": ["v3"]}, receive, send)
+
+    outer = JWTMiddleware(offering, guard=first)
+    sent = await app.opened(outer, handshake("chat", "bearer", token()))
+
+    assert app.scope["user"].subject == ("alice" if is_same else "bob")
+    assert app.scope["subprotocols"] == (["v3"] if is_same else ["chat"])
+    assert len(sent) == 2
+    assert sent[1] == (
+        {"type": "websocket.accept", "subprotocol": "bearer"}
+        if is_same
+        else {"type": "websocket.close", "code": 1008, "reason": "token_missing"}
+    )
+
+
+async def test_nothing_of_an_earlier_socket_is_judged() -> None:
+    """Where a server uses a scope again, or other code sets our key."""
+    app, middleware = Socket(), JWTMiddleware(Socket(), guard=guard())
+    scope = handshake("bearer", token())
+    await app.opened(middleware, scope)
+    scope["subprotocols"] = []
+    assert (await app.opened(middleware, scope))[-1]["reason"] == "token_missing"
+
+    forged = {**handshake(), "jwt_middleware.subprotocols": ["bearer", token()]}
+    assert (await app.opened(middleware, forged))[-1]["reason"] == "token_missing"
+
+
 async def test_a_token_is_hidden_however_the_server_splits_the_list() -> None:
     """What the guard reads as a list the application sees as that list."""
     app = Socket()

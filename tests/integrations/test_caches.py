@@ -132,18 +132,6 @@ def test_flask_caching_keeps_a_public_page_for_all(pages: Pages) -> None:
     assert pages.runs == ["/open"]
 
 
-def test_a_memoized_view_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """Its key is out of reach; it is named once."""
-    app = Flask(__name__)
-    cached = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
-    app.add_url_rule("/", "index", cached.memoize()(lambda: "x"))
-    ours.JWT(app, guard)
-    for _ in range(2):
-        app.test_client().get("/", headers=bearer())
-
-    assert caplog.text.count("@cache.memoize() on the view") == 1
-
-
 def test_flask_caching_behind_the_bare_middleware_is_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import cache_page
 
 from jwt_middleware import Guard, optional, public
@@ -159,3 +160,49 @@ def test_a_user_that_other_code_has_remembered_is_not_kept() -> None:
     with override_settings(MIDDLEWARE=listed):
         pages = [text(Client(), "/feed/user", **{"x-user": name}) for name in ("alice", "bob")]
         assert [*pages, text(Client(), "/feed/user")] == ["user alice", "user bob", "user "]
+
+
+@kept
+async def asked(request: Any) -> HttpResponse:
+    return HttpResponse(f"user {(await request.auser()).get_username()}")
+
+
+urlpatterns += [path("feed/asked", asked)]
+
+
+class Named(Remembered):
+    """A middleware that names the user itself, in one of the places where a view may look."""
+
+    def __call__(self, request: Any) -> Any:
+        name = request.headers.get("x-user")
+        if name:
+            user = get_user_model()(username=name)
+
+            async def auser() -> Any:
+                return user
+
+            given = {"user": user, "lazy": SimpleLazyObject(lambda: user), "auser": auser}
+            as_what = request.headers["x-as"]
+            setattr(request, "auser" if as_what == "auser" else "user", given[as_what])
+        return self.respond(request)
+
+
+@pytest.mark.parametrize("place", ["user", "lazy", "auser"])
+def test_a_user_that_other_code_names_beside_a_token_is_not_kept(place: str) -> None:
+    """As where a gateway has a token, and a header says for which user it asks."""
+    where = "/feed/asked" if place == "auser" else "/feed/user"
+    listed = [SESSION, SESSIONS, MIDDLEWARE, f"{__name__}.Named"]
+    named = {"x-as": place, **bearer("gateway")}
+    with override_settings(MIDDLEWARE=listed):
+        for _ in range(2):
+            pages = [text(Client(), where, **named, **{"x-user": n}) for n in ("alice", "bob")]
+            assert pages == ["user alice", "user bob"]
+            assert text(Client(), where, **bearer("gateway")) == "user gateway"
+
+
+def test_the_user_of_a_token_is_kept() -> None:
+    """Also where a session has put its own before or behind."""
+    for _ in range(2):
+        assert text(Client(), "/feed/plain", **bearer("alice")) == "for alice"
+        assert text(Client(), "/feed/user", **bearer("alice")) == "user alice"
+    assert visits == ["plain"]

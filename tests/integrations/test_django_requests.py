@@ -106,6 +106,14 @@ class Copying(Overriding):
         return self.get_response(other)
 
 
+@csrf_exempt
+def copied(request: HttpRequest) -> Any:
+    """Hands a copy of the request to another view, with the method of a header."""
+    other = copy(request)
+    other.method = request.headers.get("X-Method", request.method)
+    return Things.as_view()(other)
+
+
 def closing(seen: list[Any]) -> Iterator[bytes]:
     try:
         yield str(current_principal().subject).encode()
@@ -211,6 +219,22 @@ async def test_async_views_go_by_it_too(middleware: list[str]) -> None:
         deleted = await AsyncClient().get("/async", headers=ADMIN | {"X-Method": "DELETE"})
 
     assert deleted.json() == {"did": "delete", "for": "alice"}
+
+
+def test_the_method_of_a_copy_is_judged_too() -> None:
+    """As a view sets it that hands a copy of its request to another view."""
+
+    def sent(headers: dict[str, str]) -> Any:
+        answer: Any = Client().get("/things", headers=headers)
+        return answer.json() if answer.status_code == 200 else answer.status_code
+
+    routes = type("Urls", (), {"urlpatterns": [path("things", copied)]})
+    deletes = {"X-Method": "DELETE"}
+    with override_settings(ROOT_URLCONF=routes):
+        assert sent({}) == {"did": "get", "for": None}
+        assert sent(deletes) == 403
+        assert sent(bearer() | deletes) == 403
+        assert sent(ADMIN | deletes) == {"did": "delete", "for": "alice"}
 
 
 async def test_an_event_loop_never_waits_for_keys_because_a_method_is_set() -> None:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Request, request
 from flask.views import MethodView
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
 
 from jwt_middleware import (
     ConfigurationError,
@@ -204,6 +205,76 @@ def test_what_flask_goes_by_is_what_was_judged(elsewhere: dict[str, str]) -> Non
         assert client.get("/things", headers=bearer() | elsewhere).status_code == 403
     with client.get("/things", headers=admin | elsewhere) as served:
         assert served.json == {"subject": "alice"}
+    assert current_principal().subject is None
+
+
+class Overriding(Request):
+    """Takes its method from a header, as some frameworks do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.method = self.headers.get("X-Method", self.method)
+
+
+def set_before(app: Flask) -> None:
+    def override() -> None:
+        request.method = request.headers.get("X-Method", request.method)
+
+    app.before_request(override)
+
+
+def set_by_its_class(app: Flask) -> None:
+    app.request_class = Overriding
+
+
+def set_by_a_class_of_methods(app: Flask) -> None:
+    """Which reads it each time."""
+
+    class Reading(Request):
+        @property
+        def method(self) -> str:
+            return self.headers.get("X-Method", self.environ["REQUEST_METHOD"])
+
+        @method.setter
+        def method(self, method: str) -> None:
+            pass
+
+    app.request_class = Reading
+
+
+@pytest.mark.parametrize("override", [set_before, set_by_its_class, set_by_a_class_of_methods])
+@pytest.mark.parametrize("place", ["around the guard", "behind it"])
+def test_a_method_that_the_application_sets_is_judged(override: Any, place: str) -> None:
+    """The view goes by it, and the route by the one that was sent."""
+
+    class Things(MethodView):
+        def get(self) -> Any:
+            return {"did": "get", **who()}
+
+        def delete(self) -> Any:
+            return {"did": "delete", **who()}
+
+    app = Flask(__name__)
+    raw: Any = app.wsgi_app
+    override(app)
+    rules = [
+        protect("/things", requires=has_role("admin"), methods=["DELETE"]),
+        public("/things", methods=["GET"]),
+    ]
+    app.config.update(NAMED, JWT_RULES=rules)
+    app.add_url_rule("/things", view_func=Things.as_view("things"), methods=["GET", "DELETE"])
+    JWT(app)
+    client: Any = Client(raw) if place == "around the guard" else app.test_client()
+
+    def sent(headers: dict[str, str]) -> Any:
+        with client.get("/things", headers=headers) as answer:
+            return answer.json if answer.status_code == 200 else answer.status_code
+
+    deletes = {"X-Method": "DELETE"}
+    assert sent({}) == {"did": "get", "subject": None}
+    assert sent(deletes) == 401
+    assert sent(bearer() | deletes) == 403
+    assert sent(bearer(roles=["admin"]) | deletes) == {"did": "delete", "subject": "alice"}
     assert current_principal().subject is None
 
 

@@ -8,8 +8,13 @@ import pytest
 FRAMEWORKS = {
     "django": ["asgiref", "django"],
     "drf": ["rest_framework"],
+    "django_endpoints": ["django"],
     "fastapi": ["fastapi"],
+    "fastapi_endpoints": ["fastapi"],
+    "fastapi_users": ["fastapi"],
     "flask": ["flask"],
+    "flask_endpoints": ["flask"],
+    "flask_users": ["flask"],
     "starlette": ["starlette"],
 }
 

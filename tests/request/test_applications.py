@@ -30,8 +30,18 @@ from starlette.routing import Mount, Route
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from jwt_middleware import Guard, JWTMiddleware, JWTWSGIMiddleware, has_role, protect, public
+from jwt_middleware import (
+    ConfigurationError,
+    Guard,
+    JWTMiddleware,
+    JWTWSGIMiddleware,
+    has_role,
+    protect,
+    public,
+)
+from jwt_middleware.integrations import coverage
 from jwt_middleware.request.applications import described, reached, wrapped
+from jwt_middleware.request.guarded_views import name_of
 from jwt_middleware.rules.table import RuleTable
 from tests.faces.calls import http_scope, through_asgi, through_wsgi, wsgi_environ
 from tests.routers.asgi_apps import falcon_app
@@ -588,3 +598,43 @@ def test_a_mock_is_not_searched() -> None:
     """Each of its attributes is another mock, so that the search would not end."""
     for mock in (MagicMock(), AsyncMock()):
         assert len(reached(mock)) < 10
+
+
+class Secretive(type):
+    """The type of classes that do not say where they come from."""
+
+    @property
+    def __module__(cls) -> str:  # type: ignore[override]
+        raise LookupError
+
+
+class Unplaced(metaclass=Secretive):
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"x"]
+
+
+def test_a_class_whose_module_cannot_be_read_is_an_application_like_others() -> None:
+    """Of each framework, and in what is said of it."""
+    assert (
+        through_wsgi(
+            JWTWSGIMiddleware(Unplaced(), guard=open_guard()), wsgi_environ("GET", "/")
+        ).status
+        == 200
+    )
+    app: Any = Flask("shop")
+    odd = Unplaced()
+
+    def view() -> str:
+        return odd({}, lambda *_: None)[0].decode()
+
+    app.add_url_rule("/", "odd", view)
+    app.wsgi_app = JWTWSGIMiddleware(app.wsgi_app, guard=open_guard())
+    assert app.test_client().get("/").text == "x"
+    assert name_of(Unplaced()).endswith(".Unplaced")
+    with pytest.raises(ConfigurationError, match="Unplaced: give it the application itself"):
+        coverage(open_guard(), Unplaced())
+
+
+def open_guard() -> Guard:
+    return short_guard(rules=[public("/**")])

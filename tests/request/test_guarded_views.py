@@ -124,6 +124,76 @@ bare = Shop.orders.__wrapped__.__get__(Shop())
 found.append(("/orders", bare))
 """
 
+# Decorators of another module, each below the route, or between the route and ``requires``.
+DECORATORS = """
+from dataclasses import dataclass
+from functools import partial, wraps
+from types import ModuleType
+other = ModuleType("other")
+exec('''
+from dataclasses import dataclass
+from functools import wraps
+orders = "another thing of this name"
+def marked(view):
+    @wraps(view)
+    def inner(request=None):
+        return view(request)
+    return inner
+def unmarked(view):
+    def inner(request=None):
+        return view(request)
+    return inner
+def named(view):
+    inner = unmarked(view)
+    inner.__name__, inner.__qualname__ = view.__name__, view.__qualname__
+    return inner
+class Timed:
+    def __init__(self, view):
+        self.view = view
+    def __call__(self, request=None):
+        return self.view(request)
+@dataclass
+class Unhashable:
+    view: object
+    def __call__(self, request=None):
+        return self.view(request)
+''', vars(other))
+"""
+
+BELOW = """
+@requires(has_scope("a"))
+@route("/orders")
+@other.NAME
+def orders(request=None):
+    return "open"
+"""
+
+BETWEEN = """
+@requires(has_scope("a"))
+@other.NAME
+@route("/orders")
+def orders(request=None):
+    return "open"
+"""
+
+BY_THE_ROUTE = """
+def wrapping(path):
+    def register(view):
+        found.append((path, other.NAME(view)))
+        return view
+    return register
+@requires(has_scope("a"))
+@wrapping("/orders")
+def orders(request=None):
+    return "open"
+"""
+
+OF_OTHERS = {
+    f"{place}, {name}": DECORATORS + code.replace("NAME", name)
+    for place, code in {"below": BELOW, "between": BETWEEN, "by the route": BY_THE_ROUTE}.items()
+    for name in ("marked", "unmarked", "named", "Timed", "Unhashable")
+}
+
 IN_A_FACTORY = """
 def create():
     @requires(has_scope("a"))
@@ -175,6 +245,40 @@ def test_requires_above_the_route_stops_the_start(
 
     with pytest.raises(ConfigurationError, match=r"^shop\.\S*orders is registered without its req"):
         serve(app)
+
+
+@pytest.mark.parametrize("code", OF_OTHERS.values(), ids=OF_OTHERS)
+def test_no_decorator_of_another_module_hides_it(code: str) -> None:
+    """With or without ``functools.wraps``, a function or an object that is called."""
+    app = flask_of(module(FLASK, code))
+
+    with pytest.raises(ConfigurationError, match=r"^shop\.orders is registered without its req"):
+        first_request_of_wsgi(app)
+
+
+@pytest.mark.parametrize("name", ["marked", "unmarked", "named", "Timed", "Unhashable"])
+def test_a_guarded_view_below_any_decorator_is_fine(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether ``requires`` is the outer one or the inner one."""
+    code = """
+@route("/orders")
+@other.NAME
+@requires(has_scope("a"))
+@other.NAME
+def orders(request=None): ...
+@route("/more")
+@requires(has_scope("a"))
+@other.NAME
+def more(request=None): ...
+def plain(request=None): ...
+route("/open")(other.NAME(plain))
+route("/plain")(other.NAME(requires(has_scope("a"))(plain)))
+"""
+    app = flask_of(module(FLASK, DECORATORS + code.replace("NAME", name)))
+
+    guarded_views.check_views(reached(app))
+    assert not caplog.text
 
 
 @pytest.mark.parametrize(("prelude", "build", "serve"), FACES[1:2], ids=NAMES[1:2])

@@ -8,14 +8,23 @@ import pytest
 from jwt_middleware.stores import MemoryStore, SQLiteStore, Store
 from jwt_middleware.testing import Clock
 from tests.stores.asking import Asker
+from tests.stores.servers import sql_store
 
 STORES: dict[str, Callable[[Path, Clock], Store]] = {
     "memory": lambda _, clock: MemoryStore(clock),
     "sqlite": lambda folder, clock: SQLiteStore(folder / "s.db", clock=clock, timeout=20),
+    "postgresql": lambda _, clock: sql_store("postgresql", clock),
+    "mariadb": lambda _, clock: sql_store("mariadb", clock),
 }
+SERVERS = {"postgresql", "mariadb"}
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.service] if name in SERVERS else [])
+        for name in STORES
+    ]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     store = STORES[request.param](tmp_path, clock)
     yield store

@@ -42,11 +42,9 @@ def test_the_path_of_a_file_is_taken_as_it_is_written(url: str, path: str) -> No
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("postgresql://u:hunter2@h/d", "next release (PostgreSQL): until then write 'sqlite:///"),
-        ("postgresql+psycopg://u:hunter2@h/d", "next release (PostgreSQL)"),
-        ("postgres://u:hunter2@h/d", "next release (PostgreSQL)"),
-        ("mysql://u:hunter2@h/d", "next release (MySQL)"),
-        ("mariadb+asyncmy://u:hunter2@h/d", "next release (MySQL)"),
+        ("postgres://u:hunter2@h/d", "write 'postgresql+psycopg://"),
+        ("mysql://u:hunter2@h/d", "needs the driver MySQLdb"),
+        ("mariadb+asyncmy://u:hunter2@h/d", "needs the driver asyncmy"),
         ("redis://:hunter2@h/0", "next release (Redis)"),
         ("rediss://:hunter2@h/0", "next release (Redis)"),
         ("valkey://:hunter2@h/0", "next release (Redis)"),

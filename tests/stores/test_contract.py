@@ -20,13 +20,17 @@ from jwt_middleware.stores.contract import (
     Query,
     Read,
     ReadGroup,
+    ReadSome,
+    ReadWritten,
     Unchanged,
     exchange,
     read,
     read_group,
 )
+from jwt_middleware.stores.sql import SQLStore
 from jwt_middleware.testing import Clock
 from tests.stores.asking import Asker, change, count, increment
+from tests.stores.servers import rows_of
 
 ODD_NAMES = [
     "%",
@@ -130,6 +134,69 @@ def test_a_group_is_read_on_from_a_name(asker: Asker) -> None:
         while found := asker.ask(ReadGroup("k", "g", most, read[-1] if read else "")).documents:
             read += [each.name for each in found]
         assert read == names
+
+
+def test_several_documents_are_read_in_one_step(asker: Asker, clock: Clock) -> None:
+    """S1. In the order that was asked for; one that is absent or has expired is left out."""
+    asker.exchange(change("a", 0), change("b", 0, kind="other"))
+    asker.exchange(change("old", 0, expires_at=clock.now() + 1))
+    clock.tick(2)
+    keys = (("other", "b"), ("k", "absent"), ("k", "old"), ("k", "a"), ("k", "a"))
+    found = asker.ask(ReadSome(keys))
+    names = [None if each is None else each.name for each in found.documents]
+    assert names == ["b", None, None, "a", "a"]
+    assert found.now == clock.now()
+    assert asker.ask(ReadSome(())).documents == ()
+
+
+def test_what_was_written_lately_is_read_in_its_order(asker: Asker, clock: Clock) -> None:
+    """R8. A document that is written again comes again, and one of another kind does not."""
+    begin = clock.now()
+    for name in ("c", "a", "b"):
+        asker.exchange(change(name, 0))
+        clock.tick(1)
+    asker.exchange(change("a", 1), change("x", 0, kind="other"))
+
+    def names(since: float, after: str = "", most: int = 9) -> list[str]:
+        found = asker.ask(ReadWritten("k", since, after, most))
+        assert found.now == clock.now()
+        assert all(each.written_at >= since for each in found.documents)
+        return [each.name for each in found.documents]
+
+    assert names(begin) == ["c", "b", "a"]
+    assert names(begin, most=2) == ["c", "b"]
+    assert names(begin + 0.5) == ["b", "a"]
+    assert names(begin + 3) == ["a"]
+    assert names(begin + 3, after="a") == []
+    asker.exchange(change("a", 2, None))
+    assert names(begin) == ["c", "b"]
+    asker.exchange(change("c", 1, expires_at=clock.now() + 1))
+    clock.tick(2)
+    assert names(begin) == ["b"]
+
+
+def test_pages_of_what_was_written_at_one_time_have_each_once(asker: Asker) -> None:
+    """The name goes on where the time is the same."""
+    written = [f"n{number}" for number in range(9)]
+    asker.exchange(*(change(name, 0) for name in written))
+    since, after, found = 0.0, "", list[str]()
+    while page := asker.ask(ReadWritten("k", since, after, 2)).documents:
+        found += [each.name for each in page]
+        since, after = page[-1].written_at, page[-1].name
+    assert found == written
+
+
+def test_a_clock_that_goes_back_hides_nothing_that_is_written_then(
+    asker: Asker, clock: Clock
+) -> None:
+    """A follower begins a while before the time of the last answer."""
+    clock.jump(1000)
+    asker.exchange(change("a", 0))
+    clock.jump(-1000)
+    now = asker.ask(Read("k", "a")).now
+    asker.exchange(change("b", 0))
+    found = asker.ask(ReadWritten("k", now - 60)).documents
+    assert {each.name for each in found} == {"a", "b"}
 
 
 def test_an_exchange_may_only_check_that_a_document_is_absent(asker: Asker) -> None:
@@ -344,6 +411,8 @@ def held(store: Store) -> int:
     if isinstance(store, MemoryStore):
         assert store._groups == {}
         return len(store)
+    if isinstance(store, SQLStore):
+        return rows_of(store)
     assert isinstance(store, SQLiteStore)
     with store._connections.lend(monotonic() + 10) as connection:
         (rows,) = connection.execute("SELECT count(*) FROM jwt_middleware_documents").fetchone()

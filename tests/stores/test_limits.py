@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from jwt_middleware.stores.contract import AnyStatement, Exchange, Read, ReadGroup, Unchanged
+from jwt_middleware.stores.contract import (
+    AnyStatement,
+    Exchange,
+    Read,
+    ReadGroup,
+    ReadSome,
+    ReadWritten,
+    Unchanged,
+)
 from jwt_middleware.stores.limits import MOST_BYTES, objection
 from tests.stores.asking import change
 
@@ -24,6 +32,13 @@ WRONG: list[tuple[AnyStatement, str]] = [
     (Exchange((), (Unchanged("k", "ä", 0),)), "a name has"),
     (Exchange((), (Unchanged("k", "a", -1),)), "version is out of range"),
     (ReadGroup("k", "g", 1, "ä"), "a name has"),
+    (ReadSome((("k", "a"), ("k", "ä"))), "a name has"),
+    (ReadSome((("k k", "a"),)), "a kind has"),
+    (ReadSome((("k", "a"),) * 17), "more than 16 documents"),
+    (ReadWritten("k k", 0.0), "a kind has"),
+    (ReadWritten("k", 0.0, "ä"), "a name has"),
+    (ReadWritten("k", 0.0, "", 0), "most must be"),
+    *((ReadWritten("k", since), "since is a finite") for since in (math.nan, math.inf)),
 ]
 AnyValue: Any = bytearray(b"x")
 

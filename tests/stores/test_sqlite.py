@@ -16,7 +16,7 @@ import pytest
 from jwt_middleware import ConfigurationError
 from jwt_middleware.stores import SQLiteStore, StoreFailed
 from jwt_middleware.stores.contract import Exchange, Exchanged, Found, Read
-from jwt_middleware.stores.sqlite import _READ, _READ_GROUP
+from jwt_middleware.stores.sqlite import _READ, _READ_GROUP, _READ_WRITTEN
 from jwt_middleware.testing import Clock
 from tests.stores.asking import Asker, change
 
@@ -86,7 +86,7 @@ def test_a_file_that_stays_locked_is_a_failure(
     asker = Asker(sqlite, way)
     locker.execute("BEGIN IMMEDIATE")
     before = monotonic()
-    failed = asker.ask(Exchange((change("a", 0),)), 0.1)
+    failed = asker.ask(Exchange((change("a", 0),)), 0.5)
 
     assert isinstance(failed, StoreFailed)
     assert "locked by another connection" in failed.reason
@@ -295,6 +295,7 @@ def test_every_statement_finds_its_rows_by_an_index(sqlite: SQLiteStore) -> None
         assert "(kind=? AND group_name=? AND expires_at>?)" in plan(
             _READ_GROUP, "k", "g", 0, "a", 9
         )
+        assert "(kind=? AND (written_at,name)>(?,?))" in plan(_READ_WRITTEN, "k", 0, "a", 0, 9)
         assert "(expires_at<?)" in plan(
             "SELECT rowid FROM jwt_middleware_documents WHERE expires_at <= ?"
             " ORDER BY expires_at LIMIT ?",
@@ -307,7 +308,7 @@ def expire(store: SQLiteStore, path: Path, clock: Clock, number: int) -> None:
     store.check()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
-            "INSERT INTO jwt_middleware_documents VALUES ('k', ?, 1, x'00', 'g', ?)",
+            "INSERT INTO jwt_middleware_documents VALUES ('k', ?, 1, x'00', 'g', ?, 0)",
             ((str(each), clock.now() - 1 - each % 1_000) for each in range(number)),
         )
 

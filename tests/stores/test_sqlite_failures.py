@@ -14,7 +14,7 @@ import pytest
 
 from jwt_middleware import ConfigurationError
 from jwt_middleware.stores import SQLiteStore, StoreFailed
-from jwt_middleware.stores.contract import Exchange, Exchanged, Read
+from jwt_middleware.stores.contract import Exchange, Exchanged, Read, ReadWritten
 from jwt_middleware.stores.sqlite_failures import Problem, fault_of, may_be_done
 from jwt_middleware.stores.sqlite_schema import VERSION, prepare
 from tests.stores.asking import Asker, change
@@ -125,6 +125,27 @@ def test_a_file_whose_version_is_that_of_another_application(path: Path, version
         f"belongs to another application, whose user_version is {version}",
         "name a file of its own",
     )
+
+
+def test_a_file_of_an_older_release_is_brought_up_to_date(path: Path) -> None:
+    """S5. Its documents stay, as if they had been written long ago."""
+    make(
+        path,
+        "CREATE TABLE jwt_middleware_documents (kind TEXT NOT NULL, name TEXT NOT NULL,"
+        " version INTEGER NOT NULL, body BLOB NOT NULL, group_name TEXT, expires_at REAL NOT NULL,"
+        " PRIMARY KEY (kind, name))",
+        "INSERT INTO jwt_middleware_documents VALUES ('k', 'a', 3, x'00', NULL, 9e999)",
+        "PRAGMA user_version = 1",
+    )
+    with closing(SQLiteStore(path)) as store:
+        store.check()
+        assert Asker(store).version("a") == 3
+        found = Asker(store).ask(ReadWritten("k", 0.0)).documents
+        assert [each.name for each in found] == ["a"]
+        assert Asker(store).exchange(change("a", 3))
+    with closing(SQLiteStore(path)) as again:
+        again.check()
+        assert Asker(again).version("a") == 4
 
 
 def test_the_database_of_another_application_may_hold_the_table(path: Path) -> None:
