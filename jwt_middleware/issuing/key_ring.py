@@ -109,7 +109,7 @@ class KeyRing:
             )
         if not callable(getattr(store, "answer", None)):
             raise ConfigurationError(
-                f"store={store!r} must be a store: write connect('sqlite:///keys.db')"
+                f"store={type(store).__name__} must be a store: write connect('sqlite:///keys.db')"
             )
         self.max_age: float = read_["max_age"]
         """The seconds for which verifiers may keep the published key set."""

@@ -6,6 +6,8 @@ management service.
 
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt_middleware.crypto.jwk import UnusableKey
 from jwt_middleware.crypto.secret import Secret
 from jwt_middleware.crypto.signing import SigningKey, import_private_jwk
-from jwt_middleware.errors import ConfigurationError, StoreUnavailable
+from jwt_middleware.errors import ConfigurationError, JWTMiddlewareError, StoreUnavailable
 from jwt_middleware.formats import base64url
 
 
@@ -99,10 +101,8 @@ class Sealed:
         content = json.dumps(key.private_jwk(), separators=(",", ":")).encode()
         if self._encryption is None:
             return f"clear.{base64url.encode(content).decode('ascii')}"
-        try:
-            encrypted = bytes(self._encryption.encrypt(content, self._bound_to(key.kid, use)))
-        except Exception as problem:  # noqa: BLE001 - a service of the application raises its own
-            raise _unavailable("encrypt", problem) from None
+        encrypt = partial(self._encryption.encrypt, content, self._bound_to(key.kid, use))
+        encrypted = _attempted("encrypt", encrypt)
         sealed = f"sealed.{base64url.encode(encrypted).decode('ascii')}"
         # Opened again before it is written, because a key that cannot be opened would stop
         # every process.
@@ -137,7 +137,8 @@ class Sealed:
                 "KeyRing(store, encryption=Secret.from_env(...)) with the secret that they were "
                 "encrypted with"
             )
-        return _decrypted(self._encryption, data, self._bound_to(kid, use))
+        decrypt = partial(self._encryption.decrypt, data, self._bound_to(kid, use))
+        return _attempted("decrypt", decrypt)
 
     def forget_all_but(self, sealed: set[str]) -> None:
         """Forget the keys that are not in the document any more."""
@@ -150,22 +151,25 @@ class Sealed:
         return f"{use} {kid} {self._name}".encode()
 
 
-def _decrypted(encryption: KeyEncryption, data: bytes, bound_to: bytes) -> bytes:
+def _attempted(what: str, call: Callable[[], bytes]) -> bytes:
+    """Return what a service for keys answers.
+
+    :raises ConfigurationError: if it was encrypted with another secret.
+    :raises StoreUnavailable: if the service fails.
+    """
     try:
-        return bytes(encryption.decrypt(data, bound_to))
+        return bytes(call())
     except InvalidTag:
-        raise ConfigurationError(
+        failure: JWTMiddlewareError = ConfigurationError(
             "the keys of the ring cannot be decrypted: encryption= is another secret than the one "
             "that they were encrypted with, or the store was changed"
-        ) from None
+        )
     except Exception as problem:  # noqa: BLE001 - a service of the application raises its own
-        raise _unavailable("decrypt", problem) from None
-
-
-def _unavailable(what: str, problem: Exception) -> StoreUnavailable:
-    # The text of the error may show what was to be encrypted.
-    name = type(problem).__name__
-    return StoreUnavailable(f"encryption= could not {what} a key of the ring: {name}")
+        name = type(problem).__name__
+        failure = StoreUnavailable(f"encryption= could not {what} a key of the ring: {name}")
+    # Outside of the handler, because the text of the other error may show what was to be encrypted,
+    # and would be the context of this one.
+    raise failure
 
 
 def _key(content: bytes, kid: str) -> SigningKey:

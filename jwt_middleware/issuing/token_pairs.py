@@ -62,7 +62,8 @@ class TokenPairs:
         check_kind("minter", minter, Minter, "TokenPairs(Minter(ring, ...), store)")
         if not callable(getattr(store, "answer", None)):
             raise ConfigurationError(
-                f"store={store!r} must be a store: write connect('sqlite:///logins.db')"
+                f"store={type(store).__name__} must be a store: write "
+                "connect('sqlite:///logins.db')"
             )
         if minter.ring.shared.is_fixed:
             raise ConfigurationError(
