@@ -224,30 +224,27 @@ def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it did not come about")
 
 
-def followed() -> Follower:
-    """Let a list follow its store, and return what is left of it: its list has gone."""
+def followed() -> tuple["ref[Follower]", set[threading.Thread]]:
+    """Let a list follow its store and forget it; return what is left of it, and its threads."""
+    before = set(threading.enumerate())
     world = Revoking(max_lag=0.02)
     assert outcome(world.checking, world.token()) == "good"
     world.another().revoke_subject(ISSUER, "bob")
     until(lambda: "bob" in known(world))
-    assert _threads_of_lists()
     first = world.list.follower._first
     world.list.close()
     until(lambda: world.list.follower._first is not first)
     assert outcome(world.checking, world.token("bob")) == "revoked"
-    return world.list.follower
+    return ref(world.list.follower), set(threading.enumerate()) - before
 
 
 def test_the_thread_follows_by_itself_and_ends_with_its_list() -> None:
     """R4, S6: also after it was closed and used again."""
-    left = ref(followed())
+    left, threads = followed()
+    assert threads
     gc.collect()
     until(lambda: left() is None)
-    until(lambda: not _threads_of_lists())
-
-
-def _threads_of_lists() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "jwt_middleware.revocation"]
+    until(lambda: not any(each.is_alive() for each in threads))
 
 
 def test_a_forked_child_follows_on_a_thread_of_its_own() -> None:
