@@ -12,13 +12,14 @@ All instants are POSIX seconds of the store's clock, which all processes share.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import floor
+from math import ceil, floor
 from typing import Any, Literal, TypeAlias
 
 from jwt_middleware.issuing.family import Family, FamilyTerms, Generation, Predecessor
 from jwt_middleware.issuing.family_bytes import from_bytes, to_bytes
 
 __all__ = [
+    "UNKNOWN",
     "Again",
     "Family",
     "FamilyTerms",
@@ -32,6 +33,7 @@ __all__ = [
     "from_bytes",
     "presented",
     "to_bytes",
+    "unknown",
 ]
 
 
@@ -67,6 +69,7 @@ def begun(  # noqa: PLR0917 - all that a family begins with
     terms: FamilyTerms,
     login: Mapping[str, Any],
     device: Mapping[str, str],
+    used_at: float = 0.0,
 ) -> Family:
     """Return the family of a new login.
 
@@ -75,6 +78,7 @@ def begun(  # noqa: PLR0917 - all that a family begins with
     :param now: POSIX seconds of the store's clock.
     :param login: what the login said: values of JSON.
     :param device: name, address and agent of the device: texts.
+    :param used_at: POSIX seconds of the latest use of any login of the subject.
     """
     ends_at = float(floor(now + terms.family_lifetime))
     return Family(
@@ -84,7 +88,9 @@ def begun(  # noqa: PLR0917 - all that a family begins with
         ends_at=ends_at,
         generation=0,
         newest=_generation(jti, now, terms, ends_at),
-        last_used_at=now,
+        # Where the store's clock was ahead and is set back, a new login would be the one that was
+        # used least recently otherwise.
+        last_used_at=max(now, used_at),
         login=dict(login),
         device=dict(device),
     )
@@ -165,3 +171,13 @@ def burnt(family: Family, now: float, because: str) -> Family:
     if family.burnt_at is not None:
         return family
     return replace(family, burnt_at=now, burnt_because=because)
+
+
+UNKNOWN = "unknown"
+"""The subject of a family of which only the id is known."""
+
+
+def unknown(sid: str, now: float) -> Family:
+    """Return a family of which only the id is known, so that it can be burnt."""
+    ends_at = float(ceil(now))
+    return Family(sid, UNKNOWN, now, ends_at, 0, Generation(UNKNOWN, ends_at, ends_at))

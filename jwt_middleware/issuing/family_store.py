@@ -1,14 +1,17 @@
 """Refresh families in a store: each is one document, exchanged only if no process was faster."""
 
 import json
-import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TypeVar
 
 from jwt_middleware.effects import Steps
 from jwt_middleware.errors import StoreUnavailable
-from jwt_middleware.issuing.families import Family, burnt, from_bytes, to_bytes
+from jwt_middleware.issuing import epochs
+from jwt_middleware.issuing.epochs import SID, Epoch
+from jwt_middleware.issuing.families import UNKNOWN, Family, burnt, to_bytes, unknown
+from jwt_middleware.issuing.stored_family import Logins, Stored, stored
 from jwt_middleware.stores.contract import (
     ABSENT,
     Change,
@@ -16,15 +19,16 @@ from jwt_middleware.stores.contract import (
     Exchanged,
     Found,
     FoundGroup,
+    FoundSome,
     Store,
     Unchanged,
     exchange,
     read,
     read_group,
+    read_some,
 )
 
 _KIND = "family"
-_SID = re.compile(r"[0-9a-f]{32}")
 _SUBJECT = "subject"
 
 # An exchange takes milliseconds.
@@ -44,53 +48,16 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A family as it was read."""
+class Answer:
+    """What a store has under the id of a family."""
 
-    family: Family
-    version: int
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of the subject in which it began."""
-        return int(self.family.login.get("epoch", 0))
-
-    @property
-    def order(self) -> tuple[int, str]:
-        """What puts the logins of a subject in an order, also those that began at once."""
-        return int(self.family.login.get("number", 0)), self.family.sid
-
-
-@dataclass(frozen=True, slots=True)
-class Logins:
-    """The logins of a subject that have not ended."""
-
-    living: list[Stored]
-    unreadable: list[Document]
-    """Those that this release cannot read, such as one that a later release has written."""
+    stored: Stored | None
+    """``None`` if there is none, or that of another service."""
+    is_absent: bool
+    epoch: Epoch
+    """The epoch of the subject."""
     now: float
     """POSIX seconds: the store's time."""
-
-    @property
-    def next_number(self) -> int:
-        """The number of a login that begins now: logins at once have the same."""
-        return max((each.order[0] for each in self.living), default=0) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """Changes when all logins of a subject are ended; a login that begins meanwhile sees it."""
-
-    number: int
-    version: int
-
-    def following(self, now: float) -> int:
-        """Return the number of the next epoch.
-
-        It is never behind the seconds of the store's clock. So numbers go on upwards if an epoch is
-        lost while a login is left, as where the lifetime of logins was shortened.
-        """
-        return max(self.number + 1, int(now))
 
 
 class FamilyStore:
@@ -103,17 +70,21 @@ class FamilyStore:
         self.realm = sha256(json.dumps([issuer, audience]).encode()).hexdigest()
         """What the families have in common."""
 
-    def find(self, sid: str) -> Steps[tuple[Stored | None, float]]:
-        """Return a family, and the store's time in POSIX seconds.
+    def find(self, sid: str, subject: str) -> Steps[Answer]:
+        """Return what the store has of a family, and of the epoch of its subject.
 
+        :param subject: empty if only the family is asked for.
         :raises StoreUnavailable: if the store fails.
         """
-        answer = yield read(self._store, _KIND, sid)
-        found = _answered(answer, Found)
-        stored = None if found.document is None else _stored(found.document)
-        if stored is not None and stored.family.login.get("realm") != self.realm:
-            stored = None
-        return stored, found.now
+        keys = [(_KIND, sid), *([(_SUBJECT, self._group(subject))] if subject else [])]
+        answer = yield read_some(self._store, keys)
+        found = _answered(answer, FoundSome)
+        document, *of_subject = found.documents
+        known = None if document is None else _stored(document, subject)
+        if known is not None and known.family.login["realm"] != self.realm:
+            known = None
+        epoch = _epoch(of_subject[0]) if of_subject else Epoch()
+        return Answer(known, document is None, epoch, found.now)
 
     def logins(self, subject: str) -> Steps[Logins]:
         """Return the logins of a subject that have not ended.
@@ -128,8 +99,8 @@ class FamilyStore:
             found = _answered((yield query), FoundGroup)
             for document in found.documents:
                 try:
-                    living.append(_stored(document))
-                except StoreUnavailable:
+                    living.append(stored(document))
+                except ValueError:
                     unreadable.append(document)
             living = [each for each in living if found.now < each.family.newest.expires_at]
             if len(found.documents) < _PAGE:
@@ -144,50 +115,46 @@ class FamilyStore:
         change = Change(_KIND, document.name, document.version, None)
         _answered((yield exchange(self._store, [change])), Exchanged)
 
-    def epoch(self, subject: str) -> Steps[tuple[Epoch, float]]:
-        """Return the epoch of a subject, and the store's time.
+    def epoch(self, subject: str) -> Steps[tuple[Epoch, int, float]]:
+        """Return the epoch of a subject, the version of its document, and the store's time.
 
         :raises StoreUnavailable: if the store fails.
         """
         answer = yield read(self._store, _SUBJECT, self._group(subject))
         found = _answered(answer, Found)
-        document = found.document
-        if document is None:
-            return Epoch(0, ABSENT), found.now
-        try:
-            return Epoch(int(document.body), document.version), found.now
-        except ValueError:
-            raise StoreUnavailable("the store has something else than an epoch") from None
+        version = ABSENT if found.document is None else found.document.version
+        return _epoch(found.document), version, found.now
 
-    def begin(self, family: Family, epoch: Epoch, number: int) -> Steps[bool]:
+    def begin(self, family: Family, epoch: Epoch, version: int, number: int) -> Steps[bool]:
         """Write a new family; return ``False`` if all of its subject were ended meanwhile.
 
+        :param version: the version of the document of the epoch.
         :param number: its place among the logins of the subject.
         :raises StoreUnavailable: if the store fails.
         """
-        said = {"realm": self.realm, "epoch": epoch.number, "number": number}
+        said = {"realm": self.realm, "epoch": epoch.name, "number": number}
         family = replace(family, login={**family.login, **said})
         # Only looked at, so that the logins of a subject do not wait for each other.
-        same = Unchanged(_SUBJECT, self._group(family.subject), epoch.version)
+        same = Unchanged(_SUBJECT, self._group(family.subject), version)
         changes = [self._change(family, ABSENT)]
         answer = yield exchange(self._store, changes, unchanged=[same])
         return _answered(answer, Exchanged).is_done
 
-    def next_epoch(self, subject: str, seconds: float) -> Steps[int]:
+    def next_epoch(self, subject: str, seconds: float, kept: str | None) -> Steps[Epoch]:
         """Begin another epoch of a subject, so that logins under way do not begin; return it.
 
         :param seconds: how long a login lasts.
+        :param kept: the id of the family that goes on.
         :raises StoreUnavailable: if the store fails.
         """
         name = self._group(subject)
         for _ in range(MOST_TRIES):
-            epoch, now = yield from self.epoch(subject)
-            number, expires_at = epoch.following(now), now + seconds + _KEPT_FOR
-            body = str(number).encode()
-            change = Change(_SUBJECT, name, epoch.version, body, expires_at=expires_at)
+            epoch, version, now = yield from self.epoch(subject)
+            following, expires_at = epoch.following(now, kept), now + seconds + _KEPT_FOR
+            change = Change(_SUBJECT, name, version, following.body, expires_at=expires_at)
             answer = yield exchange(self._store, [change])
             if _answered(answer, Exchanged).is_done:
-                return number
+                return following
         raise too_many()
 
     def exchange(self, family: Family, version: int, seconds: float) -> Steps[bool]:
@@ -205,33 +172,45 @@ class FamilyStore:
 
         :raises StoreUnavailable: if the store fails.
         """
-        if not _SID.fullmatch(sid):
+        if not SID.fullmatch(sid):
             return None
         for _ in range(MOST_TRIES):
-            stored, now = yield from self.find(sid)
-            if stored is None:
+            found = yield from self.find(sid, "")
+            known = found.stored
+            if known is None and not found.is_absent:
                 return None
-            after = burnt(stored.family, now, because)
-            if after is stored.family:
+            if known is None:
+                # Where the clock of the store is ahead, a login may only seem to have expired.
+                known = Stored(unknown(sid, found.now), ABSENT)
+            after = burnt(known.family, found.now, because)
+            if after is known.family:
                 return None
-            if (yield from self.exchange(after, stored.version, _PATIENCE)):
-                return after
+            if (yield from self.exchange(after, known.version, _PATIENCE)):
+                return None if found.is_absent else after
         raise too_many()
 
-    def end_some(self, found: list[Stored], now: float, because: str) -> Steps[list[Family]]:
-        """End families that were read; return those that had not ended before.
+    def end_unchanged(self, found: list[Stored], now: float, because: str) -> Steps[list[Family]]:
+        """End families in one exchange; return them, or none if one was written to since.
 
-        They end in one exchange, which takes no longer than that of one family does.
+        It takes no longer than to end one.
 
         :raises StoreUnavailable: if the store fails.
         """
         after = [replace(each, family=burnt(each.family, now, because)) for each in found]
         changes = [self._change(each.family, each.version) for each in after]
         answer = yield exchange(self._store, changes)
-        if _answered(answer, Exchanged).is_done:
-            return [each.family for each in after]
+        is_done = _answered(answer, Exchanged).is_done
+        return [each.family for each in after] if is_done else []
+
+    def end_some(self, found: list[Stored], now: float, because: str) -> Steps[list[Family]]:
+        """End families that were read; return those that had not ended before.
+
+        :raises StoreUnavailable: if the store fails.
+        """
+        ended = yield from self.end_unchanged(found, now, because)
+        if ended:
+            return ended
         # One of them was written to since.
-        ended: list[Family] = []
         for each in found:
             family = yield from self.end(each.family.sid, because)
             ended += [] if family is None else [family]
@@ -253,11 +232,21 @@ class FamilyStore:
         return sha256(f"{self.realm}\0{subject}".encode()).hexdigest()
 
 
-def _stored(document: Document) -> Stored:
-    try:
-        return Stored(from_bytes(document.body), document.version)
-    except ValueError:
-        raise StoreUnavailable("the store has something else than a login under its id") from None
+def _stored(document: Document, subject: str) -> Stored:
+    with suppress(ValueError):
+        known = stored(document)
+        if not subject or known.family.subject in {subject, UNKNOWN}:
+            return known
+    # Outside of a handler, so that the error has no context with the document.
+    raise StoreUnavailable("the store has something else than a login under its id")
+
+
+def _epoch(document: Document | None) -> Epoch:
+    if document is None:
+        return Epoch()
+    with suppress(ValueError):
+        return epochs.of_document(document.body)
+    raise StoreUnavailable("the store has something else than an epoch")
 
 
 def _answered(answer: object, kind: type[T]) -> T:
@@ -270,22 +259,3 @@ def _answered(answer: object, kind: type[T]) -> T:
 def too_many() -> StoreUnavailable:
     """Return the refusal where every try was overtaken by other processes."""
     return StoreUnavailable("a login is written to by too many processes at once")
-
-
-# The most logins that end for another one to begin, where the limit was lowered.
-_MOST_ENDED = 20
-
-
-def displaced(found: list[Stored], own: tuple[int, str], most: int) -> list[str]:
-    """Return the ids of the families that a new one displaces, if a subject may have so many.
-
-    They are those that were used least recently. Of two logins at once only the later one
-    displaces the other, or both could end.
-
-    :param own: the order of the new family.
-    """
-    earlier = [each for each in found if each.order < own]
-    earlier.sort(key=lambda each: (each.family.last_used_at, each.order))
-    # Itself, where all that are too many began after it.
-    ids = [*(each.family.sid for each in earlier), own[1]]
-    return ids[: max(0, len(found) - most)][:_MOST_ENDED]

@@ -32,19 +32,14 @@ from jwt_middleware.issuing.families import (
     begun,
     presented,
 )
-from jwt_middleware.issuing.family_store import (
-    MOST_TRIES,
-    FamilyStore,
-    Stored,
-    displaced,
-    too_many,
-)
+from jwt_middleware.issuing.family_store import MOST_TRIES, FamilyStore, too_many
 from jwt_middleware.issuing.hooks import Call, HookFailed
 from jwt_middleware.issuing.minted_claims import checked_claims, checked_subject
 from jwt_middleware.issuing.minter import Minter, Order
 from jwt_middleware.issuing.refresh_tokens import RefreshToken, read, write
 from jwt_middleware.issuing.scopes import narrowed
 from jwt_middleware.issuing.shared_ring import Ring
+from jwt_middleware.issuing.stored_family import Stored, displaced
 from jwt_middleware.issuing.token_pair import Login, SubjectCheck, TokenPair, checked_device
 
 # An exchange without a grace may take as long as a request does.
@@ -95,29 +90,38 @@ class LoginSteps:
         given = checked_claims({} if claims is None else claims)
         check_kind("login", login, Login, "Login(amr=['pwd'])")
         # First, so that no login begins that was under way while all were ended.
-        epoch, _ = yield from self._families.epoch(subject)
+        epoch, version, _ = yield from self._families.epoch(subject)
         if not (yield from self._may_go_on(subject)):
             raise UserUnknown
         said = yield from self._minter.said_of(subject)
         others = yield from self._families.logins(subject)
-        now, number = others.now, others.next_number
+        now = others.now
         known = {"claims": given, **login.as_json(now)}
         if self.has_csrf:
             # It belongs to the login, so that all tabs of a browser have the same.
             known["csrf"] = token_hex(16)
-        family = begun(token_hex(16), subject, token_hex(16), now, self._terms, known, place)
+        sid, jti = token_hex(16), token_hex(16)
+        family = begun(sid, subject, jti, now, self._terms, known, place, others.used_at)
         # Before the login begins, so that a claim that cannot be minted begins none.
         pair = yield from self._minted(family, family.newest, now, said)
-        if not (yield from self._families.begin(family, epoch, number)):
+        if not (yield from self._families.begin(family, epoch, version, others.next_number)):
             raise RefreshBurnt("the logins of the subject were ended meanwhile")
-        yield from self._displace(subject, (number, family.sid))
+        yield from self._displace(subject)
         return pair
 
-    def _displace(self, subject: str, own: tuple[int, str]) -> Steps[None]:
+    def _displace(self, subject: str) -> Steps[None]:
         """End the logins of a subject that are too many, now that one has begun."""
-        found = yield from self._families.logins(subject)
-        for sid in displaced(found.living, own, self._most):
-            yield from self.ending(sid, "displaced")
+        for _ in range(MOST_TRIES):
+            found = yield from self._families.logins(subject)
+            some = displaced(found.living, self._most)
+            if not some:
+                return
+            ended = yield from self._families.end_unchanged(some, found.now, "displaced")
+            for family in ended:
+                self._tell(family, "displaced")
+            if ended:
+                return
+        # The next login of the subject ends them.
 
     def refreshing(self, token: str, scope: str | None = None) -> Steps[TokenPair]:
         said = yield from self._read(token)
@@ -168,12 +172,17 @@ class LoginSteps:
         return (yield from self._families.exchange(family, version, max(seconds, 0.5)))
 
     def _found(self, said: RefreshToken) -> Steps[tuple[Stored, float]]:
-        stored, now = yield from self._families.find(said.sid)
-        if now >= said.expires_at:
+        found = yield from self._families.find(said.sid, said.subject)
+        if found.now >= said.expires_at:
             raise TokenExpired
+        stored = found.stored
         if stored is None:
             raise RefreshUnknown
-        return stored, now
+        if stored.family.burnt_at is None and found.epoch.has_ended(stored.family):
+            # It began while all were ended, or seemed to have expired then.
+            yield from self.ending(said.sid, _ALL)
+            raise RefreshBurnt
+        return stored, found.now
 
     def _read(self, token: str) -> Steps[RefreshToken]:
         shared = self._minter.ring.shared
@@ -247,12 +256,12 @@ class LoginSteps:
 
     def revoking_subject(self, subject: str, but: str | None) -> Steps[None]:
         checked_subject(subject)
-        epoch = yield from self._families.next_epoch(subject, self._terms.family_lifetime)
+        lasts = self._terms.family_lifetime
+        epoch = yield from self._families.next_epoch(subject, lasts, but)
         # No login of an earlier epoch can begin any more, so that they become fewer.
-        while True:
+        for _ in range(MOST_TRIES):
             found = yield from self._families.logins(subject)
-            earlier = [each for each in found.living if each.epoch < epoch]
-            left = [each for each in earlier if each.family.sid != but]
+            left = [each for each in found.living if epoch.has_ended(each.family)]
             unreadable = [each for each in found.unreadable if each.name != but]
             if not left and not unreadable:
                 return
@@ -262,6 +271,7 @@ class LoginSteps:
                     self._tell(family, _ALL)
             for document in unreadable:
                 yield from self._families.delete(document)
+        raise too_many()
 
     def listing(self, subject: str) -> Steps[tuple[Family, ...]]:
         found = yield from self._families.logins(checked_subject(subject))

@@ -40,6 +40,7 @@ class RefreshToken:
     """What a refresh token says of itself."""
 
     sid: str
+    subject: str
     jti: str
     expires_at: int
     """POSIX seconds."""
@@ -82,7 +83,10 @@ def read(token: Any, issuer: str, keys: Mapping[str | None, VerificationKey]) ->
     if claims.get("aud") != issuer:
         raise AudienceMismatch("aud", expected=issuer, found=claims.get("aud"))
     return RefreshToken(
-        _member(claims, "sid", str), _member(claims, "jti", str), _member(claims, "exp", int)
+        _member(claims, "sid", str),
+        _member(claims, "sub", str),
+        _member(claims, "jti", str),
+        _member(claims, "exp", int),
     )
 
 
