@@ -7,7 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -140,10 +140,14 @@ def test_loops_come_and_go(store: RedisStore) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """Return a port that is free, as the one that is 10,000 above it is, for the bus of a cluster."""
+    while True:
+        with socket.socket() as found, socket.socket() as bus:
+            found.bind(("127.0.0.1", 0))
+            port: int = found.getsockname()[1]
+            with suppress(OSError, OverflowError):
+                bus.bind(("127.0.0.1", port + 10_000))
+                return port
 
 
 @contextmanager
@@ -240,6 +244,15 @@ def test_a_replica_can_only_be_read(tmp_path: Path) -> None:
         client.close()
 
 
+def _until_up(port: int) -> None:
+    """Wait until a node knows that all slots of its cluster are served."""
+    with redis.Redis(port=port, decode_responses=True) as node:
+        ends_at = monotonic() + 20
+        while node.cluster("info").get("cluster_state") != "ok":
+            assert monotonic() < ends_at
+            threading.Event().wait(0.02)
+
+
 @pytest.mark.slow
 def test_a_cluster_of_three_keeps_everything(tmp_path: Path) -> None:
     """S2: logins, rings and revocations, each in exchanges of several documents."""
@@ -249,6 +262,8 @@ def test_a_cluster_of_three_keeps_everything(tmp_path: Path) -> None:
         nodes = [f"127.0.0.1:{port}" for port in ports]
         command = ["redis-cli", "--cluster", "create", *nodes, "--cluster-yes"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
+        for port in ports:
+            _until_up(port)
         store = connect(f"redis+cluster://{nodes[0]}")
         pairs = TokenPairs(Minter(KeyRing(store), issuer="x", audience="a"), store)
         first = pairs.issue("alice")
