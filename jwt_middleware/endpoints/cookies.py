@@ -56,7 +56,8 @@ class TokenCookies:
         given = {**locals()}
         read_options(TokenCookies, given)
         check_kind("pairs", pairs, TokenPairs, "TokenCookies(TokenPairs(minter, store))")
-        if refresh_name.startswith("__Host-"):
+        # Browsers read the beginning of a name in any case.
+        if refresh_name.lower().startswith("__host-"):
             raise ConfigurationError(
                 f"refresh_name={refresh_name!r} cannot begin with __Host-, because such a cookie "
                 "has no path: write '__Secure-refresh'"

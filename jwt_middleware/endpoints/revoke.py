@@ -61,9 +61,9 @@ class RevocationEndpoint(Endpoint):
             yield from self._pairs.steps.revoking(token)
         except TypeNotAllowed:
             raise TokenKindUnsupported from None
-        except TokenError:
+        except TokenError as problem:
             # RFC 7009 §2.2: a token that is not good is what the client wanted.
-            pass
+            _check_verdict(problem)
         return reply(200, (("Cache-Control", "no-store"),), b"", "revoked")
 
 
@@ -112,11 +112,17 @@ class LogoutEndpoint(Endpoint):
         try:
             if token is not None:
                 yield from self._pairs.steps.revoking(token)
-        except TokenError:
+        except TokenError as problem:
             # It has ended already.
-            pass
+            _check_verdict(problem)
         headers = (("Cache-Control", "no-store"), *self._headers, *self._cookies.cleared())
         return reply(self._status, headers, b"", "logged_out")
+
+
+def _check_verdict(problem: TokenError) -> None:
+    """Raise a refusal that does not say whether the token is good."""
+    if not problem.is_verdict:
+        raise problem
 
 
 def _to(redirect: str) -> tuple[tuple[str, str], ...]:

@@ -129,7 +129,7 @@ class Authenticator:
 
     def _unless_revoked(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
         """Return the principal of a cached token, if it is not revoked."""
-        step = self._check_revoked(entry.principal, entry.kid, token, answers)
+        step = self._check_revoked(entry.principal, entry.key.kid or entry.kid, token, answers)
         if isinstance(step, Gap):
             return step
         entry.cleared_at = step
@@ -231,7 +231,8 @@ class Authenticator:
             entry = issuer.entry(principal, key, algorithm, header.kid, snapshot)
             entry.claims_weight = claims_weight(compact.payload, principal)
             self._tokens.put(token, entry)
-        step = self._check_revoked(principal, header.kid, token, answers)
+        # The id of the key that verified it: a header may leave it out.
+        step = self._check_revoked(principal, key.kid or header.kid, token, answers)
         return step if isinstance(step, Gap) else principal
 
     def _keys(

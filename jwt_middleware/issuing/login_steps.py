@@ -193,8 +193,10 @@ class LoginSteps:
             return read(token, self._minter.issuer, _refresh_keys(ring))
         except KeyUnknown:
             # Another process may have made it. Clients can invent key ids.
-            if monotonic() < self._read_again_after:
-                raise
+            waits = self._read_again_after - monotonic()
+        if waits > 0:
+            # No verdict, or who invents key ids would log others out after a rotation.
+            raise KeyUnknown("the ring was read a moment ago", retry_after=waits)
         ring = yield from shared.reading()
         self._read_again_after = monotonic() + 1.0
         return read(token, self._minter.issuer, _refresh_keys(ring))

@@ -49,7 +49,9 @@ BEAT = "heartbeat"
 _BEATS_EVERY = 20.0
 
 _PAGE = 1_000
-_AT_ONCE = 50
+
+# What was lost is written back a little at a time, because the replica grows old meanwhile.
+_AT_ONCE = 10
 
 
 class Follower:
@@ -87,6 +89,7 @@ class Follower:
         self._reconciles_at = -math.inf
         self._beat: tuple[str, int] | None = None
         self._has_lost = False
+        self._lost: list[Entry] = []
 
     def follow(self) -> "Future[None]":
         """Follow the store from now on; return what is done when it was first read, or was not."""
@@ -148,6 +151,7 @@ class Follower:
         elif is_whole:
             self._reconcile(count, now)
             self._reconciles_at = began + RECONCILED_EVERY
+        self._write_back()
 
     def _pages(self, since: float) -> Iterator[FoundGroup]:
         after = ""
@@ -211,22 +215,25 @@ class Follower:
         if not self._has_lost and count >= len(self._replica):
             return
         names = {each.name for page in self._pages(0.0) for each in page.documents}
-        lost = [each for each in self._replica.living(now) if each.name not in names]
-        if lost:
+        self._lost = [each for each in self._replica.living(now) if each.name not in names]
+        self._has_lost = False
+        if self._lost:
             _log.warning(
                 "the store lacks %s revocations that this process knows: they are written back",
-                len(lost),
+                len(self._lost),
             )
-        for first in range(0, len(lost), _AT_ONCE):
-            self._write_back(lost[first : first + _AT_ONCE])
-        self._has_lost = False
 
-    def _write_back(self, entries: list[Entry]) -> None:
-        answer = self._ask(Exchange(tuple(each.change(ABSENT) for each in entries)))
-        if isinstance(answer, Exchanged) and not answer.is_done:
-            # Other processes write the same back.
-            for each in entries:
-                self._ask(Exchange((each.change(ABSENT),)))
+    def _write_back(self) -> None:
+        """Give the store back what it has lost, for a part of the time until the next reading."""
+        ends_at = monotonic() + self._pause / 2
+        while self._lost and monotonic() < ends_at:
+            some = self._lost[:_AT_ONCE]
+            answer = self._ask(Exchange(tuple(each.change(ABSENT) for each in some)))
+            if isinstance(answer, Exchanged) and not answer.is_done:
+                # Other processes write the same back.
+                for each in some:
+                    self._ask(Exchange((each.change(ABSENT),)))
+            self._lost = self._lost[_AT_ONCE:]
 
     def wait(self) -> bool:
         """Wait until the next reading; return ``False`` if there is none."""

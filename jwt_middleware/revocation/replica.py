@@ -45,6 +45,8 @@ class Replica:
     def after_fork(self) -> None:
         """Renew the lock in a forked child. Each change of a table is one step of Python."""
         self._lock = TinyLock()
+        # Another thread may have learnt an entry, and not yet said so.
+        self.version += 1
         # The sockets of the parent are not the child's.
         self._listeners = set()
         self._count = sum(1 for _ in self.living(-math.inf))

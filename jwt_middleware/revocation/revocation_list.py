@@ -131,6 +131,11 @@ class RevocationList:
                 f"store={type(store).__name__} must be a store: write "
                 "RevocationList(connect('sqlite:///tokens.db'), on_lag='refuse')"
             )
+        if mode == "replica" and getattr(store, "needs_loop", False):
+            raise ConfigurationError(
+                f"{store!r} has an asynchronous client, and a replica follows its store on a "
+                "thread: give the store an Engine or a redis.Redis, or write mode='strict'"
+            )
         if mode == "replica" and on_lag is None:
             raise ConfigurationError(
                 "on_lag= must be chosen: write on_lag='refuse' to answer 503 where the store is "
@@ -172,13 +177,16 @@ class RevocationList:
     def _check_lifetime(self, claims: Mapping[str, Any]) -> None:
         if math.isinf(self.longest_lifetime):
             return
-        left = claims.get("exp", math.inf) - self._clock.now()
-        if left > self.longest_lifetime + KEPT_LONGER:
+        issued_at, expires_at = claims.get("iat"), claims.get("exp")
+        lifetime = math.inf
+        if is_number(issued_at) and is_number(expires_at):
+            lifetime = expires_at - issued_at
+        if lifetime > self.longest_lifetime:
             raise LifetimeTooLong(
                 "its revocation could be forgotten before it expires: see longest_lifetime= of the "
                 "RevocationList",
-                expected=f"at most {self.longest_lifetime:.0f} s",
-                found=None if math.isinf(left) else f"{left:.0f} s",
+                expected=f"at most {self.longest_lifetime:.0f} s from iat to exp",
+                found=None if math.isinf(lifetime) else f"{lifetime:.0f} s",
             )
 
     def _known(self, presented: Presented, answers: Answers) -> int | Gap:
@@ -336,7 +344,10 @@ class RevocationList:
         if issuer is not None:
             check_text("issuer", issuer, "https://shop.example/")
         check_text(_ARGUMENTS[what], value, "the value of the claim")
-        until = self._clock.now() + self.longest_lifetime if expires_at is None else expires_at
+        until = expires_at
+        if until is None:
+            latest = before if is_number(before) else -math.inf
+            until = max(self._clock.now(), latest) + self.longest_lifetime
         if until != math.inf and not is_number(until):
             raise ConfigurationError("expires_at must be POSIX seconds: write claims['exp']")
         issued = self._clock.now() if before is None else before

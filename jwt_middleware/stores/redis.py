@@ -95,7 +95,8 @@ class RedisStore:
                 f"client={type(client).__name__} must be a URL or a client of redis-py: write "
                 "'redis://host:6379/0'"
             )
-        self._is_async = type(self._client).__module__.startswith("redis.asyncio")
+        self.needs_loop = type(self._client).__module__.startswith("redis.asyncio")
+        """Whether it serves awaiting callers alone."""
         self._scripts = {
             name: self._client.register_script(text) for name, text in _SCRIPTS.items()
         }
@@ -115,7 +116,7 @@ class RedisStore:
         refused = objection(statement, deadline)
         if refused is not None:
             return refused
-        if self._is_async:
+        if self.needs_loop:
             return StoreFailed(
                 f"{self!r} has an asynchronous client, which a blocking call cannot use: use the "
                 "call that begins with 'a', or give it a redis.Redis"
@@ -135,7 +136,7 @@ class RedisStore:
         if refused is not None:
             return refused
         until = min(deadline, monotonic() + self._timeout)
-        if self._is_async:
+        if self.needs_loop:
             return await self._awaiting(statement, until)
         try:
             return await self._workers.run(partial(self._blocking, statement), until)
@@ -144,13 +145,13 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the connections of this process. The next statement opens others."""
-        if not self._is_async:
+        if not self.needs_loop:
             with suppress(*_PROBLEMS):
                 self._client.close()
 
     async def aclose(self) -> None:
         """Async version of :meth:`close`."""
-        if self._is_async:
+        if self.needs_loop:
             await self._client.aclose()
         else:
             self.close()

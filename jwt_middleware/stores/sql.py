@@ -57,7 +57,8 @@ _MOST_DELETED = 20
 _DIALECTS = {"postgresql", "mysql", "mariadb"}
 
 # PostgreSQL and MySQL have a clock that all clients share.
-_UNIX = text("SELECT UNIX_TIMESTAMP(SYSDATE(6))")
+# Of UTC, because an hour of local time comes twice a year.
+_UNIX = text("SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1000000")
 _NOW = {
     "postgresql": text("SELECT extract(epoch from clock_timestamp())"),
     "mysql": _UNIX,
@@ -97,7 +98,8 @@ class SQLStore:
         if isinstance(self._engine, Engine) and self._engine is not engine:
             # Of a store that is forgotten, no connection stays open.
             finalize(self, Engine.dispose, self._engine)
-        self._is_async = isinstance(self._engine, AsyncEngine)
+        self.needs_loop = isinstance(self._engine, AsyncEngine)
+        """Whether it serves awaiting callers alone."""
         self._dialect = self._engine.dialect.name
         if self._dialect not in _DIALECTS:
             raise ConfigurationError(_instead(self._dialect))
