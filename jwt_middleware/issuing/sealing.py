@@ -6,6 +6,7 @@ management service.
 
 import json
 import os
+from collections.abc import Callable
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -99,10 +100,8 @@ class Sealed:
         content = json.dumps(key.private_jwk(), separators=(",", ":")).encode()
         if self._encryption is None:
             return f"clear.{base64url.encode(content).decode('ascii')}"
-        try:
-            encrypted = bytes(self._encryption.encrypt(content, self._bound_to(key.kid, use)))
-        except Exception as problem:  # noqa: BLE001 - a service of the application raises its own
-            raise _unavailable("encrypt", problem) from None
+        bound_to = self._bound_to(key.kid, use)
+        encrypted = _asked("encrypt", self._encryption.encrypt, content, bound_to)
         sealed = f"sealed.{base64url.encode(encrypted).decode('ascii')}"
         # Opened again before it is written, because a key that cannot be opened would stop
         # every process.
@@ -137,7 +136,7 @@ class Sealed:
                 "KeyRing(store, encryption=Secret.from_env(...)) with the secret that they were "
                 "encrypted with"
             )
-        return _decrypted(self._encryption, data, self._bound_to(kid, use))
+        return _asked("decrypt", self._encryption.decrypt, data, self._bound_to(kid, use))
 
     def forget_all_but(self, sealed: set[str]) -> None:
         """Forget the keys that are not in the document any more."""
@@ -150,22 +149,27 @@ class Sealed:
         return f"{use} {kid} {self._name}".encode()
 
 
-def _decrypted(encryption: KeyEncryption, data: bytes, bound_to: bytes) -> bytes:
+def _asked(
+    what: str, call: Callable[[bytes, bytes], bytes], content: bytes, bound_to: bytes
+) -> bytes:
+    """Return the answer of an encryption.
+
+    :param what: ``encrypt`` or ``decrypt``.
+    """
     try:
-        return bytes(encryption.decrypt(data, bound_to))
+        return bytes(call(content, bound_to))
     except InvalidTag:
-        raise ConfigurationError(
+        problem: Exception = ConfigurationError(
             "the keys of the ring cannot be decrypted: encryption= is another secret than the one "
             "that they were encrypted with, or the store was changed"
-        ) from None
-    except Exception as problem:  # noqa: BLE001 - a service of the application raises its own
-        raise _unavailable("decrypt", problem) from None
-
-
-def _unavailable(what: str, problem: Exception) -> StoreUnavailable:
-    # The text of the error may show what was to be encrypted.
-    name = type(problem).__name__
-    return StoreUnavailable(f"encryption= could not {what} a key of the ring: {name}")
+        )
+    except Exception as raised:  # noqa: BLE001 - a service of the application raises its own
+        # Its text may show what was to be encrypted.
+        problem = StoreUnavailable(
+            f"encryption= could not {what} a key of the ring: {type(raised).__name__}"
+        )
+    # Outside of the handlers, so that the error has no context, which may show that too.
+    raise problem
 
 
 def _key(content: bytes, kid: str) -> SigningKey:

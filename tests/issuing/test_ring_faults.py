@@ -85,6 +85,34 @@ class Forgetful:
         return encrypted
 
 
+class Talkative(Forgetful):
+    """It raises errors that quote what they are about."""
+
+    def __init__(self, *, decrypts: bool) -> None:
+        self._decrypts = decrypts
+
+    def encrypt(self, content: bytes, bound_to: bytes) -> bytes:
+        if not self._decrypts:
+            raise ValueError(content)
+        return content[::-1]
+
+    def decrypt(self, encrypted: bytes, bound_to: bytes) -> bytes:
+        raise ValueError(encrypted[::-1])
+
+
+@pytest.mark.parametrize("decrypts", [False, True])
+def test_what_an_encryption_raises_shows_no_key(decrypts: bool) -> None:
+    """Reporters of errors show the contexts of an error too."""
+    world = World()
+    ring = KeyRing(world.store, clock=world.clock, encryption=Talkative(decrypts=decrypts))
+    with pytest.raises(StoreUnavailable, match="ValueError") as met:
+        ring.load()
+    each: BaseException | None = met.value
+    while each is not None:
+        assert '"d"' not in repr(each)
+        each = each.__context__
+
+
 class Strange(Forgetful):
     def encrypt(self, content: bytes, bound_to: bytes) -> Any:
         return None

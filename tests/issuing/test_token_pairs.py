@@ -464,7 +464,7 @@ def test_something_else_in_the_store_is_not_a_login(world: Logins) -> None:
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "no store": ({"store": "sqlite:"}, "store='sqlite:' must be a store"),
+    "no store": ({"store": "sqlite:"}, "store=str must be a store"),
     "no minter": ({"minter": 7}, "minter=7 must be of type Minter"),
     "no lifetime": ({"refresh_lifetime": 0}, "refresh_lifetime=0 must be"),
     "half a second": ({"family_lifetime": 0.5}, "family_lifetime=0.5 must be"),
