@@ -1,10 +1,30 @@
 """Checks of the values of settings. Each error message names the setting."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 from jwt_middleware.errors import ConfigurationError
+
+# Text of a private key, and an address with a password.
+_SECRET = re.compile(
+    r"-----BEGIN|://\S*@|[\"'](?:k|d|p|q|dp|dq|qi|oth)\\*[\"']\s*:\s*\\*[\"'\[]",
+    re.IGNORECASE,
+)
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: as Python code, or its type alone.
+
+    The type where the value is a key or an address with a password, or where Python cannot write
+    it, such as an integer of five thousand digits.
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        text = ""
+    return text if text and not _SECRET.search(text) else f"<{type(value).__name__}>"
 
 
 def listed(name: str, value: Any, such_as: str) -> tuple[Any, ...]:
@@ -14,14 +34,14 @@ def listed(name: str, value: Any, such_as: str) -> tuple[Any, ...]:
     :raises ConfigurationError: if the value is not a list.
     """
     if isinstance(value, str) and such_as.startswith("['"):
-        raise ConfigurationError(f"{name}={value!r} is text: write a list, such as {such_as}")
+        raise ConfigurationError(f"{name}={shown(value)} is text: write a list, such as {such_as}")
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise ConfigurationError(f"{name}={value!r} must be a list, such as {such_as}")
+        raise ConfigurationError(f"{name}={shown(value)} must be a list, such as {such_as}")
     try:
         return tuple(value)
     except Exception as mistake:
         raise ConfigurationError(
-            f"{name}={value!r} must be a list, such as {such_as}: {mistake!r}"
+            f"{name}={shown(value)} must be a list, such as {such_as}: {mistake!r}"
         ) from mistake
 
 
@@ -32,7 +52,7 @@ def mapped(name: str, value: Any, such_as: str) -> Mapping[Any, Any]:
     :raises ConfigurationError: if it is not.
     """
     if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{name}={value!r} must be a mapping, such as {such_as}")
+        raise ConfigurationError(f"{name}={shown(value)} must be a mapping, such as {such_as}")
     return value
 
 
@@ -43,7 +63,7 @@ def check_text(name: str, value: object, such_as: str) -> None:
     :raises ConfigurationError: if it is not.
     """
     if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{name}={value!r} must be text, such as {such_as!r}")
+        raise ConfigurationError(f"{name}={shown(value)} must be text, such as {such_as!r}")
 
 
 def check_kind(name: str, value: object, kind: type, such_as: str) -> None:
@@ -54,7 +74,7 @@ def check_kind(name: str, value: object, kind: type, such_as: str) -> None:
     """
     if not isinstance(value, kind):
         raise ConfigurationError(
-            f"{name}={value!r} must be of type {kind.__name__}: write {such_as}"
+            f"{name}={shown(value)} must be of type {kind.__name__}: write {such_as}"
         )
 
 
@@ -64,7 +84,7 @@ def check_flag(name: str, value: object) -> None:
     :raises ConfigurationError: if it is not.
     """
     if not isinstance(value, bool):
-        raise ConfigurationError(f"{name}={value!r} must be True or False")
+        raise ConfigurationError(f"{name}={shown(value)} must be True or False")
 
 
 def check_count(name: str, value: object, least: int = 1) -> None:
@@ -73,7 +93,9 @@ def check_count(name: str, value: object, least: int = 1) -> None:
     :raises ConfigurationError: if it is not.
     """
     if type(value) is not int or not is_number(value) or value < least:
-        raise ConfigurationError(f"{name}={value!r} must be a whole number of at least {least}")
+        raise ConfigurationError(
+            f"{name}={shown(value)} must be a whole number of at least {least}"
+        )
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

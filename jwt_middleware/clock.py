@@ -3,6 +3,7 @@
 import time
 from typing import Any, Protocol
 
+from jwt_middleware.checks import shown
 from jwt_middleware.errors import ConfigurationError
 
 
@@ -42,10 +43,10 @@ def usable_clock(name: str, clock: Any) -> Clock:
         readings = (clock.now(), clock.monotonic())
     except Exception as mistake:
         raise ConfigurationError(
-            f"{name}={clock!r} must have now() and monotonic(), such as SystemClock()"
+            f"{name}={shown(clock)} must have now() and monotonic(), such as SystemClock()"
         ) from mistake
     if any(type(reading) not in (int, float) for reading in readings):
         raise ConfigurationError(
-            f"{name}={clock!r} must return seconds as int or float, as SystemClock() does"
+            f"{name}={shown(clock)} must return seconds as int or float, as SystemClock() does"
         )
     return clock  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ from inspect import Parameter, cleandoc, signature
 from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin
 
-from jwt_middleware.checks import check_count, check_flag, check_kind, check_text, is_number
+from jwt_middleware.checks import check_count, check_flag, check_kind, check_text, is_number, shown
 from jwt_middleware.errors import ConfigurationError
 
 Check = Callable[[str, Any], Any]
@@ -120,7 +120,8 @@ def hint(name: object, known: Iterable[str], prefix: str = "", cutoff: float = 0
     :param cutoff: how similar the nearest must be, from 0 to 1.
     """
     names = {each.removeprefix(prefix): each for each in known}
-    near = get_close_matches(str(name).removeprefix(prefix), names, n=1, cutoff=cutoff)
+    text = name if isinstance(name, str) else shown(name)
+    near = get_close_matches(text.removeprefix(prefix), names, n=1, cutoff=cutoff)
     return f"did you mean {names[near[0]]!r}?" if near else f"known are {', '.join(names.values())}"
 
 
@@ -154,7 +155,7 @@ class Seconds:
     def __call__(self, name: str, value: Any) -> float:
         seconds = value.total_seconds() if isinstance(value, timedelta) else value
         if not is_number(seconds) or not self._is_in_range(seconds):
-            raise ConfigurationError(f"{name}={value!r} must be {self._wanted()}")
+            raise ConfigurationError(f"{name}={shown(value)} must be {self._wanted()}")
         return seconds
 
     def _is_in_range(self, seconds: float) -> bool:
@@ -178,7 +179,7 @@ class Choice:
         if not isinstance(value, str) or value not in self.values:
             *others, last = (repr(each) for each in self.values)
             raise ConfigurationError(
-                f"{name}={value!r} must be a known value: write {', '.join(others)} or {last}"
+                f"{name}={shown(value)} must be a known value: write {', '.join(others)} or {last}"
             )
         return value
 

@@ -13,7 +13,7 @@ from jwt.algorithms import Algorithm as PyJWTAlgorithm
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
 from jwt.exceptions import PyJWTError
 
-from jwt_middleware.checks import listed
+from jwt_middleware.checks import listed, shown
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.options import hint
 
@@ -118,7 +118,8 @@ def _known(name: object) -> str:
         return name
     if isinstance(name, str) and name.lower() == "none":
         raise ConfigurationError(
-            f"algorithms: {name!r} would accept unsigned tokens: write a signature algorithm, such "
+            f"algorithms: {shown(name)} would accept unsigned tokens: write a signature "
+            "algorithm, such "
             "as 'RS256'"
         )
-    raise ConfigurationError(f"algorithms: {name!r} is not known: {hint(name, ALGORITHMS)}")
+    raise ConfigurationError(f"algorithms: {shown(name)} is not known: {hint(name, ALGORITHMS)}")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jwt_middleware.checks import check_text
+from jwt_middleware.checks import check_text, shown
 from jwt_middleware.crypto.jwk import VerificationKey
 from jwt_middleware.daemons import within
 from jwt_middleware.errors import ConfigurationError
@@ -50,7 +50,7 @@ class Secret:
         """
         if not isinstance(name, str) or not name.isprintable() or "=" in name or not name:
             raise ConfigurationError(
-                f"Secret.from_env({name!r}) must name a variable: write "
+                f"Secret.from_env({shown(name)}) must name a variable: write "
                 "Secret.from_env('JWT_SECRET') or the like"
             )
         value = os.environ.get(name)
@@ -156,6 +156,9 @@ def _names_a_file(value: bytes) -> bool:
         return False
 
 
+_KEY_TEXT = re.compile(r"-----BEGIN|^\s*\{")
+
+
 def _unreadable(path: str | os.PathLike[str], problem: OSError) -> ConfigurationError:
     return ConfigurationError(f"KeyFile({os.fspath(path)!r}) cannot be read: {problem.strerror}")
 
@@ -171,10 +174,16 @@ class KeyFile:
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | os.PathLike) or not os.fspath(self.path):
             raise ConfigurationError(
-                f"KeyFile({self.path!r}) must have a path: write KeyFile('key.pem') or the like"
+                f"KeyFile({shown(self.path)}) must have a path: write KeyFile('key.pem') or the "
+                "like"
+            )
+        if _KEY_TEXT.search(str(os.fspath(self.path))):
+            raise ConfigurationError(
+                "KeyFile(...) has the text of a key in the place of a path: write "
+                "KeyFile('key.pem'), or give the text itself"
             )
         if self.password is not None and not isinstance(self.password, str | bytes):
-            raise ConfigurationError(f"KeyFile({self.path!r}): password= must be str or bytes")
+            raise ConfigurationError(f"KeyFile({shown(self.path)}): password= must be str or bytes")
 
     def read(self) -> bytes:
         """Return the content of the file.
@@ -192,7 +201,8 @@ class KeyFile:
             ) from None
         except (TypeError, ValueError):
             raise ConfigurationError(
-                f"KeyFile({self.path!r}) must have a path: write KeyFile('key.pem') or the like"
+                f"KeyFile({shown(self.path)}) must have a path: write KeyFile('key.pem') or the "
+                "like"
             ) from None
         except OSError as problem:
             raise _unreadable(self.path, problem) from None
@@ -212,4 +222,4 @@ class KeyFile:
         """The password as bytes; text is encoded as UTF-8."""
         if self.password is None:
             return None
-        return _encoded(f"KeyFile({self.path!r}, password=)", self.password)
+        return _encoded(f"KeyFile({shown(self.path)}, password=)", self.password)

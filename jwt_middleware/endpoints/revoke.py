@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from jwt_middleware.checks import check_flag, check_kind
+from jwt_middleware.checks import check_flag, check_kind, shown
 from jwt_middleware.effects import Steps
 from jwt_middleware.endpoint_errors import ParametersInvalid, TokenKindUnsupported
 from jwt_middleware.endpoints.body import parameters
@@ -128,5 +128,7 @@ def _check_verdict(problem: TokenError) -> None:
 def _to(redirect: str) -> tuple[tuple[str, str], ...]:
     is_path = isinstance(redirect, str) and redirect.startswith("/") and redirect.isascii()
     if not is_path or redirect[1:2] in {"/", "\\"} or not redirect.isprintable():
-        raise ConfigurationError(f"redirect={redirect!r} must be a path of this host: write '/'")
+        raise ConfigurationError(
+            f"redirect={shown(redirect)} must be a path of this host: write '/'"
+        )
     return (("Location", redirect),)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from jwt_middleware.checks import listed, mapped
+from jwt_middleware.checks import listed, mapped, shown
 from jwt_middleware.crypto.algorithms import select
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.keys.remote.single_keys import KID
@@ -22,7 +22,7 @@ def issuer_name(name: str, issuer: Any) -> str | None:
     """Return the name of an issuer, or ``None``."""
     if issuer is not None and (not isinstance(issuer, str) or not issuer):
         raise ConfigurationError(
-            f"{name}={issuer!r} must be a name: write the exact iss of its tokens"
+            f"{name}={shown(issuer)} must be a name: write the exact iss of its tokens"
         )
     return issuer
 
@@ -38,7 +38,7 @@ def audience_names(name: str, audience: Any) -> frozenset[str] | AnyAudience | N
         or not all(isinstance(each, str) and each for each in names)
     ):
         raise ConfigurationError(
-            f"{name}={audience!r} must be a name, a list of names, None (tokens must name no "
+            f"{name}={shown(audience)} must be a name, a list of names, None (tokens must name no "
             "audience) or ANY_AUDIENCE"
         )
     return frozenset(names)
@@ -100,11 +100,12 @@ def header_values(name: str, required: Any) -> Mapping[ClaimPath, tuple[ClaimVal
 
 def _values(name: str, path: Any, wanted: Any) -> tuple[ClaimValue, ...]:
     is_single = isinstance(wanted, str | int)
-    values = (wanted,) if is_single else listed(f"{name}[{path!r}]", wanted, "['gold']")
+    values = (wanted,) if is_single else listed(f"{name}[{shown(path)}]", wanted, "['gold']")
     if not values or not all(isinstance(value, str | int) for value in values):
         raise ConfigurationError(
-            f"{name}: {path!r} must be text, a whole number, a boolean, or a list of these, and is "
-            f"{wanted!r}"
+            f"{name}: {shown(path)} must be text, a whole number, a boolean, or a list of these, "
+            "and is "
+            f"{shown(wanted)}"
         )
     return values
 
@@ -124,7 +125,7 @@ def alias_names(name: str, aliases: Any) -> tuple[str, ...]:
     """Return other spellings of the name of an issuer."""
     names = listed(name, aliases, "['https://id.example']")
     if not all(isinstance(each, str) and each for each in names):
-        raise ConfigurationError(f"{name}={aliases!r} must be a list of names")
+        raise ConfigurationError(f"{name}={shown(aliases)} must be a list of names")
     return names
 
 
@@ -132,7 +133,7 @@ def key_address(name: str, address: Any) -> str:
     """Return the address of single keys, which ends in the place of the key id."""
     if not isinstance(address, str) or not address.endswith(f"/{KID}") or address.count("{") > 1:
         raise ConfigurationError(
-            f"{name}={address!r} must be an address that ends in /{KID}: write "
+            f"{name}={shown(address)} must be an address that ends in /{KID}: write "
             f"'https://keys.example/{KID}'"
         )
     return address

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jwt_middleware.checks import is_number
+from jwt_middleware.checks import is_number, shown
 from jwt_middleware.errors import ConfigurationError
 
 
@@ -78,5 +78,5 @@ class FamilyTerms:
             value = getattr(self, name)
             if not is_number(value) or value < least:
                 raise ConfigurationError(
-                    f"{name}={value!r} must be a number of seconds of at least {least}"
+                    f"{name}={shown(value)} must be a number of seconds of at least {least}"
                 )

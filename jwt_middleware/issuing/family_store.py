@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from jwt_middleware.effects import Steps
-from jwt_middleware.errors import StoreUnavailable
+from jwt_middleware.errors import ConfigurationError, StoreUnavailable
 from jwt_middleware.issuing import epochs
 from jwt_middleware.issuing.epochs import SID, Epoch
 from jwt_middleware.issuing.families import UNKNOWN, Family, burnt, to_bytes, unknown
@@ -172,6 +172,11 @@ class FamilyStore:
 
         :raises StoreUnavailable: if the store fails.
         """
+        if not isinstance(sid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"revoke_family({type(sid).__name__}) must be given the sid of a login: see "
+                "families()"
+            )
         if not SID.fullmatch(sid):
             return None
         for _ in range(MOST_TRIES):

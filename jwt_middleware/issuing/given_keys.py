@@ -73,7 +73,7 @@ def _of_secret(secret: Secret, algorithm: Algorithm) -> SigningKey:
 
 def _of_text(data: bytes, password: bytes | None, algorithm: Algorithm) -> SigningKey:
     if data.lstrip()[:1] == b"{":
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             return _of_jwk(json.loads(data), algorithm)
         # Outside of a handler, so that the error has no context with the text of the key.
         raise UnusableKey("not_JSON")

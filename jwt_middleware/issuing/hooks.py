@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from inspect import isawaitable, iscoroutine
 from typing import Any
 
+from jwt_middleware.checks import listed, shown
 from jwt_middleware.errors import ConfigurationError
 
 
@@ -30,6 +31,8 @@ class Call:
         """Call a plain hook."""
         try:
             answer = self.hook(*self.arguments)
+        except StopIteration:
+            return HookFailed(_must_not_stop(self.hook))
         except Exception as problem:  # noqa: BLE001 - raised again where the hook was asked
             return HookFailed(problem)
         if isawaitable(answer):
@@ -43,15 +46,28 @@ class Call:
         try:
             answer = self.hook(*self.arguments)
             return await answer if isawaitable(answer) else answer
+        except StopIteration:
+            return HookFailed(_must_not_stop(self.hook))
         except Exception as problem:  # noqa: BLE001 - raised again where the hook was asked
             return HookFailed(problem)
 
 
-def _must_await(hook: Callable[..., Any]) -> ConfigurationError:
-    name = getattr(hook, "__qualname__", type(hook).__qualname__)
+def _name_of(hook: Callable[..., Any]) -> str:
+    return str(getattr(hook, "__qualname__", type(hook).__qualname__))
+
+
+def _must_not_stop(hook: Callable[..., Any]) -> ConfigurationError:
+    # It cannot be raised where the hook was asked: to Python it is the end of the steps there.
     return ConfigurationError(
-        f"the hook {name} is async, and a blocking call cannot await it: use the call that begins "
-        "with 'a', such as amint(), or write a plain function"
+        f"the hook {_name_of(hook)} raised StopIteration: write next(found, None), and raise an "
+        "error that says what is missing"
+    )
+
+
+def _must_await(hook: Callable[..., Any]) -> ConfigurationError:
+    return ConfigurationError(
+        f"the hook {_name_of(hook)} is async, and a blocking call cannot await it: use the call "
+        "that begins with 'a', such as amint(), or write a plain function"
     )
 
 
@@ -61,5 +77,19 @@ def check_hook(name: str, hook: Any) -> Any:
     :raises ConfigurationError: if it cannot be called.
     """
     if hook is not None and not callable(hook):
-        raise ConfigurationError(f"{name}={hook!r} must be a function: write {name}=its_name")
+        raise ConfigurationError(f"{name}={shown(hook)} must be a function: write {name}=its_name")
     return hook
+
+
+def checked_observers(observers: Any) -> tuple[Any, ...]:
+    """Return observers, checked.
+
+    :raises ConfigurationError: for anything else than a list of functions.
+    """
+    found = listed("observers", observers, "[its_name]")
+    for each in found:
+        if not callable(each):
+            raise ConfigurationError(
+                f"observers: {shown(each)} must be a function: write observers=[its_name]"
+            )
+    return found

@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, NoReturn
 
+from jwt_middleware.checks import shown
 from jwt_middleware.clock import Clock, SystemClock, usable_clock
 from jwt_middleware.crypto.algorithms import Algorithm, select
 from jwt_middleware.crypto.signing import SigningKey
@@ -109,6 +110,7 @@ class KeyRing:
             )
         if not callable(getattr(store, "answer", None)):
             raise ConfigurationError(
+                # Not the value, which may be an address with a password.
                 f"store={type(store).__name__} must be a store: write connect('sqlite:///keys.db')"
             )
         self.max_age: float = read_["max_age"]
@@ -265,7 +267,7 @@ class KeyRing:
             yield from self.shared.changing(partial(_without, kid))
         except KeyError:
             raise ConfigurationError(
-                f"revoke_key({kid!r}) must name a key of the ring: see status()"
+                f"revoke_key({shown(kid)}) must name a key of the ring: see status()"
             ) from None
 
     def _refuse_if_fixed(self, call: str) -> None:

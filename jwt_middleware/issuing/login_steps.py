@@ -258,6 +258,8 @@ class LoginSteps:
 
     def revoking_subject(self, subject: str, but: str | None) -> Steps[None]:
         checked_subject(subject)
+        if but is not None:
+            checked_subject(but, "but")
         lasts = self._terms.family_lifetime
         epoch = yield from self._families.next_epoch(subject, lasts, but)
         # No login of an earlier epoch can begin any more, so that they become fewer.

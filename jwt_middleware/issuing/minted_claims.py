@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from jwt_middleware.checks import listed
+from jwt_middleware.checks import listed, shown
 from jwt_middleware.errors import ConfigurationError, TokenError
 from jwt_middleware.issuers.issuer import Issuer
 from jwt_middleware.tokens.claims import ANY_AUDIENCE, TELLTALES
@@ -29,9 +29,13 @@ def audience_of(name: str, audience: Any) -> str | list[str]:
     names = [audience] if isinstance(audience, str) else listed(name, audience, "['orders']")
     for each in names:
         if not isinstance(each, str) or not each:
-            raise ConfigurationError(f"{name}={audience!r} must be names: write {name}='orders'")
+            raise ConfigurationError(
+                f"{name}={shown(audience)} must be names: write {name}='orders'"
+            )
     if not names:
-        raise ConfigurationError(f"{name}={audience!r} must have a name: write {name}='orders'")
+        raise ConfigurationError(
+            f"{name}={shown(audience)} must have a name: write {name}='orders'"
+        )
     # Sorted, because a set has another order in each process.
     found = sorted(set(names))
     return found[0] if len(found) == 1 else found

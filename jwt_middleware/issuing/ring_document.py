@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from jwt_middleware.checks import is_number
+from jwt_middleware.checks import is_number, shown
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuing.ring_state import KeyRecord, RingState
@@ -47,7 +47,7 @@ def from_bytes(body: bytes) -> RingState:
             "the store has something else than a ring under its name: give the ring another name="
         )
     raise ConfigurationError(
-        f"the ring in the store is of format {written_as!r}, and this release reads format "
+        f"the ring in the store is of format {shown(written_as)}, and this release reads format "
         f"{FORMAT}: install the release that wrote it"
     )
 

@@ -6,6 +6,7 @@ store, as a key set would be fetched.
 
 from typing import Any
 
+from jwt_middleware.checks import shown
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import Algorithm
 from jwt_middleware.effects import run
@@ -224,7 +225,8 @@ class RingKeys:
         is_known = kid in kids if kid is not None else bool(kids)
         if not is_known and not (kid is not None and self.distrusted.names(kid)):
             raise ConfigurationError(
-                f"distrust(kid={kid!r}) must name a key of the ring: write kid=None for all, and "
+                f"distrust(kid={shown(kid)}) must name a key of the ring: write kid=None for all, "
+                "and "
                 "load() the ring first"
             )
         self.distrusted.add(kid, held)

@@ -7,7 +7,6 @@ management service.
 import json
 import os
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt_middleware.crypto.jwk import UnusableKey
 from jwt_middleware.crypto.secret import Secret
 from jwt_middleware.crypto.signing import SigningKey, import_private_jwk
-from jwt_middleware.errors import ConfigurationError, JWTMiddlewareError, StoreUnavailable
+from jwt_middleware.errors import ConfigurationError, StoreUnavailable
 from jwt_middleware.formats import base64url
 
 
@@ -101,8 +100,8 @@ class Sealed:
         content = json.dumps(key.private_jwk(), separators=(",", ":")).encode()
         if self._encryption is None:
             return f"clear.{base64url.encode(content).decode('ascii')}"
-        encrypt = partial(self._encryption.encrypt, content, self._bound_to(key.kid, use))
-        encrypted = _attempted("encrypt", encrypt)
+        bound_to = self._bound_to(key.kid, use)
+        encrypted = _asked("encrypt", self._encryption.encrypt, content, bound_to)
         sealed = f"sealed.{base64url.encode(encrypted).decode('ascii')}"
         # Opened again before it is written, because a key that cannot be opened would stop
         # every process.
@@ -137,8 +136,7 @@ class Sealed:
                 "KeyRing(store, encryption=Secret.from_env(...)) with the secret that they were "
                 "encrypted with"
             )
-        decrypt = partial(self._encryption.decrypt, data, self._bound_to(kid, use))
-        return _attempted("decrypt", decrypt)
+        return _asked("decrypt", self._encryption.decrypt, data, self._bound_to(kid, use))
 
     def forget_all_but(self, sealed: set[str]) -> None:
         """Forget the keys that are not in the document any more."""
@@ -151,25 +149,27 @@ class Sealed:
         return f"{use} {kid} {self._name}".encode()
 
 
-def _attempted(what: str, call: Callable[[], bytes]) -> bytes:
-    """Return what a service for keys answers.
+def _asked(
+    what: str, call: Callable[[bytes, bytes], bytes], content: bytes, bound_to: bytes
+) -> bytes:
+    """Return the answer of an encryption.
 
-    :raises ConfigurationError: if it was encrypted with another secret.
-    :raises StoreUnavailable: if the service fails.
+    :param what: ``encrypt`` or ``decrypt``.
     """
     try:
-        return bytes(call())
+        return bytes(call(content, bound_to))
     except InvalidTag:
-        failure: JWTMiddlewareError = ConfigurationError(
+        problem: Exception = ConfigurationError(
             "the keys of the ring cannot be decrypted: encryption= is another secret than the one "
             "that they were encrypted with, or the store was changed"
         )
-    except Exception as problem:  # noqa: BLE001 - a service of the application raises its own
-        name = type(problem).__name__
-        failure = StoreUnavailable(f"encryption= could not {what} a key of the ring: {name}")
-    # Outside of the handler, because the text of the other error may show what was to be encrypted,
-    # and would be the context of this one.
-    raise failure
+    except Exception as raised:  # noqa: BLE001 - a service of the application raises its own
+        # Its text may show what was to be encrypted.
+        problem = StoreUnavailable(
+            f"encryption= could not {what} a key of the ring: {type(raised).__name__}"
+        )
+    # Outside of the handlers, so that the error has no context, which may show that too.
+    raise problem
 
 
 def _key(content: bytes, kid: str) -> SigningKey:

@@ -5,13 +5,11 @@ from typing import Any
 
 from jwt_middleware.issuing import epochs
 from jwt_middleware.issuing.families import Family, from_bytes
+from jwt_middleware.issuing.token_pair import GREATEST
 from jwt_middleware.stores.contract import Document
 
 # The most logins that end for another one to begin, where the limit was lowered.
 _MOST_ENDED = 20
-
-# Numbers of logins are small. A greater one is not a number that was counted up.
-_GREATEST = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def _check_login(login: Any) -> None:
     """
     epochs.named(login.get("epoch"))
     number = login.get("number")
-    if type(number) is not int or not 0 <= number <= _GREATEST:
+    if type(number) is not int or not 0 <= number <= GREATEST:
         raise ValueError("number of a login must be a whole number")
     if type(login.get("claims")) is not dict:
         raise ValueError("claims of a login must be an object")
@@ -80,7 +78,8 @@ def _check_login(login: Any) -> None:
     methods = login.get("amr", [])
     if type(methods) is not list or any(type(each) is not str for each in methods):
         raise ValueError("amr of a login must be texts")
-    if type(login.get("auth_time", 0)) is not int:
+    at = login.get("auth_time", 0)
+    if type(at) is not int or not 0 <= at < GREATEST:
         raise ValueError("auth_time of a login must be whole seconds")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from jwt_middleware.checks import shown
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.issuing.minted_claims import checked_subject
 
@@ -13,6 +14,9 @@ SubjectCheck: TypeAlias = Callable[[str], bool] | Callable[[str], Awaitable[bool
 # What an application tells of a device is shown in lists, and comes from clients.
 _OF_DEVICES = frozenset({"name", "address", "agent"})
 _LONGEST = 300
+
+GREATEST = 2**53
+"""No guard reads a number so great (RFC 7493 §2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,10 @@ class Login:
     """The client that asked for the tokens (RFC 9068 §2.2)."""
 
     def __post_init__(self) -> None:
-        if self.auth_time is not None and type(self.auth_time) is not int:
+        at = self.auth_time
+        if at is not None and not (type(at) is int and 0 <= at < GREATEST):
             raise ConfigurationError(
-                f"Login(auth_time={self.auth_time!r}) must be whole POSIX seconds: write "
+                f"Login(auth_time={shown(self.auth_time)}) must be whole POSIX seconds: write "
                 "int(time.time())"
             )
         for name in ("acr", "client_id"):
@@ -66,7 +71,9 @@ class Login:
                 checked_subject(getattr(self, name), name)
         methods: Any = self.amr
         if not isinstance(methods, tuple | list):
-            raise ConfigurationError(f"Login(amr={self.amr!r}) must be a list: write amr=['pwd']")
+            raise ConfigurationError(
+                f"Login(amr={shown(self.amr)}) must be a list: write amr=['pwd']"
+            )
         for each in self.amr:
             checked_subject(each, "amr")
 
@@ -97,7 +104,7 @@ def checked_device(device: Any) -> dict[str, str]:
     for name, text in device.items():
         if not isinstance(text, str):
             raise ConfigurationError(
-                f"device[{name!r}] must be text, not {type(text).__name__}: write str(...)"
+                f"device[{shown(name)}] must be text, not {type(text).__name__}: write str(...)"
             )
     # From a header a client may have sent bytes that are no text.
     return {

@@ -14,7 +14,7 @@ from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.events import Observer
 from jwt_middleware.issuing.families import Family, FamilyTerms
 from jwt_middleware.issuing.family_store import FamilyStore
-from jwt_middleware.issuing.hooks import check_hook
+from jwt_middleware.issuing.hooks import check_hook, checked_observers
 from jwt_middleware.issuing.login_steps import LoginSteps
 from jwt_middleware.issuing.minter import Minter
 from jwt_middleware.issuing.token_pair import Login, SubjectCheck, TokenPair
@@ -62,6 +62,7 @@ class TokenPairs:
         check_kind("minter", minter, Minter, "TokenPairs(Minter(ring, ...), store)")
         if not callable(getattr(store, "answer", None)):
             raise ConfigurationError(
+                # Not the value, which may be an address with a password.
                 f"store={type(store).__name__} must be a store: write "
                 "connect('sqlite:///logins.db')"
             )
@@ -78,7 +79,7 @@ class TokenPairs:
             terms,
             most=max_families,
             subject_check=check_hook("subject_check", subject_check),
-            observers=observers,
+            observers=checked_observers(observers),
         )
         """What the calls do, for what does the same as a part of something else."""
         minter.ring.shared.sign_for("refresh", terms.refresh_lifetime)

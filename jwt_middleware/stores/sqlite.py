@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any, TypeAlias
 
+from jwt_middleware.checks import shown
 from jwt_middleware.clock import Clock, SystemClock, usable_clock
 from jwt_middleware.errors import ConfigurationError
 from jwt_middleware.options import Seconds, read_options
@@ -92,15 +93,17 @@ def usable_path(name: str, path: Any) -> str:
     except TypeError:
         text = None
     if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigurationError(f"{name}={path!r} must be the path of a file, such as 'tokens.db'")
+        raise ConfigurationError(
+            f"{name}={shown(path)} must be the path of a file, such as 'tokens.db'"
+        )
     if text == ":memory:":
-        raise ConfigurationError(f"{name}={path!r} names no file: write MemoryStore() instead")
+        raise ConfigurationError(f"{name}={shown(path)} names no file: write MemoryStore() instead")
     try:
         # It opens nothing; half a surrogate pair cannot be the name of a file.
         os.fsencode(text)
     except UnicodeEncodeError:
         raise ConfigurationError(
-            f"{name}={path!r} has a character that no file name can have: write 'tokens.db'"
+            f"{name}={shown(path)} has a character that no file name can have: write 'tokens.db'"
         ) from None
     return str(Path(text).absolute())
 

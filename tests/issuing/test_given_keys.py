@@ -97,6 +97,7 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "an encrypted key": ([pem(generate("ES256"), b"x" * 8)], "ES256", "password=..."),
     "no PEM": (["key.pem"], "ES256", "write KeyFile('signing.pem')"),
     "broken JSON": (['{"kty":'], "ES256", "(not JSON)"),
+    "deep JSON": (['{"kty":' + "[" * 200_000], "ES256", "(not JSON)"),
     "a number": ([7], "ES256", "a key of type int"),
     "no file": ([Path("/nowhere/key.pem")], "ES256", "KeyFile('/nowhere/key.pem')"),
 }

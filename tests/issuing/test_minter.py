@@ -283,6 +283,11 @@ async def test_what_a_hook_raises_ends_the_call() -> None:
             await minter.amint("alice")
     with pytest.raises(ConfigurationError, match=r"claims\['exp'\] cannot be set"):
         World().minter(claims_of=lambda _: {"exp": 1}).mint("alice")
+    stopping = World().minter(claims_of=lambda _: next(iter(())))
+    with pytest.raises(ConfigurationError, match="raised StopIteration"):
+        stopping.mint("alice")
+    with pytest.raises(ConfigurationError, match="raised StopIteration"):
+        await stopping.amint("alice")
     with pytest.raises(ConfigurationError, match="claims_of returned list"):
         World().minter(claims_of=lambda _: []).mint("alice")
 
