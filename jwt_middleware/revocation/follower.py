@@ -48,6 +48,9 @@ RECONCILED_EVERY = 600.0
 BEAT = "heartbeat"
 _BEATS_EVERY = 20.0
 
+# ... and what was written in the last seconds, again and again during a reading that takes long.
+_SHORT_OVERLAP = 5.0
+
 _PAGE = 1_000
 
 # What was lost is written back a little at a time, because the replica grows old meanwhile.
@@ -140,7 +143,8 @@ class Follower:
             now = now or page.now
             count += self._learn(page.documents)
             beat = next((each for each in page.documents if each.name == BEAT), beat)
-        self.fresh_until = began + self._max_lag
+            self._catch_up()
+        self.fresh_until = max(self.fresh_until, began + self._max_lag)
         self.was_read = True
         self.failure = None
         self._since = now
@@ -152,6 +156,18 @@ class Follower:
             self._reconcile(count, now)
             self._reconciles_at = began + RECONCILED_EVERY
         self._write_back()
+
+    def _catch_up(self) -> None:
+        """Read what is newest, where a long reading would let the replica grow too old."""
+        began = self._clock.monotonic()
+        if not self.was_read or began < self.fresh_until - self._pause:
+            return
+        now = 0.0
+        for page in self._pages(self._since - _SHORT_OVERLAP):
+            now = now or page.now
+            self._learn(page.documents)
+        self._since = now
+        self.fresh_until = began + self._max_lag
 
     def _pages(self, since: float) -> Iterator[FoundGroup]:
         after = ""
@@ -214,7 +230,10 @@ class Follower:
         self._replica.forget_expired(now)
         if not self._has_lost and count >= len(self._replica):
             return
-        names = {each.name for page in self._pages(0.0) for each in page.documents}
+        names: set[str] = set()
+        for page in self._pages(0.0):
+            names.update(each.name for each in page.documents)
+            self._catch_up()
         self._lost = [each for each in self._replica.living(now) if each.name not in names]
         self._has_lost = False
         if self._lost:

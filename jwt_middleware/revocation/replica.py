@@ -59,7 +59,7 @@ class Replica:
     ) -> What | None:
         """Return what of a token is revoked; ``None`` if nothing is.
 
-        A token without ``jti`` is known by its digest too: see :meth:`needs_digest`.
+        A token may be known by its digest too: see :meth:`needs_digest`.
         """
         known = self._issuers.get(issuer)
         if known is None:
@@ -74,7 +74,7 @@ class Replica:
         return "key" if kid is not None and kid in known.key else None
 
     def needs_digest(self, issuer: str | None) -> bool:
-        """Return whether any token without ``jti`` of an issuer is revoked."""
+        """Return whether any token of an issuer is revoked by its text."""
         known = self._issuers.get(issuer)
         return known is not None and bool(known.digest)
 

@@ -49,6 +49,7 @@ _DAY = 86_400.0
 _SYSTEM = SystemClock()
 _PATIENCE = 5.0
 _MOST_TRIES = 50
+_FORGETS_EVERY = 1_000
 
 # An entry stays for the largest leeway that an issuer may have, and a minute, after the last token
 # that it names has expired.
@@ -70,10 +71,8 @@ class Presented:
     """Its text."""
 
     @property
-    def digest(self) -> str | None:
-        """What names it if it has no ``jti``: the SHA-256 of its signing input."""
-        if isinstance(self.claims.get("jti"), str):
-            return None
+    def digest(self) -> str:
+        """The SHA-256 of its signing input, which names it whatever it says."""
         return digest_of(self.token)
 
     def names(self) -> list[tuple[What, str]]:
@@ -203,10 +202,9 @@ class RevocationList:
         what = self.replica.revokes(
             presented.issuer, presented.subject, presented.claims, presented.kid
         )
-        if what is None and self.replica.needs_digest(presented.issuer):
-            digest = presented.digest
-            if digest is not None and self.replica.has_digest(presented.issuer, digest):
-                what = "digest"
+        needs_digest = what is None and self.replica.needs_digest(presented.issuer)
+        if needs_digest and self.replica.has_digest(presented.issuer, presented.digest):
+            what = "digest"
         if what is not None:
             raise TokenRevoked(_DETAILS[what])
         return version
@@ -255,7 +253,7 @@ class RevocationList:
         await arun(self._revoking(issuer, "token", jti, expires_at), _PATIENCE)
 
     def revoke_text(self, issuer: str | None, token: str, expires_at: float | None = None) -> None:
-        """Revoke one token that has no ``jti``, by its text. Only a digest of it is stored.
+        """Revoke one token by its text, as one without ``jti``. Only a digest of it is stored.
 
         :param token: the whole token.
         :raises ConfigurationError: as :meth:`revoke_token` does.
@@ -272,7 +270,10 @@ class RevocationList:
         await arun(self._revoking(issuer, "digest", digest_of(token), expires_at), _PATIENCE)
 
     def revoke_session(self, issuer: str | None, sid: str) -> None:
-        """Revoke all tokens of one login, by their ``sid``."""
+        """Revoke all tokens of one login, by their ``sid``, for ``longest_lifetime``.
+
+        A login that can be refreshed gets others after that, so end it where it is kept too.
+        """
         run(self._revoking(issuer, "session", sid, None), _PATIENCE)
 
     async def arevoke_session(self, issuer: str | None, sid: str) -> None:
@@ -321,17 +322,26 @@ class RevocationList:
             known = None if document is None else entry_of(document)
             after = entry if known is None else known.joined(entry)
             if known == after or (document is not None and known is None):
-                self.replica.add([after])
+                self._learn(after)
                 return
             version = ABSENT if document is None else document.version
             answer = yield exchange(self._store, [after.change(version)])
             if not isinstance(answer, Exchanged):
                 raise _away(answer)
             if answer.is_done:
-                # At once in this process.
-                self.replica.add([after])
+                self._learn(after)
                 return
         raise StoreUnavailable("one revocation is written to by too many processes at once")
+
+    def _learn(self, entry: Entry) -> None:
+        """Know a revocation at once in this process."""
+        if self.is_strict:
+            # The store is asked, and nothing would ever be forgotten.
+            return
+        self.replica.add([entry])
+        if not self.follower.was_read and len(self.replica) % _FORGETS_EVERY == 0:
+            # A process that only revokes follows nothing, which forgets elsewhere.
+            self.replica.forget_expired(self._clock.now())
 
     def _entry(
         self,

@@ -34,7 +34,7 @@ from jwt_middleware.stores.pool import Late, Workers
 
 try:
     from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, make_url, text
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    from sqlalchemy.exc import NoSuchModuleError
     from sqlalchemy.ext.asyncio import AsyncEngine
 except ImportError:
     raise ImportError(
@@ -132,8 +132,8 @@ class SQLStore:
             problem = "names a database or a driver that SQLAlchemy does not know"
         except ImportError as missing:
             problem = f"needs the driver {missing.name}, which is not installed"
-        except ArgumentError:
-            problem = "is not a URL of SQLAlchemy"
+        except Exception:  # noqa: BLE001 - a driver raises its own, which may show the password
+            problem = "is not a URL of SQLAlchemy, or has an option that its driver does not know"
         raise ConfigurationError(
             f"url= {problem}: write 'postgresql+psycopg://user:password@host/database' or "
             "'mysql+pymysql://...'"
@@ -231,6 +231,8 @@ class SQLStore:
             except PROBLEMS as problem:
                 if not may_try_again(problem) or monotonic() >= deadline:
                     return self._failed(problem)
+            except Exception as problem:  # noqa: BLE001 - a driver raises its own
+                return self._raised(statement, problem)
 
     async def _awaiting(
         self, engine: AsyncEngine, statement: AnyStatement, deadline: float
@@ -247,6 +249,13 @@ class SQLStore:
             except PROBLEMS as problem:
                 if not may_try_again(problem) or monotonic() >= deadline:
                     return self._failed(problem)
+            except Exception as problem:  # noqa: BLE001 - a driver raises its own
+                return self._raised(statement, problem)
+
+    def _raised(self, statement: AnyStatement, problem: Exception) -> StoreFailed:
+        # Its text may show the password.
+        said = f"{self!r}: its driver raised {type(problem).__name__}, as for an unknown option"
+        return StoreFailed(said, may_be_done=isinstance(statement, Exchange))
 
     def _transact(
         self, connection: Connection, statement: AnyStatement, deadline: float

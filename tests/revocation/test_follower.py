@@ -157,6 +157,35 @@ def test_many_pages_are_read_and_each_entry_is_known_once() -> None:
     assert len(world.list.replica) == 2500
 
 
+def test_a_long_reading_does_not_let_the_replica_grow_old() -> None:
+    """R8: without a pause in answers, also where each page takes a while."""
+    world = Revoking()
+    for first in range(0, 8000, 50):
+        entries = [Entry(ISSUER, "token", f"j{first + each}", 9e9) for each in range(50)]
+        world.shared.answer(Exchange(tuple(each.change(ABSENT) for each in entries)), math.inf)
+    world.list.follower.read()
+
+    ages: list[float] = []
+
+    class Slow(Faulty):
+        """Takes a part of the lag for each page of a long reading."""
+
+        def answer(self, statement: AnyStatement, deadline: float) -> Any:
+            if isinstance(statement, ReadWritten) and statement.since < world.clock.now() - 6:
+                ages.append(world.list.follower.fresh_until - world.clock.monotonic())
+                world.clock.tick(0.3)
+            return world.shared_before.answer(statement, deadline)
+
+    world.shared_before = world.shared
+    world.clock.tick(100)
+    world.list.follower.read()
+    world.list.follower._store = Slow(world.clock)
+    world.list.follower._reconciles_at = -math.inf
+    world.list.follower.read()
+    assert len(ages) > 6
+    assert min(ages) > 0
+
+
 def test_what_has_expired_is_forgotten_when_everything_is_read() -> None:
     world = Revoking()
     world.list.revoke_token(ISSUER, "short", world.clock.now() + 60)

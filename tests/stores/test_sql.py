@@ -441,6 +441,24 @@ def test_what_is_no_server_is_a_mistake(given: Any, says: str) -> None:
     assert refused.value.__cause__ is refused.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://user:top@s:hunter2@127.0.0.1/db",
+        "mysql+pymysql://u:hunter2@127.0.0.1/d?foo=bar",
+        "mysql+pymysql://u:hunter2@127.0.0.1/d?charset=nope",
+        "mysql+pymysql://u:hunter2@127.0.0.1/d?read_timeout=x",
+        "mysql+pymysql://u:hunter2@a..b/d",
+    ],
+)
+def test_what_a_driver_raises_is_a_sentence(url: str) -> None:
+    """S8: and no part of the password."""
+    with pytest.raises(ConfigurationError) as refused:
+        SQLStore(url, timeout=2).check()
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__context__ is None
+
+
 def test_an_unknown_problem_is_said_without_its_text() -> None:
     class Odd(Exception):
         sqlstate = "XX000"
