@@ -65,6 +65,8 @@ KNOWN = {
     # A thread carries out one call, and nothing waits for one of the parent's; what is kept of such
     # calls is renewed by _Calls.after_fork.
     "daemons.py": 4,
+    # An event of asyncio, of one socket and its loop.
+    "asgi/websocket.py": 1,
     # Replica.after_fork renews it.
     "revocation/replica.py": 2,
     # Follower.after_fork renews all of them, and a child has no such thread.
