@@ -474,9 +474,7 @@ def test_a_mistake_is_a_sentence(kind: str) -> None:
 
 def test_no_store_is_a_sentence() -> None:
     store: Any = "sqlite:///keys.db"
-    with pytest.raises(
-        ConfigurationError, match=r"store='sqlite.*must be a store: write connect\("
-    ):
+    with pytest.raises(ConfigurationError, match=r"store=str must be a store: write connect\("):
         KeyRing(store)
 
 
