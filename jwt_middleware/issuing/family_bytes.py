@@ -124,7 +124,7 @@ def _whole(members: Mapping[str, Any], name: str) -> float:
 
 def _count(members: Mapping[str, Any], name: str) -> int:
     value = members[name]
-    if type(value) is int and value >= 0:
+    if type(value) is int and 0 <= value < 2**53:
         return value
     raise ValueError(f"{name} of a family must be a whole number of at least 0")
 

@@ -4,15 +4,21 @@ import json
 import math
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from jwt_middleware.checks import is_number, shown
 from jwt_middleware.crypto.algorithms import ALGORITHMS
 from jwt_middleware.errors import ConfigurationError
+from jwt_middleware.formats.strict_json import read_object
 from jwt_middleware.issuing.ring_state import KeyRecord, RingState
 
 # A later release that cannot be read by this one writes a greater number.
 FORMAT = 1
+
+# A ring is written a few times a day. A greater number was not counted up.
+_MOST_REVISIONS = 2**53
+
+T = TypeVar("T")
 
 
 def to_bytes(state: RingState) -> bytes:
@@ -36,8 +42,8 @@ def from_bytes(body: bytes) -> RingState:
     :raises ConfigurationError: if it is not a document of a ring, or one of a later release.
     """
     written_as: object = FORMAT
-    with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        members = json.loads(body)
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        members = read_object(body)
         written_as = members["format"]
         if written_as == FORMAT:
             return _state(members)
@@ -57,8 +63,8 @@ def _state(members: dict[str, Any]) -> RingState:
         tuple(KeyRecord(**_checked(key)) for key in members["keys"]),
         _number(members["written_at"]),
         tuple(sorted((use, _number(each)) for use, each in members["longest"].items())),
-        str(members["origin"]),
-        int(members["revision"]),
+        _of_kind(str, members["origin"]),
+        _revision(members["revision"]),
     )
 
 
@@ -67,11 +73,24 @@ def _checked(key: dict[str, Any]) -> dict[str, Any]:
         _number(key[name])
     if key["revoked_at"] is not None:
         _number(key["revoked_at"])
-    if not all(type(key[name]) is str for name in ("kid", "use", "algorithm", "sealed")):
-        raise TypeError
+    for name in ("kid", "use", "algorithm", "sealed"):
+        _of_kind(str, key[name])
+    _of_kind(bool, key["is_pinned"])
     if key["algorithm"] not in ALGORITHMS or key["use"] not in {"access", "refresh"}:
         raise ValueError
     return key
+
+
+def _of_kind(kind: type[T], value: Any) -> T:
+    if type(value) is not kind:
+        raise TypeError
+    return value
+
+
+def _revision(value: Any) -> int:
+    if not 0 <= _of_kind(int, value) < _MOST_REVISIONS:
+        raise ValueError
+    return int(value)
 
 
 def _number(value: Any) -> float:

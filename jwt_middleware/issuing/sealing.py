@@ -121,7 +121,7 @@ class Sealed:
 
     def _content(self, sealed: str, kid: str, use: str) -> bytes:
         kind, _, text = sealed.partition(".")
-        data = base64url.decode(text.encode("ascii"))
+        data = _decoded(text, kid)
         if kind == "clear" and self._encryption is None:
             return data
         if kind == "clear":
@@ -172,11 +172,23 @@ def _asked(
     raise problem
 
 
+def _decoded(text: str, kid: str) -> bytes:
+    try:
+        return base64url.decode(text.encode())
+    except ValueError:
+        pass
+    raise _not_the_key(kid)
+
+
 def _key(content: bytes, kid: str) -> SigningKey:
     try:
         key = import_private_jwk(json.loads(content))
     except (UnusableKey, ValueError, AttributeError, RecursionError):
         key = None
     if key is None or key.kid != kid:
-        raise ConfigurationError(f"the key {kid!r} in the store of the ring is not that key")
+        raise _not_the_key(kid)
     return key
+
+
+def _not_the_key(kid: str) -> ConfigurationError:
+    return ConfigurationError(f"the key {kid!r} in the store of the ring is not that key")

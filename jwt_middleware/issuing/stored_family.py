@@ -38,7 +38,8 @@ class Logins:
     @property
     def next_number(self) -> int:
         """The number of a login that begins now: logins at once have the same."""
-        return max((each.order[0] for each in self.living), default=0) + 1
+        highest: int = max((each.order[0] for each in self.living), default=0)
+        return min(highest + 1, GREATEST)
 
     @property
     def used_at(self) -> float:

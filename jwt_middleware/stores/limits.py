@@ -1,5 +1,6 @@
 """What a statement must keep to, so that one store accepts exactly what another accepts."""
 
+import math
 import re
 from collections.abc import Iterator
 from time import monotonic
@@ -22,6 +23,12 @@ MOST_BYTES = 1_048_576
 MOST_KEYS = 16
 """The most documents that are read by their names in one step."""
 
+MOST_OF_PAGE = 1_000_000
+"""The most documents of one page."""
+
+# POSIX seconds. Some stores have a number above this in the place of no end.
+_END_OF_TIME = 1e15
+
 _KIND = re.compile(r"[A-Za-z0-9_]{1,64}")
 _NAME = re.compile(r"[ -~]{1,255}")
 # A group may be a subject, which is any text. A server cannot store NUL or half a surrogate pair.
@@ -37,6 +44,8 @@ def objection(statement: AnyStatement, deadline: float) -> StoreFailed | None:
     """
     for problem in _problems(statement):
         return StoreFailed(f"the statement is not one that a store can perform: {problem}")
+    if not is_number(deadline) and deadline != math.inf:
+        return StoreFailed("the deadline of the statement is not a time")
     if monotonic() >= deadline:
         return StoreFailed("the time for the statement had passed before it could begin")
     return None
@@ -58,9 +67,11 @@ def _problems(statement: AnyStatement) -> Iterator[str]:
             yield from _problems_of_group(statement.group)
             yield from _problems_of_page(statement)
         case ReadWritten():
-            if not is_number(statement.since):
+            if not _is_time(statement.since):
                 yield "since is a finite number"
             yield from _problems_of_page(statement)
+        case _:
+            yield "it is of an unknown type"  # type: ignore[unreachable]
 
 
 def _problems_of_exchange(statement: Exchange) -> Iterator[str]:
@@ -76,25 +87,38 @@ def _problems_of_exchange(statement: Exchange) -> Iterator[str]:
 
 def _problems_of_page(statement: ReadGroup | ReadWritten) -> Iterator[str]:
     yield from _problems_of_key(statement.kind, statement.after or "any")
-    if statement.most < 1:
-        yield "most must be at least 1"
+    if not _is_count(statement.most, 1, MOST_OF_PAGE):
+        yield f"most must be at least 1 and at most {MOST_OF_PAGE}"
 
 
-def _problems_of_key(kind: str, name: str) -> Iterator[str]:
-    if not _KIND.fullmatch(kind):
+def _problems_of_key(kind: object, name: object) -> Iterator[str]:
+    if not _is_text(_KIND, kind):
         yield "a kind has 1 to 64 letters, digits and underscores"
-    if not _NAME.fullmatch(name):
+    if not _is_text(_NAME, name):
         yield "a name has 1 to 255 printable characters of ASCII"
 
 
-def _problems_of_group(group: str) -> Iterator[str]:
-    if not _GROUP.fullmatch(group):
+def _problems_of_group(group: object) -> Iterator[str]:
+    if not _is_text(_GROUP, group):
         yield "a group has 1 to 255 characters, without NUL"
 
 
-def _problems_of_version(version: int) -> Iterator[str]:
-    if not 0 <= version <= _LAST_VERSION:
+def _problems_of_version(version: object) -> Iterator[str]:
+    if not _is_count(version, 0, _LAST_VERSION):
         yield "the expected version is out of range"
+
+
+def _is_text(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_count(value: object, least: int, most: int) -> bool:
+    # A boolean is an int in Python.
+    return type(value) is int and least <= value <= most
+
+
+def _is_time(value: object) -> bool:
+    return is_number(value) and abs(value) < _END_OF_TIME
 
 
 def _problems_of_change(change: Change) -> Iterator[str]:
@@ -106,5 +130,5 @@ def _problems_of_change(change: Change) -> Iterator[str]:
         yield f"a body has at most {MOST_BYTES} bytes"
     if change.group is not None:
         yield from _problems_of_group(change.group)
-    if change.expires_at is not None and not is_number(change.expires_at):
+    if change.expires_at is not None and not _is_time(change.expires_at):
         yield "expires_at is a finite number"

@@ -39,6 +39,7 @@ from jwt_middleware.stores.sqlite_failures import (
     PROBLEMS,
     Fault,
     Problem,
+    Unusable,
     configuration_error,
     fault_of,
     may_be_done,
@@ -79,6 +80,10 @@ _DELETE_EXPIRED = (
 _CHANGE_NOTHING = "DELETE FROM jwt_middleware_documents WHERE FALSE"
 
 _Row: TypeAlias = tuple[str, str, int, bytes, str | None, float, float]
+_KINDS: tuple[set[type], ...] = (
+    *({str}, {str}, {int}, {bytes}, {str, type(None)}),
+    *({float, int}, {float, int}),
+)
 
 
 def usable_path(name: str, path: Any) -> str:
@@ -235,6 +240,16 @@ def _writes(statement: AnyStatement) -> bool:
 
 
 def _document(row: _Row) -> Document:
+    """Return the document of a row.
+
+    SQLite takes a value of any type for any column, so that the file may have other ones.
+
+    :raises Unusable: if a column has a value of another type.
+    """
+    if any(type(value) not in kinds for value, kinds in zip(row, _KINDS, strict=True)):
+        raise Unusable(
+            "has a document with a column of another type", "restore the file from a backup"
+        )
     kind, name, version, body, group, expires_at, written_at = row
     end = None if math.isinf(expires_at) else expires_at
     return Document(kind, name, version, body, group, end, written_at)

@@ -166,7 +166,7 @@ WRONG: dict[str, list[Any]] = {
     "subject": ["", 1, None],
     "created_at": ["1", None, True, []],
     "ends_at": ["1", None, True, 1_900_000_000.5],
-    "generation": [-1, 1.0, "1", True, None],
+    "generation": [-1, 1.0, "1", True, None, 10**400],
     "newest": [None, [], "t1", {}],
     "previous": [[], "t0", {}, False, {"jti": "t0"}, {"jti": "t0", "exchanged_at": "1"}],
     "burnt_at": [None, "1", True],

@@ -41,6 +41,7 @@ KEY = {
     "signs_from": 0.0,
     "revoked_at": None,
     "kept_until": 0.0,
+    "is_pinned": False,
 }
 
 
@@ -360,6 +361,12 @@ def test_an_issuer_may_accept_both_algorithms_of_a_change() -> None:
         {"keys": [{}]},
         {"keys": 7},
         {"revision": None},
+        {"revision": float("inf")},
+        {"revision": 10**4_299},
+        {"revision": 1.5},
+        {"revision": -1},
+        {"origin": 7},
+        {"keys": [{**KEY, "is_pinned": "yes"}]},
         {"keys": [{**KEY, "kid": 7}]},
         {"keys": [{**KEY, "algorithm": "none"}]},
         {"keys": [{**KEY, "revoked_at": "now"}]},
@@ -371,6 +378,22 @@ def test_a_document_that_was_changed_by_hand_is_a_sentence(changes: dict[str, An
     put(world, json.dumps({**json.loads(stored(world).body), **changes}).encode())
     with pytest.raises(ConfigurationError, match="something else than a ring"):
         world.process().load()
+
+
+@pytest.mark.parametrize("text", ["A", "\u00e9", "\ud800", "AAAA", "W10", "e30", "bnVsbA", "", "="])
+def test_a_key_that_was_changed_by_hand_is_a_sentence(text: str) -> None:
+    """In a call, and in the background too."""
+    world = World()
+    world.kid()
+    document = json.loads(stored(world).body)
+    document["keys"][0]["sealed"] = f"clear.{text}"
+    put(world, json.dumps(document).encode())
+    known = world.ring
+    world.clock.tick(61)
+    for ring in (world.process(), known):
+        for call in (ring.load, ring.rotate):
+            with pytest.raises(ConfigurationError, match=r"is not that key|something else"):
+                call()
 
 
 def test_a_ring_whose_clock_is_set_back_still_shows_the_key_that_signs() -> None:

@@ -41,9 +41,24 @@ WRONG: list[tuple[AnyStatement, str]] = [
     *((ReadWritten("k", since), "since is a finite") for since in (math.nan, math.inf)),
 ]
 AnyValue: Any = bytearray(b"x")
+# What type checkers would find, and a document or a caller without types has nevertheless.
+OTHER: list[tuple[Any, str]] = [
+    *((Read("k", name), "a name has") for name in (None, 7, b"a", [])),  # type: ignore[arg-type]
+    *((Read(kind, "a"), "a kind has") for kind in (None, 7, b"k")),  # type: ignore[arg-type]
+    (ReadSome((("k", None),)), "a name has"),  # type: ignore[arg-type]
+    *((ReadGroup("k", group), "a group has") for group in (None, 7, b"g")),  # type: ignore[arg-type]
+    *((ReadGroup("k", "g", most), "most must be") for most in (1.5, True, None, "1", 2**70)),  # type: ignore[arg-type]
+    (ReadWritten("k", 2**70), "since is a finite number"),
+    *(
+        (Exchange((change("a", version),)), "version is out of range")
+        for version in (None, 0.5, True, "1")  # type: ignore[arg-type]
+    ),
+    (None, "of an unknown type"),
+    ("SELECT 1", "of an unknown type"),
+]
 
 
-@pytest.mark.parametrize(("statement", "words"), WRONG)
+@pytest.mark.parametrize(("statement", "words"), [*WRONG, *OTHER])
 def test_a_statement_beyond_the_limits_is_refused(statement: AnyStatement, words: str) -> None:
     """S1. By all stores alike, and surely not done."""
     failed = objection(statement, monotonic() + 9)
@@ -53,7 +68,7 @@ def test_a_statement_beyond_the_limits_is_refused(statement: AnyStatement, words
     assert failed.may_be_done is False
 
 
-@pytest.mark.parametrize("end", [math.nan, math.inf, -math.inf, 10**400, True])
+@pytest.mark.parametrize("end", [math.nan, math.inf, -math.inf, 10**400, True, 2**70, "1", 1e308])
 def test_an_expiry_is_a_finite_number(end: Any) -> None:
     failed = objection(Exchange((change("a", 0, expires_at=end),)), monotonic() + 9)
 
@@ -74,3 +89,12 @@ def test_what_just_fits_is_accepted() -> None:
 
     assert objection(Exchange((fits,)), monotonic() + 9) is None
     assert objection(Exchange((fits,)), monotonic()) is not None
+
+
+@pytest.mark.parametrize("deadline", [math.nan, 10**400, None, "1", -math.inf])
+def test_a_deadline_is_a_time(deadline: Any) -> None:
+    failed = objection(Read("k", "a"), deadline)
+
+    assert failed is not None
+    assert "deadline" in failed.reason
+    assert objection(Read("k", "a"), math.inf) is None

@@ -14,7 +14,7 @@ import pytest
 
 from jwt_middleware import ConfigurationError
 from jwt_middleware.stores import SQLiteStore, StoreFailed
-from jwt_middleware.stores.contract import Exchange, Exchanged, Read, ReadWritten
+from jwt_middleware.stores.contract import Exchange, Exchanged, Read, ReadSome, ReadWritten
 from jwt_middleware.stores.sqlite_failures import Problem, fault_of, may_be_done
 from jwt_middleware.stores.sqlite_schema import VERSION, prepare
 from tests.stores.asking import Asker, change
@@ -405,3 +405,25 @@ def test_a_failure_of_the_commit_itself_is_told(
         assert isinstance(failed, StoreFailed)
         assert failed.may_be_done
         assert [Asker(store).version(each) for each in ("before", "a")] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("body", value) for value in ("'x'", "5", "9e999")),
+        *(("expires_at", value) for value in ("'x'", "x'ff'", "''")),
+        *(("version", value) for value in ("'x'", "9e999", "x'ff'", "1.5")),
+        *(("group_name", value) for value in ("x'ff'", "cast(x'ff' as text)")),
+        *(("written_at", value) for value in ("'x'", "x'ff'")),
+    ],
+)
+def test_a_column_of_another_type_is_a_failure(path: Path, column: str, value: str) -> None:
+    """SQLite takes a value of any type for any column."""
+    with closing(SQLiteStore(path)) as store:
+        write(store)
+        make(path, f"UPDATE jwt_middleware_documents SET {column} = {value}")
+        for statement in (Read("k", "a"), ReadSome((("k", "a"),))):
+            failed = store.answer(statement, monotonic() + 30)
+            assert isinstance(failed, StoreFailed)
+            assert "s3cret" not in failed.reason
+        assert isinstance(write(store, name="b"), Exchanged)
