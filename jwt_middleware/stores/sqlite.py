@@ -80,9 +80,11 @@ _DELETE_EXPIRED = (
 _CHANGE_NOTHING = "DELETE FROM jwt_middleware_documents WHERE FALSE"
 
 _Row: TypeAlias = tuple[str, str, int, bytes, str | None, float, float]
+_NUMBERS: set[type] = {float, int}
+_TEXT: set[type] = {str}
 _KINDS: tuple[set[type], ...] = (
-    *({str}, {str}, {int}, {bytes}, {str, type(None)}),
-    *({float, int}, {float, int}),
+    *(_TEXT, _TEXT, {int}, {bytes}, {str, type(None)}),
+    *(_NUMBERS, _NUMBERS),
 )
 
 

@@ -41,17 +41,24 @@ WRONG: list[tuple[AnyStatement, str]] = [
     *((ReadWritten("k", since), "since is a finite") for since in (math.nan, math.inf)),
 ]
 AnyValue: Any = bytearray(b"x")
+
+
 # What type checkers would find, and a document or a caller without types has nevertheless.
+def odd(*values: Any) -> Any:
+    """Return values that the types forbid."""
+    return values
+
+
 OTHER: list[tuple[Any, str]] = [
-    *((Read("k", name), "a name has") for name in (None, 7, b"a", [])),  # type: ignore[arg-type]
-    *((Read(kind, "a"), "a kind has") for kind in (None, 7, b"k")),  # type: ignore[arg-type]
-    (ReadSome((("k", None),)), "a name has"),  # type: ignore[arg-type]
-    *((ReadGroup("k", group), "a group has") for group in (None, 7, b"g")),  # type: ignore[arg-type]
-    *((ReadGroup("k", "g", most), "most must be") for most in (1.5, True, None, "1", 2**70)),  # type: ignore[arg-type]
+    *((Read("k", name), "a name has") for name in odd(None, 7, b"a", [])),
+    *((Read(kind, "a"), "a kind has") for kind in odd(None, 7, b"k")),
+    (ReadSome((("k", odd(None)[0]),)), "a name has"),
+    *((ReadGroup("k", group), "a group has") for group in odd(None, 7, b"g")),
+    *((ReadGroup("k", "g", most), "most must be") for most in odd(1.5, True, None, "1", 2**70)),
     (ReadWritten("k", 2**70), "since is a finite number"),
     *(
         (Exchange((change("a", version),)), "version is out of range")
-        for version in (None, 0.5, True, "1")  # type: ignore[arg-type]
+        for version in odd(None, 0.5, True, "1")
     ),
     (None, "of an unknown type"),
     ("SELECT 1", "of an unknown type"),
