@@ -80,12 +80,10 @@ _DELETE_EXPIRED = (
 _CHANGE_NOTHING = "DELETE FROM jwt_middleware_documents WHERE FALSE"
 
 _Row: TypeAlias = tuple[str, str, int, bytes, str | None, float, float]
-_NUMBERS: set[type] = {float, int}
 _TEXT: set[type] = {str}
-_KINDS: tuple[set[type], ...] = (
-    *(_TEXT, _TEXT, {int}, {bytes}, {str, type(None)}),
-    *(_NUMBERS, _NUMBERS),
-)
+_NUMBER: set[type] = {float, int}
+_OTHERS: list[set[type]] = [{int}, {bytes}, {str, type(None)}]
+_KINDS: tuple[set[type], ...] = (_TEXT, _TEXT, *_OTHERS, _NUMBER, _NUMBER)
 
 
 def usable_path(name: str, path: Any) -> str:
