@@ -80,9 +80,10 @@ _DELETE_EXPIRED = (
 _CHANGE_NOTHING = "DELETE FROM jwt_middleware_documents WHERE FALSE"
 
 _Row: TypeAlias = tuple[str, str, int, bytes, str | None, float, float]
-_KINDS: tuple[set[type], ...] = (
-    *({str}, {str}, {int}, {bytes}, {str, type(None)}),
-    *({float, int}, {float, int}),
+_TIME: tuple[type, ...] = (float, int)
+_KINDS: tuple[tuple[type, ...], ...] = (
+    *((str,), (str,), (int,), (bytes,), (str, type(None))),
+    *(_TIME, _TIME),
 )
 
 

@@ -42,17 +42,16 @@ WRONG: list[tuple[AnyStatement, str]] = [
 ]
 AnyValue: Any = bytearray(b"x")
 # What type checkers would find, and a document or a caller without types has nevertheless.
+NAMES: tuple[Any, ...] = (None, 7, b"a", [])
+COUNTS: tuple[Any, ...] = (1.5, True, None, "1")
 OTHER: list[tuple[Any, str]] = [
-    *((Read("k", name), "a name has") for name in (None, 7, b"a", [])),  # type: ignore[arg-type]
-    *((Read(kind, "a"), "a kind has") for kind in (None, 7, b"k")),  # type: ignore[arg-type]
-    (ReadSome((("k", None),)), "a name has"),  # type: ignore[arg-type]
-    *((ReadGroup("k", group), "a group has") for group in (None, 7, b"g")),  # type: ignore[arg-type]
-    *((ReadGroup("k", "g", most), "most must be") for most in (1.5, True, None, "1", 2**70)),  # type: ignore[arg-type]
+    *((Read("k", name), "a name has") for name in NAMES),
+    *((Read(kind, "a"), "a kind has") for kind in NAMES),
+    *((ReadSome((("k", name),)), "a name has") for name in NAMES),
+    *((ReadGroup("k", group), "a group has") for group in NAMES),
+    *((ReadGroup("k", "g", most), "most must be") for most in (*COUNTS, 2**70)),
     (ReadWritten("k", 2**70), "since is a finite number"),
-    *(
-        (Exchange((change("a", version),)), "version is out of range")
-        for version in (None, 0.5, True, "1")  # type: ignore[arg-type]
-    ),
+    *((Exchange((change("a", version),)), "version is out of range") for version in COUNTS),
     (None, "of an unknown type"),
     ("SELECT 1", "of an unknown type"),
 ]
