@@ -39,6 +39,12 @@ class Effect(Protocol):
         ...
 
 
+class Untimed:
+    """An effect whose time does not count, because the application limits it itself."""
+
+    __slots__ = ()
+
+
 class Slot(Generic[T]):
     """A place for one answer, of type ``T``. Two slots of one name are two places."""
 
@@ -96,14 +102,17 @@ def ask(judge: Callable[[Answers], Outcome | Gap], gap: Outcome | Gap) -> Steps[
 def run(steps: Steps[Outcome], patience: float = REQUEST_PATIENCE) -> Outcome:
     """Drive ``steps`` by blocking and return their outcome.
 
-    :param patience: seconds that all effects together may take.
+    :param patience: seconds that all effects together may take, but those that are not timed.
     """
     deadline = time.monotonic() + patience
     with closing(steps):
         try:
             effect = next(steps)
             while True:
-                effect = steps.send(effect.perform(deadline))
+                began = time.monotonic()
+                answer = effect.perform(deadline)
+                deadline += _uncounted(effect, began)
+                effect = steps.send(answer)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
@@ -117,10 +126,17 @@ async def arun(steps: Steps[Outcome], patience: float = REQUEST_PATIENCE) -> Out
             effect = next(steps)
             _check_asyncio()
             while True:
-                effect = steps.send(await effect.aperform(deadline))
+                began = time.monotonic()
+                answer = await effect.aperform(deadline)
+                deadline += _uncounted(effect, began)
+                effect = steps.send(answer)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
+
+
+def _uncounted(effect: Effect, began: float) -> float:
+    return time.monotonic() - began if isinstance(effect, Untimed) else 0.0
 
 
 def _check_asyncio() -> None:

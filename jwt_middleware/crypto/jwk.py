@@ -7,7 +7,7 @@ and addresses (``x5u``) inside a JWK are never read.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, SupportsIndex
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -67,6 +67,12 @@ class VerificationKey:
     """The only algorithm of the key, if the JWK names one (RFC 7517 §4.4)."""
     issuer: str | None = None
     """The only issuer of the key, if one key set serves several issuers (Entra ID)."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        if isinstance(self.material, bytes):
+            # A pickle would carry the secret to wherever it is stored.
+            raise TypeError("a VerificationKey of a shared secret cannot be pickled or copied")
+        return object.__reduce_ex__(self, protocol)
 
     @property
     def digest(self) -> bytes:

@@ -6,6 +6,7 @@ from inspect import isawaitable, iscoroutine
 from typing import Any
 
 from jwt_middleware.checks import listed, shown
+from jwt_middleware.effects import Untimed
 from jwt_middleware.errors import ConfigurationError
 
 
@@ -17,11 +18,11 @@ class HookFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Untimed):
     """The effect of calling a hook.
 
     A hook runs on the thread of its caller, in its context, and nothing limits how long it takes:
-    its own calls must have limits.
+    its own calls must have limits. The store that is asked after it has all of its time left.
     """
 
     hook: Callable[..., Any]

@@ -227,11 +227,12 @@ class LoginSteps:
         """
         known = family.login
         own = {name: known[name] for name in _OF_LOGINS if name in known}
+        said, claims = _but_of_logins(said), _but_of_logins(known["claims"])
         if scope is not None:
-            own["scope"] = narrowed(scope, {**said, **known["claims"]}.get("scope"))
+            own["scope"] = narrowed(scope, {**said, **claims}.get("scope"))
         order = Order(
             family.subject,
-            claims=known["claims"],
+            claims=claims,
             client_id=known.get("client_id"),
             own={**own, "sid": family.sid},
         )
@@ -295,6 +296,14 @@ class LoginSteps:
     def _tell(self, family: Family, because: str) -> None:
         if self._observers:
             tell(self._observers, LoginEnded(family.subject, family.sid, because))
+
+
+def _but_of_logins(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return claims without those that only a :class:`Login` has.
+
+    Otherwise a hook that says how a user logged in last would say so of every login of that user.
+    """
+    return {name: value for name, value in claims.items() if name not in _OF_LOGINS}
 
 
 def _refresh_keys(ring: Ring) -> dict[str | None, VerificationKey]:

@@ -8,6 +8,7 @@ from typing import Any
 from jwt_middleware.checks import listed, shown
 from jwt_middleware.errors import ConfigurationError, TokenError
 from jwt_middleware.issuers.issuer import Issuer
+from jwt_middleware.issuing.token_size import MOST
 from jwt_middleware.tokens.claims import ANY_AUDIENCE, TELLTALES
 
 # M1, M2: the minter sets these.
@@ -65,7 +66,7 @@ def checked_claims(claims: Any) -> dict[str, Any]:
             f"claims={type(claims).__name__} must be a mapping: write claims={{'scope': 'read'}}"
         )
     # Copied first, because a mapping of another class may have other names the next time.
-    said = _members(claims, "claims", 0)
+    said = _members(claims, "claims", 0, [0])
     for name in said.keys() & OWN_CLAIMS:
         raise ConfigurationError(
             f"claims[{name!r}] cannot be set, because the minter sets it: leave it out"
@@ -105,7 +106,7 @@ def checked_headers(headers: Any) -> dict[str, Any]:
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers={type(headers).__name__} must be a mapping")
-    said = _members(headers, "headers", 0)
+    said = _members(headers, "headers", 0, [0])
     for name in said.keys() & (OWN_HEADERS | KEY_HEADERS):
         raise ConfigurationError(
             f"headers[{name!r}] cannot be set, because it decides how the token is verified: "
@@ -114,52 +115,75 @@ def checked_headers(headers: Any) -> dict[str, Any]:
     return said
 
 
-def _members(mapping: Any, where: str, depth: int) -> dict[str, Any]:
+def _members(mapping: Any, where: str, depth: int, length: list[int]) -> dict[str, Any]:
+    """Return the members of a mapping as JSON values.
+
+    :param length: at least how many characters they have, so far. A list that is there several
+        times in another one, and so on, could fill the memory.
+    """
+    _count(len(mapping), where, length)
     # Read once, because a mapping of another class may have another value the next time.
     return {
-        _name(name, where): value if type(value) is bool else _value(value, where, name, depth)
+        _name(name, where): (
+            value if type(value) is bool else _value(value, where, name, depth, length)
+        )
         for name, value in mapping.items()
     }
 
 
-def _value(value: Any, where: str, name: object, depth: int) -> Any:
+def _count(more: int, where: str, length: list[int]) -> None:
+    length[0] += more
+    if length[0] > MOST:
+        raise ConfigurationError(
+            f"{where} makes the token longer than {MOST:,} characters, and no guard reads more: "
+            "shorten it"
+        )
+
+
+def _value(value: Any, where: str, name: object, depth: int, length: list[int]) -> Any:
     """Return a value as JSON has it. Its place is only put together for an error."""
     kind = type(value)
     if kind in _ATOMS:
         if not _ATOMS[kind](value):
             raise _odd(value, _place(where, name))
+        if kind is str and depth:
+            _count(len(value), where, length)
         return value
-    if kind is list and depth < _DEEPEST and _are_texts(value):
+    if kind is list and depth < _DEEPEST and (texts := _length(value)) is not None:
+        _count(texts, where, length)
         return value
     place = _place(where, name)
     if isinstance(value, str):
         # A member of an enumeration of texts, which JSON says exactly.
-        return _value(str.__str__(value), where, name, depth)
+        return _value(str.__str__(value), where, name, depth, length)
     if isinstance(value, datetime):
         return _instant(value, place)
     if depth >= _DEEPEST:
         raise _mistake(place, "nested too deeply", f"at most {_DEEPEST} levels")
     if isinstance(value, Mapping):
-        return _members(value, place, depth + 1)
+        return _members(value, place, depth + 1, length)
     if isinstance(value, list | tuple):
-        return _items(value, place, depth)
+        return _items(value, place, depth, length)
     raise _mistake(place, kind.__name__, "text, a number, a boolean, None, a list or a mapping")
 
 
-def _are_texts(values: list[Any]) -> bool:
+def _length(values: list[Any]) -> int | None:
+    """Return how many characters the texts of a list have at least; ``None`` for another list."""
     # The names of roles and scopes, which may be hundreds: no other way is as fast.
     try:
-        return _is_encodable("".join(values))
+        text = "".join(values)
     except TypeError:
-        return False
+        return None
+    return len(text) + len(values) if _is_encodable(text) else None
 
 
 def _place(where: str, name: object) -> str:
     return f"{where}.{name}" if type(name) is str else f"{where}[{name}]"
 
 
-def _items(values: Any, where: str, depth: int) -> list[Any]:
-    return [_value(each, where, place, depth + 1) for place, each in enumerate(values)]
+def _items(values: Any, where: str, depth: int, length: list[int]) -> list[Any]:
+    _count(len(values), where, length)
+    return [_value(each, where, place, depth + 1, length) for place, each in enumerate(values)]
 
 
 def _is_encodable(text: str) -> bool:

@@ -11,7 +11,7 @@ refresh tokens, which are shared secrets that leave no process.
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NoReturn
 
 from jwt_middleware.errors import ConfigurationError
 
@@ -49,6 +49,10 @@ class KeyRecord:
     """Whether it was configured, so that only the configuration removes it."""
     kept_until: float = 0.0
     """POSIX time until which it verifies at least, if it came back from another process."""
+
+    def __reduce__(self) -> NoReturn:
+        # Without encryption it has the private key, and a pickle would carry that away.
+        raise TypeError("a KeyRecord cannot be pickled or copied: it has a private key")
 
 
 @dataclass(frozen=True, slots=True)

@@ -441,10 +441,19 @@ def test_no_private_key_leaves(algorithm: str, caplog: pytest.LogCaptureFixture)
     text = "\n".join(shown) + caplog.text
 
     assert not [each for each in secrets if each in text]
-    for thing in (key, world.ring):
-        for call in (pickle.dumps, copy.copy):
+    world.ring.shared.sign_for("refresh", 900.0)
+    world.ring.load()
+    current = world.ring.shared.current
+    assert current is not None
+    for thing in (key, world.ring, current.state, current.state.keys[0]):
+        for call in (pickle.dumps, copy.deepcopy if thing is current.state else copy.copy):
             with pytest.raises(TypeError, match="cannot be pickled"):
                 call(thing)
+    for verifier in current.verifiers["refresh"]:
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            pickle.dumps(verifier)
+    if algorithm != "HS256":
+        assert copy.copy(current.verifiers["access"][0]).kid == key.kid
     assert copy.deepcopy(world.ring) is world.ring
 
 

@@ -1,6 +1,7 @@
 """Minting: every claim of RFC 9068, nothing that JSON cannot say, and nobody's claims twice."""
 
 import enum
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 
-from jwt_middleware import ConfigurationError
+from jwt_middleware import ConfigurationError, effects
 from jwt_middleware.errors import StoreUnavailable
 from jwt_middleware.issuing import KeyRing, Minter
+from jwt_middleware.issuing.hooks import Call
 from jwt_middleware.stores.memory import MemoryStore
+from jwt_middleware.testing import Clock
 from jwt_middleware.tokens.compact import KnownHeaders, parse
 from tests.issuing.rings import AUDIENCE, ISSUER, World
 
@@ -333,3 +336,43 @@ def test_every_reader_reads_what_was_said(claims: dict[str, Any], subject: str) 
     assert {name: theirs[name] for name in claims} == claims
     others = joserfc_jwt.decode(token, KeySet.import_key_set(published), ["ES256"]).claims  # type: ignore[arg-type]
     assert others == theirs
+
+
+@pytest.mark.parametrize("leaf", ["x", "x" * 1_000, 7, ["x"], {"a": 1}, [], {}])
+def test_a_list_that_is_there_many_times_does_not_fill_the_memory(leaf: Any) -> None:
+    """M5: its size is counted while it is written, and not only after that."""
+    shared: Any = leaf
+    for _ in range(9):
+        shared = [shared] * 10
+    peak = 5_000_000
+    for make in (lambda: {"a": shared}, lambda: {"a": {"b": shared}}):
+        tracemalloc.start()
+        with pytest.raises(ConfigurationError, match="longer than 16,384 characters"):
+            World().minter().mint("alice", claims=make())
+        assert tracemalloc.get_traced_memory()[1] < peak
+        tracemalloc.stop()
+
+
+async def test_a_slow_hook_leaves_the_store_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own limits are for the application to set."""
+    clock = Clock()
+    monkeypatch.setattr(effects, "time", clock)
+    left: list[float] = []
+
+    class Timed:
+        def perform(self, deadline: float) -> object:
+            left.append(deadline - clock.monotonic())
+            clock.tick(4)
+            return None
+
+        async def aperform(self, deadline: float) -> object:
+            return self.perform(deadline)
+
+    def steps() -> effects.Steps[None]:
+        yield Timed()
+        yield Call(lambda: clock.tick(1_000), ())
+        yield Timed()
+
+    effects.run(steps(), 10.0)
+    await effects.arun(steps(), 10.0)
+    assert left == [10.0, 6.0, 10.0, 6.0]

@@ -676,7 +676,13 @@ def test_a_login_that_has_ended_leaves_little_behind(world: Logins) -> None:
 
 def test_a_hook_does_not_say_how_a_login_was_made() -> None:
     """F12: the claims of the login count."""
-    world = Logins(claims_of=lambda _: {"amr": ["otp"], "acr": "gold"})
+    hook = {"amr": ["otp"], "acr": "gold", "auth_time": 1, "csrf": "c"}
+    world = Logins(claims_of=lambda _: hook)
+    plain = world.pairs.issue("alice", claims=hook)
+    for each in (plain, world.pairs.refresh(plain.refresh_token)):
+        claims = said(each.access_token)
+        assert {"amr", "acr", "csrf"}.isdisjoint(claims)
+        assert claims["auth_time"] == int(world.clock.now())
     pair = world.pairs.issue("alice", login=Login(amr=("pwd",), acr="bronze"))
 
     claims = said(world.pairs.refresh(pair.refresh_token).access_token)
