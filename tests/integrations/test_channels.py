@@ -90,7 +90,7 @@ STACKS: dict[str, Callable[[], Any]] = {
 
 async def answer(app: Any, where: str, *headers: tuple[bytes, bytes]) -> Any:
     communicator = WebsocketCommunicator(app, where, headers=list(headers))
-    is_open, code = await communicator.connect()
+    is_open, code = await communicator.connect(timeout=30)
     found = await communicator.receive_json_from() if is_open else code
     await communicator.disconnect()
     return found
