@@ -23,6 +23,8 @@ GATES = {
     "jwt_middleware/keys": 100.0,
     "jwt_middleware/issuers": 100.0,
     "jwt_middleware/issuing": 100.0,
+    "jwt_middleware/revocation": 100.0,
+    "jwt_middleware/endpoints": 100.0,
     "jwt_middleware/stores": 99.0,
     "jwt_middleware/asgi": 100.0,
     "jwt_middleware/wsgi.py": 100.0,

@@ -32,6 +32,7 @@ def page() -> str:
     from jwt_middleware.issuing import KeyRing, Minter, PublicKeyRing, TokenPairs
     from jwt_middleware.revocation import RevocationList
     from jwt_middleware.stores import SQLiteStore
+    from jwt_middleware.stores.redis import RedisStore
     from jwt_middleware.stores.sql import SQLStore
 
     verifying = (Guard, Issuer, AdmittedIssuers, ResolverOptions)
@@ -45,7 +46,10 @@ def page() -> str:
         TokenCookies,
     )
     return HEAD + "".join(
-        map(_section, (*verifying, RevocationList, *issuing, *endpoints, SQLiteStore, SQLStore))
+        map(
+            _section,
+            (*verifying, RevocationList, *issuing, *endpoints, SQLiteStore, SQLStore, RedisStore),
+        )
     )
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import coverage, dependencies, issuing, keys, memory, requests
+from benchmarks import coverage, dependencies, issuing, keys, memory, requests, revocation
 
 EVERY = (
     *requests.ALL,
@@ -11,6 +11,7 @@ EVERY = (
     *coverage.ALL,
     *keys.ALL,
     *issuing.ALL,
+    *revocation.ALL,
 )
 
 for benchmark in EVERY:

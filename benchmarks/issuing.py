@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from importlib import import_module
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -17,8 +18,9 @@ from joserfc import jwt as joserfc_jwt
 from benchmarks.harness import measure, show
 from jwt_middleware import Guard, Issuer
 from jwt_middleware.crypto.signing import SigningKey
-from jwt_middleware.issuing import KeyRing, Minter
+from jwt_middleware.issuing import KeyRing, Minter, TokenPairs
 from jwt_middleware.stores import connect
+from jwt_middleware.stores.contract import ABSENT, Change, Exchange, Read
 
 # It has no types, and warns that joserfc follows it.
 warnings.simplefilter("ignore")
@@ -97,4 +99,31 @@ def verifying() -> None:
         show(f"{name}: minting and verifying", measure(work), "mint")
 
 
-ALL = (minting, verifying)
+def refreshing() -> None:
+    """Each refresh is two statements to the store; the floor is these statements alone."""
+    with TemporaryDirectory() as folder:
+        store = connect(f"sqlite:///{folder}/tokens.db")
+        pairs = TokenPairs(Minter(KeyRing(store), issuer=ISSUER, audience=AUDIENCE), store)
+        newest = [pairs.issue("user-42").refresh_token]
+        version = [ABSENT]
+
+        def refresh() -> None:
+            newest[0] = pairs.refresh(newest[0]).refresh_token
+
+        def statements() -> None:
+            deadline = time.monotonic() + 10
+            store.answer(Read("floor", "a"), deadline)
+            change = Change("floor", "a", version[0], b"x" * 600)
+            store.answer(Exchange((change,)), deadline)
+            version[0] += 1
+
+        work: dict[str, Callable[[], object]] = {"a read and a commit": statements}
+        show(
+            "a refresh on SQLite, whose commits wait for the disk",
+            measure({**work, "refresh": refresh}, seconds=0.1),
+            "a read and a commit",
+        )
+        store.close()
+
+
+ALL = (minting, verifying, refreshing)

@@ -6,7 +6,7 @@ A ``Deny`` is already a complete HTTP response, which the middleware only sends.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Literal
+from typing import Literal, Protocol
 
 from jwt_middleware.errors import Refused
 from jwt_middleware.principal import Principal
@@ -31,6 +31,18 @@ class Refusal:
     """Further parameters of the challenge, such as ``max_age``."""
 
 
+class Watch(Protocol):
+    """Tells of the revocation of one token while a WebSocket is open."""
+
+    def is_revoked(self) -> bool:
+        """Return whether the token is revoked by now."""
+        ...
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call a function, on any thread, when anything was revoked; return what ends that."""
+        ...
+
+
 # Not frozen, because that would treble its cost, and one is created for each request. Only the
 # middleware of that request uses it.
 @dataclass(slots=True)
@@ -46,6 +58,8 @@ class Allow:
     """The WebSocket subprotocol to accept with if the application chooses none."""
     closes_in: float | None = None
     """The seconds after which an open WebSocket is closed; ``None`` to keep it open."""
+    watch: Watch | None = None
+    """What tells of the revocation of the token; ``None`` to keep an open WebSocket open."""
     otherwise: "Deny | None" = None
     """The refusal to send if the request reaches a view that requires a login."""
     credential: int | None = field(default=None, repr=False)

@@ -17,6 +17,7 @@ from jwt_middleware import AdmittedIssuers, Guard, Issuer
 from jwt_middleware.daemons import MOST_AT_ONCE, within
 from jwt_middleware.forks import renew_after_fork
 from jwt_middleware.issuing import KeyRing, Minter
+from jwt_middleware.revocation import RevocationList
 from jwt_middleware.stores import MemoryStore, SQLiteStore, Store
 from jwt_middleware.testing import Clock
 from tests.keys.publisher import Publisher
@@ -65,6 +66,8 @@ KNOWN = {
     # A thread carries out one call, and nothing waits for one of the parent's; what is kept of such
     # calls is renewed by _Calls.after_fork.
     "daemons.py": 4,
+    # An event of asyncio, of one socket and its loop.
+    "asgi/websocket.py": 1,
     # Replica.after_fork renews it.
     "revocation/replica.py": 2,
     # Follower.after_fork renews all of them, and a child has no such thread.
@@ -124,6 +127,8 @@ class World:
         # Several worlds of one process use one file.
         self.stores: list[Store] = [MemoryStore(), SQLiteStore(FOLDER / "forks.db")]
         self.use_stores()
+        self.revocations = RevocationList(MemoryStore(), on_lag="refuse")
+        self.use_revocations()
 
     def token(self, name: str, subject: str = "known") -> str:
         claims = {"iss": name, "sub": subject, "exp": self.clock.now() + 9_000}
@@ -156,6 +161,7 @@ class World:
         self.guard.distrust("https://held.example/")
         self.guard.close()
         self.use_stores()
+        self.use_revocations()
 
     def use_ring(self) -> None:
         """Read the ring, change it and verify what it has signed."""
@@ -163,6 +169,11 @@ class World:
         self.ring.rotate()
         self.guard.verify(self.minter.mint("alice"))
         self.guard.distrust("https://own.example/", self.ring.rotate().kid)
+
+    def use_revocations(self) -> None:
+        """Revoke something, and read all of it."""
+        self.revocations.revoke_session("x", token_hex(8))
+        assert self.revocations.follower.read()
 
     def use_stores(self) -> None:
         """Write a new document to each, and read it, on a connection that is opened anew."""
@@ -190,6 +201,9 @@ LOCKS = [
     "_Opening.lock",
     "SharedRing._lock",
     "RingKeys._lock",
+    "Follower._lock",
+    "Follower._turn",
+    "Replica._lock",
 ]
 
 

@@ -114,10 +114,10 @@ class JWTMiddleware:
             send = _adding(verdict.response_headers, send)
         scope[CALLER_KEY] = caller = set_current(verdict.principal)
         try:
-            if verdict.closes_in is None:
+            if verdict.closes_in is None and verdict.watch is None:
                 await self._app(scope, receive, send)
             else:
-                async with Deadline(verdict.closes_in, receive, send) as deadline:
+                async with Deadline(verdict.closes_in, receive, send, verdict.watch) as deadline:
                     await self._app(scope, deadline.receive, deadline.send)
         finally:
             reset_current(caller)

@@ -1,12 +1,15 @@
-"""WebSockets: a token among the subprotocols, and closing at expiry."""
+"""WebSockets: a token among the subprotocols, and closing when a token expires or is revoked."""
 
 import asyncio
+import math
 from collections import deque
+from contextlib import suppress
 from typing import Any, Self
 
 from jwt_middleware.asgi.types import Message, Receive, Scope, Send
 from jwt_middleware.request.sources import split_list, without_token
 from jwt_middleware.request.view import OFFERED_KEY, SUBPROTOCOLS, Offered, offered_in
+from jwt_middleware.verdict import Watch
 
 _HEADER = SUBPROTOCOLS.encode()
 
@@ -40,7 +43,7 @@ def _without_token_in_headers(headers: Any) -> list[tuple[bytes, bytes]]:
 
 
 class SocketExpired(OSError):
-    """Raised by ``send`` on a socket that was closed because its token had expired.
+    """Raised by ``send`` on a socket that was closed because its token expired or was revoked.
 
     It is an ``OSError``, as the ASGI specification requires of a ``send`` after the end.
     """
@@ -51,11 +54,18 @@ _CLOSING_SECONDS = 1.0
 
 
 class Deadline:
-    """Closes a WebSocket when its token expires, for the client and for the application."""
+    """Closes a WebSocket when its token ends, for the client and for the application."""
 
-    def __init__(self, seconds: float, receive: Receive, send: Send) -> None:
-        """:param seconds: how long the socket may stay open."""
-        self._seconds = seconds
+    def __init__(
+        self, seconds: float | None, receive: Receive, send: Send, watch: Watch | None = None
+    ) -> None:
+        """
+        :param seconds: how long the socket may stay open; ``None`` for any time.
+        :param watch: tells of the revocation of its token.
+        """
+        self._seconds = math.inf if seconds is None else seconds
+        self._watch = watch
+        self._reason = EXPIRED
         self._receive = receive
         self._send = send
         self._is_over = False
@@ -79,26 +89,26 @@ class Deadline:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def send(self, message: Message) -> None:
-        """Send a message of the application until the token expires.
+        """Send a message of the application until the token ends.
 
-        :raises SocketExpired: after expiry. A second close is ignored.
+        :raises SocketExpired: after that. A second close is ignored.
         """
         kind = message["type"]
         if self._expired.done():
             if kind == "websocket.close":
                 return
-            raise SocketExpired("the token of this socket has expired")
+            raise SocketExpired(f"the socket was closed: {self._reason}")
         # After a close, or a response that refuses the handshake, there is nothing to close.
         self._is_over = self._is_over or kind in _ENDS
         await self._send(message)
 
     async def receive(self) -> Message:
-        """Return the next event, or a disconnect as soon as the token expires.
+        """Return the next event, or a disconnect as soon as the token ends.
 
         Some servers still deliver messages of the client after the socket was closed.
         """
         if self._expired.done():
-            return _gone()
+            return self._gone()
         event = self._left.popleft() if self._left else asyncio.ensure_future(self._receive())
         try:
             await asyncio.wait((event, self._expired), return_when=asyncio.FIRST_COMPLETED)
@@ -108,28 +118,59 @@ class Deadline:
         # Nothing is awaited from here on, so the token cannot expire before this returns.
         if self._expired.done():
             self._left.append(event)
-            return _gone()
+            return self._gone()
         return event.result()
 
+    async def _until_revoked(self, watch: Watch) -> None:
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+        # Set, because it may have been revoked since the request was judged.
+        changed.set()
+
+        def listener() -> None:
+            # The loop may have been closed.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(changed.set)
+
+        end = watch.listen(listener)
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                if watch.is_revoked():
+                    return
+        finally:
+            end()
+
+    async def _until_it_ends(self) -> str:
+        """Wait until the token expires or is revoked; return which."""
+        if self._watch is None:
+            await asyncio.sleep(self._seconds)
+            return EXPIRED
+        try:
+            seconds = None if math.isinf(self._seconds) else self._seconds
+            async with asyncio.timeout(seconds):
+                await self._until_revoked(self._watch)
+        except TimeoutError:
+            return EXPIRED
+        return REVOKED
+
     async def _close_in_time(self) -> None:
-        await asyncio.sleep(self._seconds)
+        self._reason = await self._until_it_ends()
         if not self._is_over:
             self._expired.set_result(None)
             # RFC 6455 §7.4.1: 1008 means a policy violation.
-            close = {"type": "websocket.close", "code": 1008, "reason": REASON}
+            close = {"type": "websocket.close", "code": 1008, "reason": self._reason}
             try:
                 await self._send(close)
             except Exception:  # noqa: BLE001 - daphne refuses close codes below 3000
                 # 3000 is registered with IANA as "Unauthorized".
                 await self._send({**close, "code": 3000})
 
+    def _gone(self) -> Message:
+        return {"type": "websocket.disconnect", "code": 1008, "reason": self._reason}
 
-REASON = "token_expired"
-"""The close reason that the client and the application receive."""
 
-
-def _gone() -> Message:
-    return {"type": "websocket.disconnect", "code": 1008, "reason": REASON}
-
+EXPIRED, REVOKED = "token_expired", "token_revoked"
+"""The close reasons that the client and the application receive."""
 
 _ENDS = frozenset({"websocket.close", "websocket.http.response.start"})

@@ -19,6 +19,9 @@ from jwt_middleware.request.view import RequestView
 # RFC 6265bis §5.6: browsers ignore a cookie whose name and value are longer.
 _LONGEST = 4096
 
+# The most cookies of one name that a logout looks at.
+_MOST = 8
+
 
 class SetsCookies(Protocol):
     """A response of Starlette, FastAPI, Flask, Django, Quart or Litestar."""
@@ -56,7 +59,8 @@ class TokenCookies:
         given = {**locals()}
         read_options(TokenCookies, given)
         check_kind("pairs", pairs, TokenPairs, "TokenCookies(TokenPairs(minter, store))")
-        if refresh_name.startswith("__Host-"):
+        # Browsers read the beginning of a name in any case.
+        if refresh_name.lower().startswith("__host-"):
             raise ConfigurationError(
                 f"refresh_name={refresh_name!r} cannot begin with __Host-, because such a cookie "
                 "has no path: write '__Secure-refresh'"
@@ -111,10 +115,30 @@ class TokenCookies:
         :raises CSRFRefused: if a page of another origin may have sent the request.
         :raises TokenRepeated: if there are several.
         """
+        self._check_origin(view)
+        return self._refresh.read(view)
+
+    def refresh_tokens(self, view: RequestView) -> list[str]:
+        """Return every refresh token of a request, of which browsers send one as a rule.
+
+        :raises CSRFRefused: if a page of another origin may have sent the request.
+        """
+        self._check_origin(view)
+        found = dict.fromkeys(filter(None, view.cookies(self._refresh.name)))
+        return list(found)[:_MOST]
+
+    def check_fit(self, pair: TokenPair) -> None:
+        """Check that a browser would keep both cookies of a login.
+
+        :raises ConfigurationError: if it would not.
+        """
+        for source, token, _ in _of(self, pair):
+            _fitting(source, token)
+
+    def _check_origin(self, view: RequestView) -> None:
         if not self._origins.passes(view, self._refresh, ANONYMOUS):
             expected, found = self._origins.sides(view)
             raise CSRFRefused("a foreign page may have sent it", expected=expected, found=found)
-        return self._refresh.read(view)
 
     def _set(self, response: SetsCookies, source: CookieToken, token: str, seconds: int) -> None:
         response.set_cookie(

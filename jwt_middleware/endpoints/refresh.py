@@ -78,7 +78,8 @@ class RefreshEndpoint(Endpoint):
         if said.get("grant_type", "refresh_token") != "refresh_token":
             raise GrantTypeUnsupported
         token = self._token(view, said)
-        pair = yield from self._pairs.steps.refreshing(token, said.get("scope"))
+        fits = None if self._cookies is None else self._cookies.check_fit
+        pair = yield from self._pairs.steps.refreshing(token, said.get("scope"), fits)
         if self._cookies is None:
             return json_reply(200, pair.as_json())
         return json_reply(200, self._cookies.body(pair), self._cookies.headers(pair))

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from jwt_middleware.endpoint_errors import EndpointRefused, RequestsTooMany
+from jwt_middleware.endpoint_errors import EndpointRefused
 from jwt_middleware.errors import (
     Refused,
     TokenError,
     TokenExpired,
     TokenMissing,
-    Unavailable,
     UserUnknown,
 )
 from jwt_middleware.request.view import RequestView
@@ -23,6 +22,7 @@ from jwt_middleware.verdict import Reply
 _NOT_STORED = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 
 _INVALID = "The refresh token is not valid"
+_UNDECIDED = "The token cannot be checked at the moment"
 _SENTENCES: dict[type[Refused], str] = {
     TokenMissing: "A refresh token is required",
     TokenExpired: "The refresh token has expired",
@@ -51,16 +51,17 @@ def refusal(problem: Refused, headers: Iterable[tuple[str, str]] = ()) -> Reply:
     """Return the response for a refusal, with the names of errors that OAuth clients know."""
     status, error, sentence = _said(problem)
     members = {"error": error, "error_description": sentence, "code": problem.code}
-    if isinstance(problem, (Unavailable, RequestsTooMany)):
+    seconds: float | None = getattr(problem, "retry_after", None)
+    if seconds is not None:
         # RFC 9110 §10.2.3: whole seconds. At least 1, so that clients do not retry at once.
-        after = max(1, math.ceil(problem.retry_after))
-        headers = (*headers, ("Retry-After", str(after)))
+        headers = (*headers, ("Retry-After", str(max(1, math.ceil(seconds)))))
     return json_reply(status, members, headers, problem.code)
 
 
 def _said(problem: Refused) -> tuple[int, str, str]:
-    if isinstance(problem, Unavailable):
-        return problem.status, "temporarily_unavailable", problem.public
+    if not problem.is_verdict:
+        # Also a key that is not known yet: the same token may be good in a moment.
+        return 503, "temporarily_unavailable", _UNDECIDED
     if isinstance(problem, TokenError):
         # RFC 6749 §5.2: a refresh token that is not good is 400 and invalid_grant.
         is_own = problem.code.startswith("refresh_")

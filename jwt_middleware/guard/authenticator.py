@@ -5,18 +5,20 @@ verified with, is younger than its soft age, and the token has not expired. Othe
 looked up again. If it is the same key object, the signature is not checked a second time.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from jwt_middleware.clock import Clock
 from jwt_middleware.crypto.algorithms import Algorithm
-from jwt_middleware.effects import Answers, Gap, Slot, refuse_to_block
+from jwt_middleware.effects import NO_ANSWERS, Answers, Gap, Slot, refuse_to_block
 from jwt_middleware.errors import (
     AlgorithmNotAllowed,
     KeyUnknown,
     Refused,
     SignatureInvalid,
     TokenExpired,
+    TokenRevoked,
 )
 from jwt_middleware.evidence import Phrase
 from jwt_middleware.issuers.registry import Registry
@@ -29,6 +31,7 @@ from jwt_middleware.rules.roles import RoleHierarchy
 from jwt_middleware.tokens.cache import Entry, TokenCache, claims_weight
 from jwt_middleware.tokens.compact import Compact, KnownHeaders, check_padding, parse
 from jwt_middleware.tokens.verifier import check_signature
+from jwt_middleware.verdict import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,10 @@ class Authenticator:
         """Whether a token may be revoked."""
         return self._revocations is not None
 
+    def watched(self, token: str) -> Watch | None:
+        """Return what tells of the revocation of a token; ``None`` if it cannot be revoked."""
+        return None if self._revocations is None else _Watched(self, self._revocations, token)
+
     def find(self, token: str, answers: Answers) -> Principal | Gap:
         """Return the principal of a token, or the gap that must be filled first.
 
@@ -122,7 +129,7 @@ class Authenticator:
 
     def _unless_revoked(self, token: str, entry: Entry, answers: Answers) -> Principal | Gap:
         """Return the principal of a cached token, if it is not revoked."""
-        step = self._check_revoked(entry.principal, entry.kid, token, answers)
+        step = self._check_revoked(entry.principal, entry.key.kid or entry.kid, token, answers)
         if isinstance(step, Gap):
             return step
         entry.cleared_at = step
@@ -224,7 +231,8 @@ class Authenticator:
             entry = issuer.entry(principal, key, algorithm, header.kid, snapshot)
             entry.claims_weight = claims_weight(compact.payload, principal)
             self._tokens.put(token, entry)
-        step = self._check_revoked(principal, header.kid, token, answers)
+        # The id of the key that verified it: a header may leave it out.
+        step = self._check_revoked(principal, key.kid or header.kid, token, answers)
         return step if isinstance(step, Gap) else principal
 
     def _keys(
@@ -253,6 +261,28 @@ class Authenticator:
     def forget(self) -> None:
         """Forget every cached token."""
         self._tokens.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """Tells of the revocation of one token."""
+
+    authenticator: Authenticator
+    revocations: RevocationList
+    token: str
+
+    def is_revoked(self) -> bool:
+        try:
+            self.authenticator.find(self.token, NO_ANSWERS)
+        except TokenRevoked:
+            return True
+        except Refused:
+            # That it has expired closes the socket only where the guard is told so.
+            return False
+        return False
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        return self.revocations.replica.listen(listener)
 
 
 def _key_sides(

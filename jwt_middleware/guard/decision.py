@@ -72,6 +72,7 @@ class Judge:
     preflights: Preflights | None
     renderer: Renderer
     closes_on_expiry: bool
+    closes_on_revocation: bool
     observers: tuple[Observer, ...]
     log: RefusalLog | None
     """Writes a line on each refusal; ``None``: no client sent the request."""
@@ -224,6 +225,8 @@ class Judge:
         if view.is_websocket:
             allow.subprotocol = self.sources.subprotocol(view)
             allow.closes_in = self._closes_in(principal)
+            if self.closes_on_revocation and token is not None:
+                allow.watch = self.authenticator.watched(token)
         return allow
 
     def _closes_in(self, principal: Principal) -> float | None:

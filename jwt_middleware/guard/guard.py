@@ -20,7 +20,7 @@ from jwt_middleware.guard.explain import Explanation, SampleRequest, explanation
 from jwt_middleware.guard.integration import Integration
 from jwt_middleware.guard.options import (
     WarmUp,
-    check_lifetimes,
+    check_revocation,
     chosen_issuers,
     chosen_rules,
     event_functions,
@@ -90,6 +90,7 @@ class Guard:
         trusted_origins: Collection[str] = (),
         cors_preflight: Annotated[bool, Flag()] = False,
         close_on_expiry: Annotated[bool, Flag()] = False,
+        close_on_revocation: Annotated[bool, Flag()] = False,
         warm_up: Annotated[WarmUp, Choice(get_args(WarmUp))] = "lazy",
         revocation: Annotated[
             RevocationList | None, Kind(RevocationList, "RevocationList(store, on_lag='refuse')")
@@ -128,6 +129,7 @@ class Guard:
             ``trusted_origins`` if no rule names OPTIONS. The application does not see them.
             Leave it ``False`` if a CORS middleware is in front of this one.
         :param close_on_expiry: whether an open WebSocket is closed when its token expires.
+        :param close_on_revocation: whether an open WebSocket is closed when its token is revoked.
         :param warm_up: when keys are first fetched: for the first token (``lazy``), at start-up
             (``try``), or at start-up, which fails if there are no keys (``require``).
         :param revocation: the revoked tokens, sessions, subjects and keys, which are refused.
@@ -163,7 +165,7 @@ class Guard:
         tokens = TokenCache(token_cache_size, token_cache_bytes)
         chosen = chosen_issuers(issuers, issuer, audience, key, algorithms)
         self._issuers = Registry(chosen, clock, told, tokens.forget)
-        check_lifetimes(chosen, revocation)
+        check_revocation(chosen, revocation, closes_sockets=close_on_revocation)
         warn_of_grants(chosen, (rule.requires for rule in table.rules))
         self._resource = None if resource is None else _described(resource, chosen, table, sources)
         metadata = None if self._resource is None else self._resource.address
@@ -183,6 +185,7 @@ class Guard:
             Preflights(origins.trusted) if cors_preflight else None,
             Renderer(realm or "api", error_body, sources.vary, metadata),
             close_on_expiry,
+            close_on_revocation,
             told,
             RefusalLog(clock),
         )

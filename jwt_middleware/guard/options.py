@@ -39,6 +39,7 @@ class GuardOptions(TypedDict, total=False):
     trusted_origins: Collection[str]
     cors_preflight: bool
     close_on_expiry: bool
+    close_on_revocation: bool
     warm_up: WarmUp
     revocation: RevocationList | None
     prefixes: Sequence[str]
@@ -220,13 +221,22 @@ def event_functions(name: str, observers: Any) -> tuple[Observer, ...]:
     return every
 
 
-def check_lifetimes(
-    issuers: Iterable[Issuer | AdmittedIssuers], revocation: RevocationList | None
+def check_revocation(
+    issuers: Iterable[Issuer | AdmittedIssuers],
+    revocation: RevocationList | None,
+    *,
+    closes_sockets: bool,
 ) -> None:
     """Check that no revocation is forgotten while a token of an issuer may be valid.
 
-    :raises ConfigurationError: if tokens without ``exp`` are accepted.
+    :param closes_sockets: whether open WebSockets are to learn of revocations.
+    :raises ConfigurationError: if tokens without ``exp`` are accepted, or sockets cannot learn.
     """
+    if closes_sockets and (revocation is None or revocation.is_strict):
+        raise ConfigurationError(
+            "close_on_revocation=True needs a list that is followed: write "
+            "revocation=RevocationList(store, on_lag='refuse')"
+        )
     if revocation is None or isinf(revocation.longest_lifetime):
         return
     for each in issuers:

@@ -76,6 +76,8 @@ class Placement:
     def _for_sockets(self) -> Iterator[str]:
         if self._judge.closes_on_expiry:
             yield "close_on_expiry=True"
+        if self._judge.closes_on_revocation:
+            yield "close_on_revocation=True"
         yield from filter(None, map(_only_of_sockets, self._judge.sources.every))
 
     def _tell(self, sentence: str) -> None:

@@ -58,4 +58,9 @@ def _body(request: HttpRequest) -> bytes | EndpointRefused:
         body: bytes = request.body if hasattr(request, "_body") else request.read(LONGEST + 1)
     except (UnreadablePostError, RawPostDataException):
         return ParametersInvalid("the body is cut short")
-    return BodyTooLarge() if len(body) > LONGEST else body
+    if len(body) > LONGEST:
+        return BodyTooLarge()
+    # Django takes a length that is not a number for 0, and a body that is cut short for whole.
+    length = request.META.get("CONTENT_LENGTH") or str(len(body))
+    is_whole = length.isascii() and length.isdigit() and int(length[:20]) == len(body)
+    return body if is_whole else ParametersInvalid("the body is cut short")

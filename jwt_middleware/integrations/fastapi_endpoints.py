@@ -8,12 +8,13 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from jwt_middleware.asgi.types import Receive, Scope, Send
+from jwt_middleware.asgi.types import Message, Receive, Scope, Send
 from jwt_middleware.checks import check_kind
 from jwt_middleware.endpoints.endpoint import Endpoint
 
 try:
     from fastapi import APIRouter, FastAPI
+    from fastapi.requests import Request
     from fastapi.responses import Response
 except ImportError:
     raise ImportError(
@@ -39,9 +40,9 @@ def add_endpoint(app: FastAPI | APIRouter, path: str, endpoint: Endpoint, **opti
         app.add_api_route(path, view, methods=others, **{**known, "include_in_schema": False})
 
 
-def _view_of(endpoint: Endpoint) -> Callable[[], Awaitable[Response]]:
-    async def answer() -> Response:
-        return _Answer(endpoint)
+def _view_of(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return _Answer(endpoint, request)
 
     return answer
 
@@ -49,9 +50,14 @@ def _view_of(endpoint: Endpoint) -> Callable[[], Awaitable[Response]]:
 class _Answer(Response):
     """A response that the endpoint itself sends, because it reads the body with a limit."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, request: Request) -> None:
         super().__init__()
         self._endpoint = endpoint
+        # What a dependency has read already.
+        self._read: bytes | None = getattr(request, "_body", None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._endpoint.asgi(scope, receive, send)
+        async def again() -> Message:
+            return {"type": "http.request", "body": self._read, "more_body": False}
+
+        await self._endpoint.asgi(scope, receive if self._read is None else again, send)

@@ -4,7 +4,7 @@ What a refresh token is worth is decided by ``families.py``, as a pure function 
 the store has. The store applies the result only if no other process was faster.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
 from time import monotonic
 from typing import Any
@@ -123,7 +123,16 @@ class LoginSteps:
                 return
         # The next login of the subject ends them.
 
-    def refreshing(self, token: str, scope: str | None = None) -> Steps[TokenPair]:
+    def refreshing(
+        self,
+        token: str,
+        scope: str | None = None,
+        check: Callable[[TokenPair], None] | None = None,
+    ) -> Steps[TokenPair]:
+        """Return the steps of a refresh.
+
+        :param check: raises if the pair cannot be handed out. Nothing is consumed then.
+        """
         said = yield from self._read(token)
         stored, first = yield from self._found(said)
         claims: Mapping[str, Any] | None = None
@@ -150,6 +159,8 @@ class LoginSteps:
                 claims = yield from self._minter.said_of(before.subject)
                 continue
             pair = yield from self._minted(after, outcome.generation, now, claims, scope)
+            if check is not None:
+                check(pair)
             is_new = isinstance(outcome, Successor)
             if not is_new or (yield from self._exchanged(after, stored.version)):
                 return pair
@@ -193,8 +204,10 @@ class LoginSteps:
             return read(token, self._minter.issuer, _refresh_keys(ring))
         except KeyUnknown:
             # Another process may have made it. Clients can invent key ids.
-            if monotonic() < self._read_again_after:
-                raise
+            waits = self._read_again_after - monotonic()
+        if waits > 0:
+            # No verdict, or who invents key ids would log others out after a rotation.
+            raise KeyUnknown("the ring was read a moment ago", retry_after=waits)
         ring = yield from shared.reading()
         self._read_again_after = monotonic() + 1.0
         return read(token, self._minter.issuer, _refresh_keys(ring))

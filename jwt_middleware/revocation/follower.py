@@ -48,8 +48,13 @@ RECONCILED_EVERY = 600.0
 BEAT = "heartbeat"
 _BEATS_EVERY = 20.0
 
+# ... and what was written in the last seconds, again and again during a reading that takes long.
+_SHORT_OVERLAP = 5.0
+
 _PAGE = 1_000
-_AT_ONCE = 50
+
+# What was lost is written back a little at a time, because the replica grows old meanwhile.
+_AT_ONCE = 10
 
 
 class Follower:
@@ -87,6 +92,7 @@ class Follower:
         self._reconciles_at = -math.inf
         self._beat: tuple[str, int] | None = None
         self._has_lost = False
+        self._lost: list[Entry] = []
 
     def follow(self) -> "Future[None]":
         """Follow the store from now on; return what is done when it was first read, or was not."""
@@ -137,7 +143,8 @@ class Follower:
             now = now or page.now
             count += self._learn(page.documents)
             beat = next((each for each in page.documents if each.name == BEAT), beat)
-        self.fresh_until = began + self._max_lag
+            self._catch_up()
+        self.fresh_until = max(self.fresh_until, began + self._max_lag)
         self.was_read = True
         self.failure = None
         self._since = now
@@ -148,6 +155,19 @@ class Follower:
         elif is_whole:
             self._reconcile(count, now)
             self._reconciles_at = began + RECONCILED_EVERY
+        self._write_back()
+
+    def _catch_up(self) -> None:
+        """Read what is newest, where a long reading would let the replica grow too old."""
+        began = self._clock.monotonic()
+        if not self.was_read or began < self.fresh_until - self._pause:
+            return
+        now = 0.0
+        for page in self._pages(self._since - _SHORT_OVERLAP):
+            now = now or page.now
+            self._learn(page.documents)
+        self._since = now
+        self.fresh_until = began + self._max_lag
 
     def _pages(self, since: float) -> Iterator[FoundGroup]:
         after = ""
@@ -210,23 +230,29 @@ class Follower:
         self._replica.forget_expired(now)
         if not self._has_lost and count >= len(self._replica):
             return
-        names = {each.name for page in self._pages(0.0) for each in page.documents}
-        lost = [each for each in self._replica.living(now) if each.name not in names]
-        if lost:
+        names: set[str] = set()
+        for page in self._pages(0.0):
+            names.update(each.name for each in page.documents)
+            self._catch_up()
+        self._lost = [each for each in self._replica.living(now) if each.name not in names]
+        self._has_lost = False
+        if self._lost:
             _log.warning(
                 "the store lacks %s revocations that this process knows: they are written back",
-                len(lost),
+                len(self._lost),
             )
-        for first in range(0, len(lost), _AT_ONCE):
-            self._write_back(lost[first : first + _AT_ONCE])
-        self._has_lost = False
 
-    def _write_back(self, entries: list[Entry]) -> None:
-        answer = self._ask(Exchange(tuple(each.change(ABSENT) for each in entries)))
-        if isinstance(answer, Exchanged) and not answer.is_done:
-            # Other processes write the same back.
-            for each in entries:
-                self._ask(Exchange((each.change(ABSENT),)))
+    def _write_back(self) -> None:
+        """Give the store back what it has lost, for a part of the time until the next reading."""
+        ends_at = monotonic() + self._pause / 2
+        while self._lost and monotonic() < ends_at:
+            some = self._lost[:_AT_ONCE]
+            answer = self._ask(Exchange(tuple(each.change(ABSENT) for each in some)))
+            if isinstance(answer, Exchanged) and not answer.is_done:
+                # Other processes write the same back.
+                for each in some:
+                    self._ask(Exchange((each.change(ABSENT),)))
+            self._lost = self._lost[_AT_ONCE:]
 
     def wait(self) -> bool:
         """Wait until the next reading; return ``False`` if there is none."""

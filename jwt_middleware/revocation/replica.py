@@ -5,7 +5,8 @@ names have expired, and not before.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from jwt_middleware.forks import TinyLock, renew_after_fork
@@ -37,12 +38,17 @@ class Replica:
         self._issuers: dict[str | None, _OfIssuer] = {}
         self._count = 0
         self._ends: dict[int, float] = {}
+        self._listeners: set[Callable[[], None]] = set()
         self._lock = TinyLock()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
         """Renew the lock in a forked child. Each change of a table is one step of Python."""
         self._lock = TinyLock()
+        # Another thread may have learnt an entry, and not yet said so.
+        self.version += 1
+        # The sockets of the parent are not the child's.
+        self._listeners = set()
         self._count = sum(1 for _ in self.living(-math.inf))
 
     def __len__(self) -> int:
@@ -53,7 +59,7 @@ class Replica:
     ) -> What | None:
         """Return what of a token is revoked; ``None`` if nothing is.
 
-        A token without ``jti`` is known by its digest too: see :meth:`needs_digest`.
+        A token may be known by its digest too: see :meth:`needs_digest`.
         """
         known = self._issuers.get(issuer)
         if known is None:
@@ -68,7 +74,7 @@ class Replica:
         return "key" if kid is not None and kid in known.key else None
 
     def needs_digest(self, issuer: str | None) -> bool:
-        """Return whether any token without ``jti`` of an issuer is revoked."""
+        """Return whether any token of an issuer is revoked by its text."""
         known = self._issuers.get(issuer)
         return known is not None and bool(known.digest)
 
@@ -81,9 +87,21 @@ class Replica:
         """Learn revocations, as one change of the version."""
         with self._lock:
             # Not any() over a generator: each entry must be learnt.
-            if sum([self._learn(each) for each in entries]):
-                # Last, so that who has seen this version has seen the entries.
-                self.version += 1
+            is_new = sum([self._learn(each) for each in entries]) > 0
+            # Last, so that who has seen this version has seen the entries.
+            self.version += is_new
+            listeners = tuple(self._listeners) if is_new else ()
+        for listener in listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call a function after each change of the version; return what ends that.
+
+        :param listener: called on any thread. It neither waits nor raises.
+        """
+        with self._lock:
+            self._listeners.add(listener)
+        return partial(self._listeners.discard, listener)
 
     def _learn(self, entry: Entry) -> bool:
         known = self._issuers.get(entry.issuer)

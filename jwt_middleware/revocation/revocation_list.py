@@ -49,6 +49,7 @@ _DAY = 86_400.0
 _SYSTEM = SystemClock()
 _PATIENCE = 5.0
 _MOST_TRIES = 50
+_FORGETS_EVERY = 1_000
 
 # An entry stays for the largest leeway that an issuer may have, and a minute, after the last token
 # that it names has expired.
@@ -70,10 +71,8 @@ class Presented:
     """Its text."""
 
     @property
-    def digest(self) -> str | None:
-        """What names it if it has no ``jti``: the SHA-256 of its signing input."""
-        if isinstance(self.claims.get("jti"), str):
-            return None
+    def digest(self) -> str:
+        """The SHA-256 of its signing input, which names it whatever it says."""
         return digest_of(self.token)
 
     def names(self) -> list[tuple[What, str]]:
@@ -131,6 +130,11 @@ class RevocationList:
                 f"store={type(store).__name__} must be a store: write "
                 "RevocationList(connect('sqlite:///tokens.db'), on_lag='refuse')"
             )
+        if mode == "replica" and getattr(store, "needs_loop", False):
+            raise ConfigurationError(
+                f"{store!r} has an asynchronous client, and a replica follows its store on a "
+                "thread: give the store an Engine or a redis.Redis, or write mode='strict'"
+            )
         if mode == "replica" and on_lag is None:
             raise ConfigurationError(
                 "on_lag= must be chosen: write on_lag='refuse' to answer 503 where the store is "
@@ -172,13 +176,16 @@ class RevocationList:
     def _check_lifetime(self, claims: Mapping[str, Any]) -> None:
         if math.isinf(self.longest_lifetime):
             return
-        left = claims.get("exp", math.inf) - self._clock.now()
-        if left > self.longest_lifetime + KEPT_LONGER:
+        issued_at, expires_at = claims.get("iat"), claims.get("exp")
+        lifetime = math.inf
+        if is_number(issued_at) and is_number(expires_at):
+            lifetime = expires_at - issued_at
+        if lifetime > self.longest_lifetime:
             raise LifetimeTooLong(
                 "its revocation could be forgotten before it expires: see longest_lifetime= of the "
                 "RevocationList",
-                expected=f"at most {self.longest_lifetime:.0f} s",
-                found=None if math.isinf(left) else f"{left:.0f} s",
+                expected=f"at most {self.longest_lifetime:.0f} s from iat to exp",
+                found=None if math.isinf(lifetime) else f"{lifetime:.0f} s",
             )
 
     def _known(self, presented: Presented, answers: Answers) -> int | Gap:
@@ -195,10 +202,9 @@ class RevocationList:
         what = self.replica.revokes(
             presented.issuer, presented.subject, presented.claims, presented.kid
         )
-        if what is None and self.replica.needs_digest(presented.issuer):
-            digest = presented.digest
-            if digest is not None and self.replica.has_digest(presented.issuer, digest):
-                what = "digest"
+        needs_digest = what is None and self.replica.needs_digest(presented.issuer)
+        if needs_digest and self.replica.has_digest(presented.issuer, presented.digest):
+            what = "digest"
         if what is not None:
             raise TokenRevoked(_DETAILS[what])
         return version
@@ -247,7 +253,7 @@ class RevocationList:
         await arun(self._revoking(issuer, "token", jti, expires_at), _PATIENCE)
 
     def revoke_text(self, issuer: str | None, token: str, expires_at: float | None = None) -> None:
-        """Revoke one token that has no ``jti``, by its text. Only a digest of it is stored.
+        """Revoke one token by its text, as one without ``jti``. Only a digest of it is stored.
 
         :param token: the whole token.
         :raises ConfigurationError: as :meth:`revoke_token` does.
@@ -264,7 +270,10 @@ class RevocationList:
         await arun(self._revoking(issuer, "digest", digest_of(token), expires_at), _PATIENCE)
 
     def revoke_session(self, issuer: str | None, sid: str) -> None:
-        """Revoke all tokens of one login, by their ``sid``."""
+        """Revoke all tokens of one login, by their ``sid``, for ``longest_lifetime``.
+
+        A login that can be refreshed gets others after that, so end it where it is kept too.
+        """
         run(self._revoking(issuer, "session", sid, None), _PATIENCE)
 
     async def arevoke_session(self, issuer: str | None, sid: str) -> None:
@@ -313,17 +322,26 @@ class RevocationList:
             known = None if document is None else entry_of(document)
             after = entry if known is None else known.joined(entry)
             if known == after or (document is not None and known is None):
-                self.replica.add([after])
+                self._learn(after)
                 return
             version = ABSENT if document is None else document.version
             answer = yield exchange(self._store, [after.change(version)])
             if not isinstance(answer, Exchanged):
                 raise _away(answer)
             if answer.is_done:
-                # At once in this process.
-                self.replica.add([after])
+                self._learn(after)
                 return
         raise StoreUnavailable("one revocation is written to by too many processes at once")
+
+    def _learn(self, entry: Entry) -> None:
+        """Know a revocation at once in this process."""
+        if self.is_strict:
+            # The store is asked, and nothing would ever be forgotten.
+            return
+        self.replica.add([entry])
+        if not self.follower.was_read and len(self.replica) % _FORGETS_EVERY == 0:
+            # A process that only revokes follows nothing, which forgets elsewhere.
+            self.replica.forget_expired(self._clock.now())
 
     def _entry(
         self,
@@ -336,7 +354,10 @@ class RevocationList:
         if issuer is not None:
             check_text("issuer", issuer, "https://shop.example/")
         check_text(_ARGUMENTS[what], value, "the value of the claim")
-        until = self._clock.now() + self.longest_lifetime if expires_at is None else expires_at
+        until = expires_at
+        if until is None:
+            latest = before if is_number(before) else -math.inf
+            until = max(self._clock.now(), latest) + self.longest_lifetime
         if until != math.inf and not is_number(until):
             raise ConfigurationError("expires_at must be POSIX seconds: write claims['exp']")
         issued = self._clock.now() if before is None else before

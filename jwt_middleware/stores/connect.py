@@ -12,14 +12,7 @@ from jwt_middleware.stores.memory import MemoryStore
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}(?=:)")
 _FORMS = "'memory:', 'sqlite:///relative.db' or 'sqlite:////absolute/path.db'"
 
-# By their first word: a driver may follow, as in postgresql+psycopg.
-_PLANNED = {
-    "redis": "Redis",
-    "rediss": "Redis",
-    "valkey": "Redis",
-}
-
-
+_REDIS = frozenset({"redis", "rediss", "valkey", "valkeys"})
 _SQL = frozenset({"postgresql", "mysql", "mariadb"})
 
 
@@ -31,6 +24,8 @@ def connect(url: Any, **options: Any) -> Store:
       all processes of one machine. The path is taken as it is written.
     - ``postgresql+psycopg://user:password@host/database``, ``mysql+pymysql://...`` and other URLs
       of SQLAlchemy are a :class:`SQLStore`, for all processes that reach the server.
+    - ``redis://``, ``rediss://``, ``redis+sentinel://`` and ``redis+cluster://`` are a
+      :class:`RedisStore`.
 
     :param url: the URL, or an ``Engine`` or ``AsyncEngine`` of the application. It is not shown in
         any message, because it may contain a password.
@@ -39,8 +34,11 @@ def connect(url: Any, **options: Any) -> Store:
         have or cannot use.
     """
     if not isinstance(url, str):
-        if type(url).__module__.partition(".")[0] == "sqlalchemy":
+        library = type(url).__module__.partition(".")[0]
+        if library == "sqlalchemy":
             return _sql(url, options)
+        if library == "redis":
+            return _redis(url, options)
         raise ConfigurationError(f"url={type(url).__name__} must be text: write {_FORMS}")
     found = _SCHEME.match(url)
     scheme = "" if found is None else found[0].lower()
@@ -51,6 +49,8 @@ def connect(url: Any, **options: Any) -> Store:
         return _sqlite(rest, options)
     if scheme.partition("+")[0] in _SQL:
         return _sql(url, options)
+    if scheme.partition("+")[0] in _REDIS:
+        return _redis(url, options)
     raise _unknown(scheme)
 
 
@@ -90,8 +90,16 @@ def _sql(url: Any, options: Mapping[str, Any]) -> Store:
     return SQLStore(url, **options)
 
 
+def _redis(url: Any, options: Mapping[str, Any]) -> Store:
+    # Nor is redis-py.
+    from jwt_middleware.stores.redis import RedisStore
+
+    _check_names(RedisStore, options)
+    return RedisStore(url, **options)
+
+
 def _check_names(store: type, options: Mapping[str, Any]) -> None:
-    known = [name for name in options_of(store) if name not in {"path", "engine"}]
+    known = [name for name in options_of(store) if name not in {"path", "engine", "client"}]
     for name in options:
         if name not in known:
             raise ConfigurationError(
@@ -103,12 +111,6 @@ def _unknown(scheme: str) -> ConfigurationError:
     if scheme == "postgres":
         return ConfigurationError(
             "url='postgres:...' is not a scheme of SQLAlchemy: write 'postgresql+psycopg://...'"
-        )
-    server = _PLANNED.get(scheme.partition("+")[0])
-    if server is not None:
-        return ConfigurationError(
-            f"url='{scheme}:...' names a store that comes with the next release ({server}): until "
-            "then write 'sqlite:////absolute/path.db', which all processes of one machine share"
         )
     # Not even the scheme is shown, because the text may be anything, such as a password.
     return ConfigurationError(f"url= names no known store: write {_FORMS}")

@@ -34,7 +34,7 @@ from jwt_middleware.stores.pool import Late, Workers
 
 try:
     from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, make_url, text
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    from sqlalchemy.exc import NoSuchModuleError
     from sqlalchemy.ext.asyncio import AsyncEngine
 except ImportError:
     raise ImportError(
@@ -57,7 +57,8 @@ _MOST_DELETED = 20
 _DIALECTS = {"postgresql", "mysql", "mariadb"}
 
 # PostgreSQL and MySQL have a clock that all clients share.
-_UNIX = text("SELECT UNIX_TIMESTAMP(SYSDATE(6))")
+# Of UTC, because an hour of local time comes twice a year.
+_UNIX = text("SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1000000")
 _NOW = {
     "postgresql": text("SELECT extract(epoch from clock_timestamp())"),
     "mysql": _UNIX,
@@ -97,7 +98,8 @@ class SQLStore:
         if isinstance(self._engine, Engine) and self._engine is not engine:
             # Of a store that is forgotten, no connection stays open.
             finalize(self, Engine.dispose, self._engine)
-        self._is_async = isinstance(self._engine, AsyncEngine)
+        self.needs_loop = isinstance(self._engine, AsyncEngine)
+        """Whether it serves awaiting callers alone."""
         self._dialect = self._engine.dialect.name
         if self._dialect not in _DIALECTS:
             raise ConfigurationError(_instead(self._dialect))
@@ -130,8 +132,8 @@ class SQLStore:
             problem = "names a database or a driver that SQLAlchemy does not know"
         except ImportError as missing:
             problem = f"needs the driver {missing.name}, which is not installed"
-        except ArgumentError:
-            problem = "is not a URL of SQLAlchemy"
+        except Exception:  # noqa: BLE001 - a driver raises its own, which may show the password
+            problem = "is not a URL of SQLAlchemy, or has an option that its driver does not know"
         raise ConfigurationError(
             f"url= {problem}: write 'postgresql+psycopg://user:password@host/database' or "
             "'mysql+pymysql://...'"
@@ -229,6 +231,8 @@ class SQLStore:
             except PROBLEMS as problem:
                 if not may_try_again(problem) or monotonic() >= deadline:
                     return self._failed(problem)
+            except Exception as problem:  # noqa: BLE001 - a driver raises its own
+                return self._raised(statement, problem)
 
     async def _awaiting(
         self, engine: AsyncEngine, statement: AnyStatement, deadline: float
@@ -245,6 +249,13 @@ class SQLStore:
             except PROBLEMS as problem:
                 if not may_try_again(problem) or monotonic() >= deadline:
                     return self._failed(problem)
+            except Exception as problem:  # noqa: BLE001 - a driver raises its own
+                return self._raised(statement, problem)
+
+    def _raised(self, statement: AnyStatement, problem: Exception) -> StoreFailed:
+        # Its text may show the password.
+        said = f"{self!r}: its driver raised {type(problem).__name__}, as for an unknown option"
+        return StoreFailed(said, may_be_done=isinstance(statement, Exchange))
 
     def _transact(
         self, connection: Connection, statement: AnyStatement, deadline: float

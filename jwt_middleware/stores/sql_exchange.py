@@ -49,7 +49,8 @@ def _on_postgresql(
         connection.execute(lock, {"key": f"{table.name}\n{each.kind}\n{each.name}"})
     # Read once the documents are locked, so that times are in the order of the changes.
     now = clock(connection)
-    held = {(each.kind, each.name): _row(connection, table, each) for each in every}
+    # The rows are locked too, because others delete what has expired.
+    held = {(each.kind, each.name): _row(connection, table, each, locks=True) for each in every}
     for each in every:
         _check(held[each.kind, each.name], each, now)
     for each in every:

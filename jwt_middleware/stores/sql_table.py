@@ -51,8 +51,9 @@ def documents_table(metadata: MetaData | None = None, name: str = TABLE) -> Tabl
     :param metadata: that of the application; by default a new one.
     """
     chosen = MetaData() if metadata is None else metadata
-    if name in chosen.tables:
-        return chosen.tables[name]
+    known = name if chosen.schema is None else f"{chosen.schema}.{name}"
+    if known in chosen.tables:
+        return chosen.tables[known]
     seconds: Any = types.Double().with_variant(DOUBLE(asdecimal=False), "mysql", "mariadb")
     body = LargeBinary().with_variant(MEDIUMBLOB(), "mysql", "mariadb")
     return Table(

@@ -80,11 +80,10 @@ _DELETE_EXPIRED = (
 _CHANGE_NOTHING = "DELETE FROM jwt_middleware_documents WHERE FALSE"
 
 _Row: TypeAlias = tuple[str, str, int, bytes, str | None, float, float]
-_TIME: tuple[type, ...] = (float, int)
-_KINDS: tuple[tuple[type, ...], ...] = (
-    *((str,), (str,), (int,), (bytes,), (str, type(None))),
-    *(_TIME, _TIME),
-)
+_TEXT: set[type] = {str}
+_NUMBER: set[type] = {float, int}
+_OTHERS: list[set[type]] = [{int}, {bytes}, {str, type(None)}]
+_KINDS: tuple[set[type], ...] = (_TEXT, _TEXT, *_OTHERS, _NUMBER, _NUMBER)
 
 
 def usable_path(name: str, path: Any) -> str:

@@ -40,6 +40,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "endpoints/test_endpoint.py",
         "one table for all frameworks",
     ),
+    "stores/redis_scripts.py": ("stores/test_redis.py", "a part of the store"),
     "stores/sql_exchange.py": ("stores/test_sql.py", "a part of the store"),
     "stores/sql_failures.py": ("stores/test_sql.py", "a part of the store"),
     "stores/sql_reader.py": ("stores/test_sql.py", "a part of the store"),

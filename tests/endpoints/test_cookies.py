@@ -209,6 +209,24 @@ def test_the_guard_takes_the_access_token_from_its_cookie(service: Service) -> N
     assert service.cookies.source.name == ACCESS
 
 
+def test_a_refresh_whose_cookies_no_browser_would_keep_consumes_nothing(service: Service) -> None:
+    """It is the application's mistake, and no login is lost by it."""
+    first = service.browsers.issue("alice", claims={"long": "x" * 4096})
+    with pytest.raises(ConfigurationError, match="put less into its claims"):
+        asking("asgi", service)("POST", "/auth/refresh", headers=sent(first))
+    service.clock.tick(100)
+    assert service.browsers.refresh(first.refresh_token).sid == first.sid
+
+
+def test_a_logout_ends_the_login_of_each_cookie_of_the_name(ask: Ask, service: Service) -> None:
+    """A neighbouring host may have set one more, with which no login survives."""
+    first, other = service.browsers.issue("alice"), service.browsers.issue("alice")
+    cookie = f"{REFRESH}={first.refresh_token}; {REFRESH}=odd; {REFRESH}={other.refresh_token}"
+    response = ask("POST", "/auth/logout", headers={"Cookie": cookie, **OWN})
+    assert (response.status_code, len(set_by(response))) == (204, 2)
+    assert service.browsers.families("alice") == ()
+
+
 def test_a_token_that_no_browser_would_keep_is_a_mistake(service: Service) -> None:
     """Not a login that is lost without a word."""
     pair = service.browsers.issue("alice", claims={"long": "x" * 4096})

@@ -1,5 +1,6 @@
 """Every endpoint gives the same answer through every face and framework; properties E1 to E9."""
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +75,33 @@ def test_fewer_scopes_are_granted_and_more_are_not(ask: Ask, service: Service) -
     # RFC 6749 §6: the refresh token keeps all of them.
     third = ask("POST", "/token", data={"refresh_token": second["refresh_token"]}).json()
     assert service.guard().verify(third["access_token"]).scopes == {"a", "b"}
+
+
+def test_who_invents_key_ids_logs_nobody_out(ask: Ask, service: Service) -> None:
+    """A token of a key that another process has made is not refused for good meanwhile."""
+    token = service.pairs.issue("alice").refresh_token
+    head, _, rest = token.partition(".")
+    invented = base64.urlsafe_b64encode(
+        base64.urlsafe_b64decode(head + "==").replace(b'"kid":"', b'"kid":"x')
+    ).rstrip(b"=")
+    given = {"refresh_token": f"{invented.decode()}.{rest}"}
+    assert said(ask("POST", "/token", data=given)) == (400, "invalid_grant", "key_unknown")
+    again = ask("POST", "/token", data=given)
+    assert said(again) == (503, "temporarily_unavailable", "key_unknown")
+    assert again.headers["retry-after"] == "1"
+    assert ask("POST", "/revoke", data={"token": given["refresh_token"]}).status_code == 503
+    assert ask("POST", "/token", data={"refresh_token": token}).status_code == 200
+
+
+@pytest.mark.parametrize("face", ["wsgi", "django"])
+@pytest.mark.parametrize("length", ["9999", "+15", "abc", "-1"])
+def test_a_length_that_does_not_fit_the_body_is_refused(
+    service: Service, face: str, length: str
+) -> None:
+    """Also where the framework takes it for 0, or a body that is cut short for whole."""
+    headers = {"Content-Length": length, "Content-Type": FORM}
+    response = asking(face, service)("POST", "/token", content=b"refresh_token=a", headers=headers)
+    assert said(response)[2] == "parameters_invalid"
 
 
 BAD_BODIES: dict[str, dict[str, Any]] = {

@@ -37,6 +37,8 @@ from jwt_middleware import (
 )
 from jwt_middleware.guard.options import WarmUp
 from jwt_middleware.integrations.django_settings import MIDDLEWARE
+from jwt_middleware.revocation import RevocationList
+from jwt_middleware.stores.memory import MemoryStore
 from jwt_middleware.testing import Clock, FakeIssuer
 from jwt_middleware.testing.issuer import JWKS_PATH
 from tests.support import django_project
@@ -241,6 +243,13 @@ def call_django(guard: Guard) -> None:
 
 SOCKETS = [
     ({"close_on_expiry": True}, "close_on_expiry=True has no effect under"),
+    (
+        {
+            "close_on_revocation": True,
+            "revocation": RevocationList(MemoryStore(), on_lag="refuse"),
+        },
+        "close_on_revocation=True has no effect under",
+    ),
     ({"token_sources": [BearerHeader(), SubprotocolToken()]}, "SubprotocolToken() has no effect"),
     (
         {"token_sources": [BearerHeader(), QueryToken("token")]},

@@ -482,7 +482,8 @@ def test_a_mistake_is_a_sentence(kind: str) -> None:
 
 
 def test_no_store_is_a_sentence() -> None:
-    store: Any = "sqlite:///keys.db"
+    """S8: without the URL, which may have a password."""
+    store: Any = "postgresql://u:hunter2@h/d"
     with pytest.raises(ConfigurationError, match=r"store=str must be a store: write connect\("):
         KeyRing(store)
 

@@ -13,6 +13,11 @@ def test_some_of_what_is_granted(granted: Any) -> None:
     assert narrowed("c a", granted) == "c a"
 
 
+def test_a_scope_is_granted_once() -> None:
+    """However often it is asked for."""
+    assert narrowed(" ".join(["a", "b"] * 1000), "a b c") == "a b"
+
+
 @pytest.mark.parametrize(
     ("asked", "granted"),
     [

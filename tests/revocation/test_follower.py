@@ -4,7 +4,6 @@ import gc
 import json
 import logging
 import math
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -51,8 +50,8 @@ def test_what_was_learnt_is_never_unlearnt_and_is_given_back(
     world.list.follower.read()
     move(world, Faulty(world.clock))
     with caplog.at_level(logging.WARNING, "jwt_middleware.revocation"):
-        world.list.follower.read()
-        world.list.follower.read()
+        for _ in range(14):
+            world.list.follower.read()
     assert len(known(world)) == 120
     assert len(world.entries()) == 120
     assert "lacks 120 revocations" in caplog.text
@@ -94,8 +93,9 @@ def test_several_processes_give_the_same_back() -> None:
     move(world, empty)
     other._store = other.follower._store = empty
     world.list.revoke_session(ISSUER, "s0")
-    for each in (world.list, other, world.list, other):
-        each.follower.read()
+    for _ in range(9):
+        for each in (world.list, other):
+            each.follower.read()
     assert len(world.entries()) == 60
 
 
@@ -155,6 +155,35 @@ def test_many_pages_are_read_and_each_entry_is_known_once() -> None:
     assert len(world.list.replica) == len(known(world)) == 2500
     world.list.follower.read()
     assert len(world.list.replica) == 2500
+
+
+def test_a_long_reading_does_not_let_the_replica_grow_old() -> None:
+    """R8: without a pause in answers, also where each page takes a while."""
+    world = Revoking()
+    for first in range(0, 8000, 50):
+        entries = [Entry(ISSUER, "token", f"j{first + each}", 9e9) for each in range(50)]
+        world.shared.answer(Exchange(tuple(each.change(ABSENT) for each in entries)), math.inf)
+    world.list.follower.read()
+
+    ages: list[float] = []
+
+    class Slow(Faulty):
+        """Takes a part of the lag for each page of a long reading."""
+
+        def answer(self, statement: AnyStatement, deadline: float) -> Any:
+            if isinstance(statement, ReadWritten) and statement.since < world.clock.now() - 6:
+                ages.append(world.list.follower.fresh_until - world.clock.monotonic())
+                world.clock.tick(0.3)
+            return world.shared_before.answer(statement, deadline)
+
+    world.shared_before = world.shared
+    world.clock.tick(100)
+    world.list.follower.read()
+    world.list.follower._store = Slow(world.clock)
+    world.list.follower._reconciles_at = -math.inf
+    world.list.follower.read()
+    assert len(ages) > 6
+    assert min(ages) > 0
 
 
 def test_what_has_expired_is_forgotten_when_everything_is_read() -> None:
@@ -224,30 +253,27 @@ def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it did not come about")
 
 
-def followed() -> Follower:
-    """Let a list follow its store, and return what is left of it: its list has gone."""
+def followed() -> tuple["ref[Follower]", set[threading.Thread]]:
+    """Let a list follow its store and forget it; return what is left of it, and its threads."""
+    before = set(threading.enumerate())
     world = Revoking(max_lag=0.02)
     assert outcome(world.checking, world.token()) == "good"
     world.another().revoke_subject(ISSUER, "bob")
     until(lambda: "bob" in known(world))
-    assert _threads_of_lists()
     first = world.list.follower._first
     world.list.close()
     until(lambda: world.list.follower._first is not first)
     assert outcome(world.checking, world.token("bob")) == "revoked"
-    return world.list.follower
+    return ref(world.list.follower), set(threading.enumerate()) - before
 
 
 def test_the_thread_follows_by_itself_and_ends_with_its_list() -> None:
     """R4, S6: also after it was closed and used again."""
-    left = ref(followed())
+    left, threads = followed()
+    assert threads
     gc.collect()
     until(lambda: left() is None)
-    until(lambda: not _threads_of_lists())
-
-
-def _threads_of_lists() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "jwt_middleware.revocation"]
+    until(lambda: not any(each.is_alive() for each in threads))
 
 
 def test_a_forked_child_follows_on_a_thread_of_its_own() -> None:
@@ -263,8 +289,20 @@ def test_a_forked_child_follows_on_a_thread_of_its_own() -> None:
         assert outcome(world.checking, token) == "revoked"
         assert world.list.follower._first is not None
 
-    in_a_child(child)
-    assert os.getpid() > 0
+    assert in_a_child(child) == 0
+
+
+def test_a_fork_between_an_entry_and_its_version_hides_nothing() -> None:
+    """Another thread of the parent may be there; the child looks every token up again."""
+    world = Revoking()
+    token = world.token("bob")
+    assert [outcome(world.checking, token) for _ in range(2)] == ["good"] * 2
+    world.list.replica._learn(Entry(ISSUER, "subject", "bob", math.inf, int(world.clock.now())))
+
+    def child() -> None:
+        assert [outcome(world.checking, token) for _ in range(3)] == ["revoked"] * 3
+
+    assert in_a_child(child) == 0
 
 
 def test_without_threads_a_replica_refuses(monkeypatch: pytest.MonkeyPatch) -> None:

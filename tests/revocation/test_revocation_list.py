@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jwt
 import pytest
 
 from jwt_middleware import ConfigurationError, Guard, Issuer
@@ -91,7 +92,7 @@ def test_a_token_without_a_jti_is_revoked_by_its_text(world: Revoking) -> None:
     """R1. Only a digest of it is stored, and a token with a jti is not asked for by it (S10)."""
     key = KeyPair.generate("ES256")
     now = int(world.clock.now())
-    claims = {"iss": "x", "aud": AUDIENCE, "sub": "alice", "exp": now + 600}
+    claims = {"iss": "x", "aud": AUDIENCE, "sub": "alice", "iat": now, "exp": now + 600}
     token, other = key.sign(claims), key.sign({**claims, "sub": "bob"})
     guard = plain(world, key, world.list)
     world.list.revoke_text("x", token)
@@ -100,20 +101,44 @@ def test_a_token_without_a_jti_is_revoked_by_its_text(world: Revoking) -> None:
     assert outcome(guard, key.sign(claims)) == "revoked"
 
 
+def test_a_token_with_a_jti_can_be_revoked_by_its_text_too(world: Revoking) -> None:
+    """Also one whose jti is empty."""
+    key = KeyPair.generate("ES256")
+    now = int(world.clock.now())
+    claims = {"iss": "x", "aud": AUDIENCE, "sub": "alice", "iat": now, "exp": now + 600}
+    guard = plain(world, key, world.list)
+    for jti in ("j", ""):
+        token = key.sign({**claims, "jti": jti})
+        assert outcome(guard, token) == "good"
+        world.list.revoke_text("x", token)
+        assert outcome(guard, token) == "revoked"
+
+
+def test_a_process_that_only_revokes_does_not_grow(world: Revoking) -> None:
+    """R12: what has expired is forgotten there too, and strict mode keeps nothing."""
+    for number in range(2_500):
+        world.list.revoke_token(ISSUER, f"j{number}", world.clock.now() + 1)
+        world.clock.tick(1)
+    assert len(world.list.replica) <= 2_000
+
+
 def test_a_token_without_iat_counts_as_issued_before(world: Revoking) -> None:
     """R2."""
     key = KeyPair.generate("ES256")
     exp = int(world.clock.now()) + 600
     token = key.sign({"iss": "x", "aud": AUDIENCE, "sub": "alice", "exp": exp, "jti": "j"})
-    world.list.revoke_subject("x", "alice", before=0)
-    assert outcome(plain(world, key, world.list), token) == "revoked"
+    mode = {"mode": "strict"} if world.list.is_strict else {}
+    for_ever = world.another(longest_lifetime=None, **mode)
+    for_ever.revoke_subject("x", "alice", before=0)
+    assert outcome(plain(world, key, for_ever), token) == "revoked"
 
 
-@pytest.mark.parametrize("claim", [{"sid": ["a"]}, {"sid": {"a": 1}}, {"sid": None, "iat": 1.5}])
+@pytest.mark.parametrize("claim", [{"sid": ["a"]}, {"sid": {"a": 1}}, {"sid": None}])
 def test_claims_of_other_types_name_nothing(world: Revoking, claim: dict[str, Any]) -> None:
     key = KeyPair.generate("ES256")
     exp = int(world.clock.now()) + 600
-    token = key.sign({"iss": "x", "aud": AUDIENCE, "sub": "alice", "exp": exp, **claim})
+    iat = exp - 600
+    token = key.sign({"iss": "x", "aud": AUDIENCE, "sub": "a", "iat": iat, "exp": exp, **claim})
     world.list.revoke_token("x", "a")
     world.list.revoke_session("x", "a")
     world.list.revoke_text("x", "another.token.x")
@@ -137,8 +162,8 @@ async def test_each_blocking_call_has_an_awaiting_twin(world: Revoking) -> None:
     await world.list.arevoke_session(ISSUER, "s")
     await world.list.arevoke_subject(ISSUER, "b")
     await world.list.arevoke_text(ISSUER, tokens[2])
-    assert (await world.checking.averify(tokens[2])).subject == "c"
-    for token in tokens[:2]:
+    assert (await world.checking.averify(tokens[3])).subject == "d"
+    for token in tokens[:3]:
         with pytest.raises(TokenRevoked):
             await world.checking.averify(token)
     await world.list.arevoke_key(ISSUER, world.kid())
@@ -175,15 +200,48 @@ def test_a_revocation_may_be_made_again(world: Revoking) -> None:
 
 
 def test_a_token_that_outlives_its_revocation_is_refused(world: Revoking) -> None:
-    """Or it would be good again one day."""
+    """From its first day to its last, or it would be good again one day. Without iat, always."""
     key = KeyPair.generate("ES256")
     now = int(world.clock.now())
     claims = {"iss": "x", "aud": AUDIENCE, "sub": "alice", "jti": "j"}
-    token = key.sign({**claims, "exp": now + 31 * int(DAY)})
     guard = plain(world, key, world.list)
-    with pytest.raises(LifetimeTooLong, match="longest_lifetime"):
-        guard.verify(token)
-    assert outcome(guard, key.sign({**claims, "exp": now + 29 * int(DAY)})) == "good"
+    long = key.sign({**claims, "iat": now, "exp": now + 31 * int(DAY)})
+    for _ in range(4):
+        with pytest.raises(LifetimeTooLong, match="longest_lifetime"):
+            guard.verify(long)
+        world.clock.tick(10 * DAY)
+    now = int(world.clock.now())
+    with pytest.raises(LifetimeTooLong):
+        guard.verify(key.sign({**claims, "exp": now + 600}))
+    assert outcome(guard, key.sign({**claims, "iat": now, "exp": now + 30 * int(DAY)})) == "good"
+
+
+def test_what_is_revoked_until_later_stays_so_for_as_long(world: Revoking) -> None:
+    """R1: counted from the latest token that is meant."""
+    world.list.revoke_subject(ISSUER, "alice", before=world.clock.now() + 5 * DAY)
+    (entry,) = world.entries()
+    assert entry.expires_at == world.clock.now() + 35 * DAY + 360
+
+
+def test_a_key_is_revoked_whatever_a_header_says(world: Revoking) -> None:
+    """Who has stolen it may leave its id out."""
+    key = KeyPair.generate("ES256", "k1")
+    now = int(world.clock.now())
+    claims = {"iss": "x", "aud": AUDIENCE, "sub": "alice", "iat": now, "exp": now + 600}
+    guard = plain(world, key, world.list)
+    bare = jwt.encode(claims, key.private_pem, "ES256")
+    assert outcome(guard, bare) == "good"
+    world.list.revoke_key("x", "k1")
+    assert [outcome(guard, each) for each in (bare, key.sign(claims))] == ["revoked"] * 2
+
+
+def test_a_client_that_needs_a_loop_cannot_be_followed() -> None:
+    class Looping(MemoryStore):
+        needs_loop = True
+
+    with pytest.raises(ConfigurationError, match="follows its store on a thread"):
+        RevocationList(Looping(), on_lag="refuse")
+    assert RevocationList(Looping(), mode="strict").is_strict
 
 
 def test_tokens_that_never_expire_need_revocations_that_never_do() -> None:

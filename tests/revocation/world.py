@@ -18,7 +18,7 @@ class Revoking(World):
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
-        self.shared = Faulty(self.clock)
+        self.shared = self.shared_before = Faulty(self.clock)
         self.list = self.another(**options)
         self.checking = self.checked_by(self.list)
 

@@ -8,15 +8,16 @@ import pytest
 from jwt_middleware.stores import MemoryStore, SQLiteStore, Store
 from jwt_middleware.testing import Clock
 from tests.stores.asking import Asker
-from tests.stores.servers import sql_store
+from tests.stores.servers import redis_store, sql_store
 
 STORES: dict[str, Callable[[Path, Clock], Store]] = {
     "memory": lambda _, clock: MemoryStore(clock),
     "sqlite": lambda folder, clock: SQLiteStore(folder / "s.db", clock=clock, timeout=20),
     "postgresql": lambda _, clock: sql_store("postgresql", clock),
     "mariadb": lambda _, clock: sql_store("mariadb", clock),
+    "redis": lambda _, clock: redis_store(clock),
 }
-SERVERS = {"postgresql", "mariadb"}
+SERVERS = {"postgresql", "mariadb", "redis"}
 
 
 @pytest.fixture(

@@ -43,11 +43,9 @@ def test_the_path_of_a_file_is_taken_as_it_is_written(url: str, path: str) -> No
     ("url", "words"),
     [
         ("postgres://u:hunter2@h/d", "write 'postgresql+psycopg://"),
+        ("redis://:hunter2@h:x/0", "is not a URL of Redis"),
         ("mysql://u:hunter2@h/d", "needs the driver MySQLdb"),
         ("mariadb+asyncmy://u:hunter2@h/d", "needs the driver asyncmy"),
-        ("redis://:hunter2@h/0", "next release (Redis)"),
-        ("rediss://:hunter2@h/0", "next release (Redis)"),
-        ("valkey://:hunter2@h/0", "next release (Redis)"),
         ("oracle://u:hunter2@h/d", "no known store: write 'memory:', 'sqlite:///relative.db'"),
         ("hunter2:x", "no known store"),
         ("hunter2", "no known store"),

@@ -27,10 +27,11 @@ from jwt_middleware.stores.contract import (
     read,
     read_group,
 )
+from jwt_middleware.stores.redis import RedisStore
 from jwt_middleware.stores.sql import SQLStore
 from jwt_middleware.testing import Clock
 from tests.stores.asking import Asker, change, count, increment
-from tests.stores.servers import rows_of
+from tests.stores.servers import documents_in_redis, rows_of
 
 ODD_NAMES = [
     "%",
@@ -413,6 +414,8 @@ def held(store: Store) -> int:
         return len(store)
     if isinstance(store, SQLStore):
         return rows_of(store)
+    if isinstance(store, RedisStore):
+        return documents_in_redis()
     assert isinstance(store, SQLiteStore)
     with store._connections.lend(monotonic() + 10) as connection:
         (rows,) = connection.execute("SELECT count(*) FROM jwt_middleware_documents").fetchone()

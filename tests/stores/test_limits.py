@@ -41,17 +41,25 @@ WRONG: list[tuple[AnyStatement, str]] = [
     *((ReadWritten("k", since), "since is a finite") for since in (math.nan, math.inf)),
 ]
 AnyValue: Any = bytearray(b"x")
+
+
 # What type checkers would find, and a document or a caller without types has nevertheless.
-NAMES: tuple[Any, ...] = (None, 7, b"a", [])
-COUNTS: tuple[Any, ...] = (1.5, True, None, "1")
+def odd(*values: Any) -> Any:
+    """Return values that the types forbid."""
+    return values
+
+
 OTHER: list[tuple[Any, str]] = [
-    *((Read("k", name), "a name has") for name in NAMES),
-    *((Read(kind, "a"), "a kind has") for kind in NAMES),
-    *((ReadSome((("k", name),)), "a name has") for name in NAMES),
-    *((ReadGroup("k", group), "a group has") for group in NAMES),
-    *((ReadGroup("k", "g", most), "most must be") for most in (*COUNTS, 2**70)),
+    *((Read("k", name), "a name has") for name in odd(None, 7, b"a", [])),
+    *((Read(kind, "a"), "a kind has") for kind in odd(None, 7, b"k")),
+    (ReadSome((("k", odd(None)[0]),)), "a name has"),
+    *((ReadGroup("k", group), "a group has") for group in odd(None, 7, b"g")),
+    *((ReadGroup("k", "g", most), "most must be") for most in odd(1.5, True, None, "1", 2**70)),
     (ReadWritten("k", 2**70), "since is a finite number"),
-    *((Exchange((change("a", version),)), "version is out of range") for version in COUNTS),
+    *(
+        (Exchange((change("a", version),)), "version is out of range")
+        for version in odd(None, 0.5, True, "1")
+    ),
     (None, "of an unknown type"),
     ("SELECT 1", "of an unknown type"),
 ]

@@ -18,7 +18,7 @@ from jwt_middleware.errors import RefreshBurnt
 from jwt_middleware.issuing import KeyRing, Minter, TokenPairs
 from jwt_middleware.stores import StoreFailed, connect
 from jwt_middleware.stores.contract import ABSENT, Exchange, Read, ReadSome, Unchanged
-from jwt_middleware.stores.sql import SQLStore
+from jwt_middleware.stores.sql import _NOW, SQLStore
 from jwt_middleware.stores.sql_failures import fault_of
 from jwt_middleware.stores.sql_table import documents_table
 from tests.stores.asking import Asker, change, count, increment
@@ -106,6 +106,31 @@ def test_nothing_is_created_behind_a_document_that_must_be_absent(store: SQLStor
 
         with ThreadPoolExecutor(2) as pool:
             assert sum(pool.map(ask, both)) <= 1
+
+
+def test_a_document_that_has_expired_is_written_again_while_others_delete(
+    server: str, store: SQLStore
+) -> None:
+    """S2: what is answered as done is there."""
+    asker = Asker(store)
+    begin = threading.Barrier(5)
+
+    def write(number: int) -> None:
+        begin.wait()
+        for each in range(40):
+            if number:
+                # Each write deletes some of what has expired.
+                Asker(store).exchange(change(f"other{number}", each))
+                continue
+            name = f"n{each}"
+            assert asker.exchange(change(name, ABSENT, expires_at=time() - 1))
+            assert asker.exchange(change(name, ABSENT, b"new"))
+            found = asker.read(name)
+            assert found is not None
+            assert found.body == b"new"
+
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(write, range(5)))
 
 
 def test_no_login_survives_the_end_of_all(store: SQLStore) -> None:
@@ -350,6 +375,25 @@ def test_a_server_that_is_read_only(server: str, store: SQLStore) -> None:
     own.dispose()
 
 
+def test_the_table_may_be_in_a_schema() -> None:
+    """Of the application's ``MetaData``, which may be given twice."""
+    metadata = MetaData(schema="auth")
+    assert documents_table(metadata) is documents_table(metadata)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "+05:30", "SYSTEM"])
+def test_the_time_zone_of_a_session_changes_nothing(zone: str) -> None:
+    """S3: an hour of local time comes twice a year."""
+    sql_store("mariadb").close()
+    own = create_engine(URLS["mariadb"])
+    with own.connect() as connection:
+        if "/" not in zone:
+            connection.execute(text("SET SESSION time_zone = :zone"), {"zone": zone})
+        found = connection.execute(_NOW["mariadb"]).scalar_one()
+        assert abs(float(found) - time()) < 60
+    own.dispose()
+
+
 def test_migrations_make_the_same_table(server: str, store: SQLStore) -> None:
     """S5: with Alembic there is nothing left to change after the table was created."""
     from alembic.autogenerate import compare_metadata
@@ -395,6 +439,24 @@ def test_what_is_no_server_is_a_mistake(given: Any, says: str) -> None:
     assert says in str(refused.value)
     assert "hunter2" not in str(refused.value)
     assert refused.value.__cause__ is refused.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://user:top@s:hunter2@127.0.0.1/db",
+        "mysql+pymysql://u:hunter2@127.0.0.1/d?foo=bar",
+        "mysql+pymysql://u:hunter2@127.0.0.1/d?charset=nope",
+        "mysql+pymysql://u:hunter2@127.0.0.1/d?read_timeout=x",
+        "mysql+pymysql://u:hunter2@a..b/d",
+    ],
+)
+def test_what_a_driver_raises_is_a_sentence(url: str) -> None:
+    """S8: and no part of the password."""
+    with pytest.raises(ConfigurationError) as refused:
+        SQLStore(url, timeout=2).check()
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__context__ is None
 
 
 def test_an_unknown_problem_is_said_without_its_text() -> None:
