@@ -22,6 +22,7 @@ from jwt_middleware.options import Count, Seconds, read_options
 from jwt_middleware.stores.contract import Store
 
 _DAY = 86_400.0
+_CENTURY = 36_525 * _DAY
 
 PATIENCE = 10.0
 """The seconds that a call may take."""
@@ -35,8 +36,10 @@ class TokenPairs:
         minter: Minter,
         store: Store,
         *,
-        refresh_lifetime: Annotated[float | timedelta, Seconds(may_be_zero=False)] = 14 * _DAY,
-        family_lifetime: Annotated[float | timedelta, Seconds(may_be_zero=False)] = 90 * _DAY,
+        refresh_lifetime: Annotated[float | timedelta, Seconds(_CENTURY, may_be_zero=False)] = 14
+        * _DAY,
+        family_lifetime: Annotated[float | timedelta, Seconds(_CENTURY, may_be_zero=False)] = 90
+        * _DAY,
         grace: Annotated[float | timedelta, Seconds(60)] = 5.0,
         max_families: Annotated[int, Count()] = 100,
         subject_check: SubjectCheck | None = None,

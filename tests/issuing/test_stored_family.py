@@ -13,6 +13,8 @@ from jwt_middleware.errors import RefreshBurnt, RefreshUnknown, StoreUnavailable
 from jwt_middleware.issuing import Login, TokenPair, TokenPairs
 from jwt_middleware.issuing.family import Family, Generation
 from jwt_middleware.issuing.stored_family import Stored, displaced
+from jwt_middleware.stores.contract import Exchange, Exchanged
+from tests.issuing.rings import Faulty
 from tests.issuing.test_token_pairs import Logins
 
 
@@ -162,3 +164,29 @@ def test_a_clock_that_was_ahead_denies_no_login() -> None:
         assert pair.sid in {each.sid for each in world.pairs.families("alice")}
         assert world.pairs.refresh(pair.refresh_token).sid
     assert {each.sid for each in world.told} >= {each.sid for each in old}
+
+
+class Reluctant(Faulty):
+    """Nothing that is there already is changed, as where others are always faster."""
+
+    is_slow = False
+
+    def answer(self, statement: Any, deadline: float) -> Any:
+        is_exchange = isinstance(statement, Exchange)
+        if self.is_slow and is_exchange and any(each.expected for each in statement.changes):
+            return Exchanged(is_done=False, now=0.0)
+        return super().answer(statement, deadline)
+
+
+def test_a_login_that_can_end_no_other_is_good_nevertheless() -> None:
+    """The next one makes room for both."""
+    world = Logins()
+    store = Reluctant(world.clock)
+    pairs = TokenPairs(world.minter(), store, max_families=1)
+    pairs.issue("alice")
+    store.is_slow = True
+    second = pairs.issue("alice")
+    assert second.sid in {each.sid for each in pairs.families("alice")}
+    store.is_slow = False
+    last = pairs.issue("alice")
+    assert [each.sid for each in pairs.families("alice")] == [last.sid]

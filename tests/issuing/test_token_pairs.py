@@ -467,6 +467,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no store": ({"store": "sqlite:"}, "store=str must be a store"),
     "no minter": ({"minter": 7}, "minter=7 must be of type Minter"),
     "no lifetime": ({"refresh_lifetime": 0}, "refresh_lifetime=0 must be"),
+    "for ever": ({"family_lifetime": 1e300}, "family_lifetime=1e+300 must be seconds"),
     "half a second": ({"family_lifetime": 0.5}, "family_lifetime=0.5 must be"),
     "a grace of an hour": ({"grace": 3600}, "grace=3600 must be"),
     "no login at all": ({"max_families": 0}, "max_families=0"),
