@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from jwt_middleware import ConfigurationError
+from jwt_middleware.effects import run
 from jwt_middleware.endpoints import MetadataEndpoint
+from jwt_middleware.request.view import WSGIView
 from tests.endpoints.service import Service
 
 
@@ -42,3 +44,11 @@ def test_an_issuer_that_is_no_url_has_no_metadata() -> None:
         MetadataEndpoint(minter, jwks_uri="https://shop.example/jwks")
     with pytest.raises(ConfigurationError, match="minter"):
         MetadataEndpoint("minter", jwks_uri="https://shop.example/jwks")  # type: ignore[arg-type]
+
+
+def test_a_refusal_is_for_every_origin_too() -> None:
+    minter = Service().minter()
+    endpoint = MetadataEndpoint(minter, jwks_uri="https://shop.example/jwks")
+    reply = run(endpoint.replying(WSGIView({"REQUEST_METHOD": "POST"}), b""))
+    assert reply.status == 405
+    assert ("Access-Control-Allow-Origin", "*") in reply.headers

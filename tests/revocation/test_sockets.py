@@ -140,3 +140,26 @@ def test_sockets_cannot_learn_of_what_is_not_followed(revocation: str | None) ->
     issuer = Issuer(ISSUER, audience=AUDIENCE, keys=world.ring)
     with pytest.raises(ConfigurationError, match="needs a list that is followed"):
         Guard(issuers=issuer, revocation=chosen, close_on_revocation=True)
+
+
+async def test_a_socket_that_may_be_revoked_closes_at_expiry_too() -> None:
+    world = Revoking()
+    guard, token = closing(world, close_on_expiry=True), world.token()
+    # Of 900 seconds and a leeway of 30, little is left.
+    world.clock.tick(929.99)
+    world.list.follower.read()
+    socket = Opened(guard, token)
+    async with asyncio.timeout(PATIENCE):
+        await socket.task
+    assert socket.sent[-1]["reason"] == "token_expired"
+
+
+def test_a_token_that_has_expired_is_not_one_that_was_revoked() -> None:
+    """Whether an open socket outlives its token is another option."""
+    world = Revoking()
+    token = world.token()
+    watch = closing(world)._authenticator.watched(token)
+    assert watch is not None
+    assert watch.is_revoked() is False
+    world.clock.tick(2000)
+    assert watch.is_revoked() is False
