@@ -6,6 +6,11 @@ Run it:
     export KEY_RING_SECRET=$(openssl rand -base64 48)
     gunicorn issuing_django:application
 
+Log in, and ask it with the access token of the answer:
+
+    curl -i http://127.0.0.1:8000/login -d '{"name": "alice", "password": "correct horse"}'
+    curl -i http://127.0.0.1:8000/me -H "Authorization: Bearer $TOKEN"
+
 The users are Django's own, with ``is_active`` and its password hashers.
 """
 

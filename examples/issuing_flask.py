@@ -6,6 +6,11 @@ Run it:
     export KEY_RING_SECRET=$(openssl rand -base64 48)
     gunicorn issuing_flask:app
 
+Log in, and ask it with the cookie of the answer:
+
+    curl -i http://127.0.0.1:8000/login --json '{"name": "alice", "password": "correct horse"}'
+    curl -i http://127.0.0.1:8000/me -H "Cookie: __Host-token=$TOKEN"
+
 Passwords are checked by Werkzeug, which comes with Flask. A real application has its accounts in a
 database, in place of the dictionary here.
 """

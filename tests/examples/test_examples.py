@@ -218,7 +218,7 @@ def test_tokens_made_for_trying_out_are_good_ones(partner: tuple[Path, Path]) ->
 def test_an_example_says_how_to_run_and_ask_it(file: Path) -> None:
     text = file.read_text(encoding="utf-8").partition('"""\n\n')[0]
     assert "curl -i http://127.0.0.1:8000/" in text
-    assert "export JWT_SECRET=" in text
+    assert "export JWT_SECRET=" in text or "export KEY_RING_SECRET=" in text
 
 
 def test_the_demo_ends_well() -> None:
